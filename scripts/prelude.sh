@@ -1,0 +1,98 @@
+# Shared by the scripts beside it: messages, root, apt, locks. Sourced, never run.
+# shellcheck shell=bash
+
+script=$(basename "$0")
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/chora
+
+# Progress goes to stderr, so that stdout holds answers only.
+note() { printf '%s: %s\n' "$script" "$*" >&2; }
+
+# die MESSAGE NEXT-COMMAND
+die() {
+  printf '%s: %s\n' "$script" "$1" >&2
+  [ $# -lt 2 ] || printf '  next: %s\n' "$2" >&2
+  exit 1
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# The comment block at the top of the calling script is its help.
+print_help() { sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p}' "$0"; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  elif has sudo; then
+    sudo "$@"
+  else
+    die "needs root for: $*" "run it again as root, or install sudo"
+  fi
+}
+
+apt_get() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600 "$@" >&2
+}
+
+# Installs Debian packages; refreshes the package lists only when that is needed.
+apt_install() {
+  has apt-get || die "needs the packages: $*; only Debian and Ubuntu are installed automatically" \
+    "install them with this system's package manager, then run scripts/$script again"
+  note "installing $*"
+  apt_get install -y --no-install-recommends "$@" 2>/dev/null || {
+    apt_get update
+    apt_get install -y --no-install-recommends "$@"
+  } || die "apt-get could not install: $*" "apt-get update && apt-get install $*"
+}
+
+# apt_ensure PACKAGE… installs those which are not installed.
+apt_ensure() {
+  local package missing=()
+  for package in "$@"; do
+    dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || missing+=("$package")
+  done
+  [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
+}
+
+# Holds descriptor 9 until the script ends; what is left running must close it (9>&-).
+take_lock() {
+  mkdir -p "$cache"
+  exec 9>"$cache/$1.lock"
+  flock -n 9 || {
+    note "waiting for another run of $script"
+    flock 9
+  }
+}
+
+# Directory of a Go toolchain that is at least version 1.$1, on PATH afterwards.
+ensure_go() {
+  local minor=$1 found
+  has go || [ ! -x /usr/local/go/bin/go ] || PATH=/usr/local/go/bin:$PATH
+  has go || apt_install golang-go
+  found=$(go env GOVERSION | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
+  [ "${found:-0}" -ge "$minor" ] && return
+  # From 1.21 on Go fetches a newer toolchain by itself, as a checked module.
+  [ "${found:-0}" -ge 21 ] ||
+    die "Go 1.$found is too old: 1.$minor or newer is needed, or 1.21 to fetch it" \
+      "install a current Go (Debian 12: apt-get install -t bookworm-backports golang-go), then run scripts/$script again"
+  export GOTOOLCHAIN=auto
+}
+
+# go_build OUTPUT MODULE@VERSION TAGS PACKAGE… builds through a module of its own,
+# because `go install package@version` refuses modules with exclude or replace lines.
+go_build() {
+  local output=$1 module=$2 tags=$3 work
+  shift 3
+  work=$(mktemp -d)
+  note "building $module"
+  (
+    cd "$work"
+    export GOFLAGS='-mod=mod -buildvcs=false' GOWORK=off
+    go mod init chora.invalid/build
+    go get "$module"
+    go build -trimpath -ldflags '-s -w' -tags "$tags" -o "$output" "$@"
+  ) >"$work/log" 2>&1 9>&- || {
+    tail -n 20 "$work/log" >&2
+    die "could not build $module (log: $work/log)" "scripts/$script ${subcommand:-}"
+  }
+  rm -rf "$work"
+}
