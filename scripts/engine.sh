@@ -84,7 +84,7 @@ install_oldest() {
 
 build_newest() {
   apt_ensure iptables iproute2 tini
-  has docker || apt_install docker-cli || install_oldest
+  has docker || install_oldest
   [ ! -x "$newest_home/bin/dockerd" ] || return 0
   apt_ensure gcc libc6-dev libseccomp-dev pkg-config ca-certificates
   ensure_go 25
@@ -125,51 +125,72 @@ overlay_works() {
     exit $status' sh "$1"
 }
 
+# await NAME URL PROCESS polls until the engine answers, its process ends, or a minute has passed.
 await() {
-  local name=$1 url=$2 deadline=$((SECONDS + 60)) pid=
-  until answers "$url"; do
-    [ $SECONDS -lt $deadline ] || break
-    pid=$(own_pid "$name") || [ ! -e "$run_root/$name/started" ] || [ $SECONDS -lt $((deadline - 50)) ] || break
+  local deadline=$((SECONDS + 60))
+  until answers "$2"; do
+    if [ ! -d "/proc/$3" ] || [ $SECONDS -ge $deadline ]; then
+      tail -n 15 "$data_root/$1.log" >&2 || true
+      die "the $1 engine does not answer at $2 (log: $data_root/$1.log)" "scripts/$script status"
+    fi
     sleep 0.1
   done
-  answers "$url" && return
-  tail -n 15 "$data_root/$name.log" >&2 || true
-  die "the $name engine does not answer at $url (log: $data_root/$name.log)" "scripts/$script status"
 }
 
 # launch NAME URL BIN-DIRECTORY FALLBACK-DRIVER BRIDGE-ADDRESS POOL
 launch() {
-  local name=$1 url=$2 bin=$3 fallback=$4 address=$5 pool=$6 driver=()
+  local name=$1 url=$2 path=$3:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin more=() pid
   local run=$run_root/$name data=$data_root/$name
+  # One that is on its way up or down is waited for; a killed one leaves its pid file behind.
+  while pid=$(own_pid "$name"); do
+    ! answers "$url" || return 0
+    sleep 0.1
+  done
+  as_root rm -f "$run/docker.pid"
+  # Where nobody collects dead processes, a killed containerd would pass for a living one.
+  grep -qsz containerd "/proc/$(cat "$run/exec/containerd/containerd.pid" 2>/dev/null)/cmdline" ||
+    as_root rm -f "$run/exec/containerd/containerd.pid"
   as_root mkdir -p "$run" "$data"
-  ensure_bridge "chora-$name" "$address"
+  ensure_bridge "chora-$name" "$5"
   overlay_works "$data" || {
-    note "no overlay file system under $data; using the slower '$fallback' storage"
-    driver=(--storage-driver "$fallback")
+    note "no overlay file system under $data; using the slower '$4' storage"
+    more+=(--storage-driver "$4")
   }
+  [ ! -x /usr/bin/tini-static ] || more+=(--init-path /usr/bin/tini-static)
   note "starting the $name engine"
   # shellcheck disable=SC2016 # expanded by the inner shell
-  as_root env PATH="$bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" sh -c '
-    log=$1; shift
-    exec setsid nohup "$@" </dev/null >>"$log" 2>&1 &' sh "$data_root/$name.log" \
-    "$(PATH=$bin:$PATH:/usr/sbin command -v dockerd)" \
-    -H "$url" --group "${SUDO_GID:-$(id -g)}" \
-    --data-root "$data" --exec-root "$run/exec" --pidfile "$run/docker.pid" \
-    --bridge "chora-$name" --default-address-pool "base=$pool,size=24" \
-    --init-path /usr/bin/tini-static ${driver[@]+"${driver[@]}"} 9>&-
-  await "$name" "$url"
+  pid=$(
+    as_root env PATH="$path" sh -c '
+      log=$1; shift
+      setsid nohup "$@" </dev/null >>"$log" 2>&1 &
+      echo $!' sh "$data_root/$name.log" dockerd \
+      -H "$url" --group "${SUDO_GID:-$(id -g)}" \
+      --data-root "$data" --exec-root "$run/exec" --pidfile "$run/docker.pid" \
+      --bridge "chora-$name" --default-address-pool "base=$6,size=24" \
+      ${more[@]+"${more[@]}"} 9>&-
+  )
+  await "$name" "$url" "$pid"
+}
+
+# Prints the process id of an engine that the installation of its package started.
+packaged_pid() {
+  local pid
+  pid=$(cat /var/run/docker.pid 2>/dev/null) && [ -d "/proc/$pid" ] && printf '%s\n' "$pid"
 }
 
 start_oldest() {
-  local url
+  local url pid
   url=$(oldest_url)
   if ! answers "$url"; then
+    case $url in
+      "unix://$default_socket" | "$(own_url oldest)") ;;
+      *) die "no engine answers at DOCKER_HOST=$url" "unset DOCKER_HOST, or start that engine" ;;
+    esac
     take_lock engine-oldest
-    [ -z "${DOCKER_HOST:-}" ] || [ "$url" != "$DOCKER_HOST" ] || answers "$url" ||
-      die "no engine answers at DOCKER_HOST=$url" "unset DOCKER_HOST, or start that engine"
     install_oldest
-    if [ "$url" = "unix://$default_socket" ] && [ -d /run/systemd/system ]; then
-      as_root systemctl start docker
+    if [ "$url" = "unix://$default_socket" ]; then
+      [ ! -d /run/systemd/system ] || as_root systemctl start docker
+      ! pid=$(packaged_pid) || await oldest "$url" "$pid"
       url=$(oldest_url)
     fi
     answers "$url" || launch oldest "$url" /usr/sbin vfs 10.213.0.1/24 10.214.0.0/16

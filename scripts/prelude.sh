@@ -2,6 +2,8 @@
 # shellcheck shell=bash
 
 script=$(basename "$0")
+# Debian leaves the system folders out of an ordinary user's PATH.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/chora
 
 # Progress goes to stderr, so that stdout holds answers only.
@@ -63,7 +65,7 @@ take_lock() {
   }
 }
 
-# Directory of a Go toolchain that is at least version 1.$1, on PATH afterwards.
+# ensure_go MINOR puts a Go on PATH that is, or fetches, at least version 1.MINOR.
 ensure_go() {
   local minor=$1 found
   has go || [ ! -x /usr/local/go/bin/go ] || PATH=/usr/local/go/bin:$PATH

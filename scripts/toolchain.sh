@@ -44,7 +44,7 @@ rust_is_there() {
 
 install_rustup() {
   note "installing rustup"
-  if apt-cache show rustup >/dev/null 2>&1; then
+  if apt-cache policy rustup 2>/dev/null | grep -q '^ *Candidate: [0-9]'; then
     apt_install rustup
     return
   fi
