@@ -1,0 +1,39 @@
+//! The recorded tools, resources and prompts of an MCP server.
+
+use serde_json::Value;
+
+/// What an MCP server offers, sorted by name so that two recordings compare.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+pub struct Contract {
+    /// Format version of this document.
+    pub schema_version: u32,
+    /// Server name as it states it.
+    pub server: String,
+    /// Server version as it states it; never compared.
+    pub server_version: String,
+    /// Protocol revision spoken, such as `2025-11-25`; never compared.
+    pub protocol_version: String,
+    /// Tools by name.
+    pub tools: Vec<Tool>,
+    /// Resource URIs and URI templates.
+    pub resources: Vec<String>,
+    /// Prompt names.
+    pub prompts: Vec<String>,
+}
+
+/// One tool.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+pub struct Tool {
+    /// Name.
+    pub name: String,
+    /// Description; never breaking.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// JSON Schema of its arguments.
+    pub input_schema: Value,
+    /// JSON Schema of its structured result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<Value>,
+}

@@ -1,0 +1,163 @@
+//! Deployments, their owners, leases, journals and outcomes.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::environment::Environment;
+use super::ids::{DeploymentId, EnvironmentName, ReleaseId};
+use crate::plan::Plan;
+
+/// A process that owns a lease.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Owner {
+    /// Host name.
+    pub host: String,
+    /// Process id.
+    pub pid: u32,
+    /// When the process started, in clock ticks since the host's boot, with the boot id; distinguishes re-used process ids.
+    pub started: String,
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "process {} on {}", self.pid, self.host)
+    }
+}
+
+/// The right to change an environment.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Lease {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// Who holds it.
+    pub owner: Owner,
+    /// What for, such as `deploy v2`.
+    pub purpose: String,
+    /// Since when.
+    #[schemars(with = "String")]
+    pub since: Timestamp,
+    /// Last sign of life.
+    #[schemars(with = "String")]
+    pub heartbeat: Timestamp,
+}
+
+/// What a deployment does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeploymentAction {
+    /// Makes a new release live.
+    Deploy,
+    /// Makes an earlier release live again.
+    Rollback,
+}
+
+/// How a deployment ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeKind {
+    /// The release is live and healthy.
+    Deployed,
+    /// There was nothing to do.
+    Unchanged,
+    /// Refused; the old release kept serving throughout.
+    Kept,
+    /// Failed after the switch began; the old release serves again and is healthy.
+    Restored,
+    /// The old release could not be restored to health, or there was none.
+    Degraded,
+}
+
+/// A deployment's end, with its cause when it failed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Outcome {
+    /// Which.
+    pub kind: OutcomeKind,
+    /// Why it failed; empty when it did not. Never a secret.
+    pub cause: String,
+    /// The last log lines of the failed container.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+    /// Services that did not answer for a while, with how long in milliseconds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
+}
+
+/// Time during which a stop-first service did not serve.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Gap {
+    /// Service.
+    pub service: String,
+    /// From the stop of the old container to the passed gate of the one that serves, in milliseconds.
+    pub milliseconds: u64,
+}
+
+/// One attempt to make a release live.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Deployment {
+    /// Identifier.
+    pub id: DeploymentId,
+    /// Trace id in the log.
+    pub trace_id: String,
+    /// What it does.
+    pub action: DeploymentAction,
+    /// Environment as resolved at the beginning.
+    pub environment: Environment,
+    /// The release that is to become live.
+    pub release: ReleaseId,
+    /// Its version.
+    pub version: String,
+    /// The release that was live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<ReleaseId>,
+    /// Who runs it.
+    pub owner: Owner,
+    /// Beginning.
+    #[schemars(with = "String")]
+    pub started_at: Timestamp,
+    /// The plan, once it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+    /// End; absent while it runs, or when its process was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub ended_at: Option<Timestamp>,
+    /// How long it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<Duration>,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+}
+
+/// What happened to a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JournalMark {
+    /// About to be done; durable before it starts.
+    Begun,
+    /// Done; durable before the next one starts.
+    Done,
+    /// Failed.
+    Failed,
+    /// About to be undone.
+    UndoBegun,
+    /// Undone.
+    Undone,
+    /// Its undo failed.
+    UndoFailed,
+}
+
+/// One line of a deployment's journal.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct JournalEntry {
+    /// Index of the step in the plan.
+    pub step: u32,
+    /// What happened.
+    pub mark: JournalMark,
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Evidence or reason; never a secret.
+    pub note: String,
+}

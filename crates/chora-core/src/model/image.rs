@@ -1,0 +1,62 @@
+//! Images: how they are asked for and what the engine has.
+
+use indexmap::IndexMap;
+
+use super::ids::ImageId;
+use crate::compose::Build;
+
+/// An image that the engine has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Image {
+    /// Id on the engine; with a containerd image store it is the manifest digest.
+    pub id: Option<ImageId>,
+    /// `name:tag` references.
+    pub tags: Vec<String>,
+    /// `name@sha256:…` references.
+    pub digests: Vec<String>,
+    /// Labels of its configuration.
+    pub labels: IndexMap<String, String>,
+    /// `healthcheck.test` of its configuration (`["CMD", …]`, `["CMD-SHELL", …]`, `["NONE"]`), empty when it has none.
+    pub healthcheck: Vec<String>,
+    /// Exposed ports, such as `8000/tcp`.
+    pub exposed: Vec<String>,
+    /// Declared anonymous volumes.
+    pub volumes: Vec<String>,
+    /// Size on disk in bytes.
+    pub size_bytes: u64,
+}
+
+/// An image pinned by a release.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct ImagePin {
+    /// What the Compose file (or the build) calls it.
+    pub reference: String,
+    /// Id on the engine.
+    pub id: ImageId,
+    /// `name@sha256:…` where a registry knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+/// Everything one build needs; the context is handed over as an uncompressed tar archive.
+#[derive(Debug, Clone)]
+pub struct ImageBuild {
+    /// The service it is for, in messages.
+    pub service: String,
+    /// The `build` section.
+    pub build: Build,
+    /// Resolved build arguments.
+    pub args: IndexMap<String, String>,
+    /// Path of the Dockerfile inside the archive.
+    pub dockerfile: String,
+    /// Tags to give.
+    pub tags: Vec<String>,
+    /// Labels to set beside those of the `build` section.
+    pub labels: IndexMap<String, String>,
+    /// Target platform, such as `linux/amd64`.
+    pub platform: Option<String>,
+    /// Secrets by id, for `RUN --mount=type=secret`.
+    pub secrets: IndexMap<String, super::secret::Secret<Vec<u8>>>,
+    /// The build context.
+    pub context: bytes::Bytes,
+}

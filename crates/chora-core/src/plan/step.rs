@@ -1,0 +1,193 @@
+//! A plan's steps.
+
+use indexmap::IndexMap;
+
+use crate::model::digest::Digest;
+use crate::model::ids::{ImageId, ReleaseId};
+use crate::model::network::{Attachment, NetworkSpec, VolumeSpec};
+
+/// A container to be: names and references only, so that a plan can be stored; contents are looked up when it is created.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Instance {
+    /// Service.
+    pub service: String,
+    /// Number from 1 among the service's replicas.
+    pub number: u32,
+    /// Container name on the engine.
+    pub name: String,
+    /// Image to run.
+    pub image: ImageId,
+    /// What makes it interchangeable with another.
+    pub fingerprint: Digest,
+    /// Networks to join at creation.
+    pub attachments: Vec<Attachment>,
+    /// `network_mode` as the engine takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_mode: Option<String>,
+    /// Labels.
+    pub labels: IndexMap<String, String>,
+    /// Configs and secrets to write into it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileRef>,
+}
+
+/// A config or secret file of an instance, by content hash.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct FileRef {
+    /// `config:<key>` or `secret:<key>`.
+    pub source: String,
+    /// Absolute path in the container.
+    pub path: String,
+    /// Content hash.
+    pub digest: Digest,
+    /// Owner.
+    pub uid: u64,
+    /// Group.
+    pub gid: u64,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// What a step does to the world.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Action {
+    /// Creates a network.
+    CreateNetwork {
+        /// Which.
+        spec: NetworkSpec,
+    },
+    /// Removes a network that nothing uses any more.
+    RemoveNetwork {
+        /// Name on the engine.
+        name: String,
+    },
+    /// Creates a named volume. It has no undo: data is never removed by a failure.
+    CreateVolume {
+        /// Which.
+        spec: VolumeSpec,
+    },
+    /// Creates a container.
+    CreateContainer {
+        /// Which.
+        instance: Box<Instance>,
+    },
+    /// Removes a container.
+    RemoveContainer {
+        /// Name on the engine.
+        container: String,
+    },
+    /// Starts a container.
+    StartContainer {
+        /// Service.
+        service: String,
+        /// Name on the engine.
+        container: String,
+    },
+    /// Stops a container and keeps it.
+    StopContainer {
+        /// Service.
+        service: String,
+        /// Name on the engine.
+        container: String,
+        /// Seconds before it is killed; the container's own when absent.
+        grace_seconds: Option<u64>,
+    },
+    /// Renames a container.
+    RenameContainer {
+        /// Present name.
+        from: String,
+        /// New name.
+        to: String,
+    },
+    /// Connects a container to a network.
+    Connect {
+        /// Name on the engine.
+        container: String,
+        /// How.
+        attachment: Attachment,
+    },
+    /// Disconnects a container from a network.
+    Disconnect {
+        /// Name on the engine.
+        container: String,
+        /// Network name.
+        network: String,
+    },
+    /// Starts a one-shot container and waits for its exit code 0.
+    RunToCompletion {
+        /// Service.
+        service: String,
+        /// Name on the engine.
+        container: String,
+    },
+    /// Checks containers of one service on all levels until they pass or the budget is used up.
+    Gate {
+        /// Service.
+        service: String,
+        /// Names on the engine.
+        containers: Vec<String>,
+    },
+    /// Records the release as live: the point of no return.
+    Record {
+        /// Which.
+        release: ReleaseId,
+    },
+}
+
+/// Where a step stands in the deployment (SPEC §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepPhase {
+    /// Networks, volumes, containers that do not run yet.
+    Prepare,
+    /// Candidates start beside the old release.
+    Start,
+    /// Candidates are checked.
+    Gate,
+    /// Traffic moves: here a client can notice.
+    Switch,
+    /// The release becomes the live one.
+    Record,
+    /// The old release is stopped and kept.
+    Retire,
+    /// What is beyond retention goes.
+    Prune,
+}
+
+/// One step with its undo.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Step {
+    /// Where it stands.
+    pub phase: StepPhase,
+    /// What it does.
+    pub action: Action,
+    /// What takes it back; absent when nothing needs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Action>,
+    /// Why it is there, for people.
+    pub why: String,
+}
+
+/// An ordered list of steps.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Plan {
+    /// Steps in order.
+    pub steps: Vec<Step>,
+    /// What each service's rollout is and why, in service order.
+    pub services: Vec<super::ServicePlan>,
+}
+
+impl Plan {
+    /// Tells whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The index of the step that records the release; everything before it can be undone.
+    #[must_use]
+    pub fn point_of_no_return(&self) -> Option<usize> {
+        self.steps.iter().position(|step| matches!(step.action, Action::Record { .. }))
+    }
+}
