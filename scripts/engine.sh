@@ -21,7 +21,7 @@
 #   /run/chora-engine/NAME/         socket, pid file, run-time state
 #   /var/lib/chora-engine/NAME/     images, containers, volumes
 #   /var/lib/chora-engine/NAME.log  its log
-#   bridge chora-NAME               with address pools of its own
+#   bridge chora-NAME               with address pools of its own (10.213.0.0 to 10.216.255.255)
 # Root is needed to start and stop; sudo is used where the caller is not root.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=prelude.sh
@@ -35,6 +35,9 @@ newest_home=$cache/engine-newest/moby-$moby-containerd-$containerd-runc-$runc-$(
 default_socket=/var/run/docker.sock
 run_root=/run/chora-engine
 data_root=/var/lib/chora-engine
+# Of an engine started here: its bridge's network, and where its other networks come from.
+declare -A bridge_net=([oldest]=10.213.0 [newest]=10.215.0)
+declare -A pool=([oldest]=10.214.0.0/16 [newest]=10.216.0.0/16)
 
 own_url() { printf 'unix://%s/%s/docker.sock\n' "$run_root" "$1"; }
 
@@ -104,7 +107,7 @@ build_newest() {
 
 # A bridge of its own keeps the engine off the docker0 of another one.
 ensure_bridge() {
-  local bridge=$1 address=$2
+  local bridge=chora-$1 address=${bridge_net[$1]}.1/24
   ip link show "$bridge" >/dev/null 2>&1 || {
     as_root ip link add "$bridge" type bridge
     as_root ip addr add "$address" dev "$bridge"
@@ -112,6 +115,30 @@ ensure_bridge() {
   as_root ip link set "$bridge" up
   # An engine that has to switch forwarding on drops what other bridges forward.
   as_root sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+}
+
+# forward_rules ACTION NAME: rules that let an engine's addresses pass those of another one.
+forward_rules() {
+  local net way
+  for net in "${bridge_net[$2]}.0/24" "${pool[$2]}"; do
+    for way in -s -d; do
+      as_root iptables "$1" FORWARD "$way" "$net" -j ACCEPT 2>/dev/null || true
+    done
+  done
+}
+
+# Engines that share iptables chains empty each other's at every start. One beside the
+# machine's own therefore gets the other of Debian's two back ends, in a folder that goes
+# first on its PATH.
+separate_firewall() {
+  local name=$1 folder=$run_root/$1/firewall other=legacy
+  ! iptables --version | grep -q legacy || other=nft
+  as_root "iptables-$other" -S >/dev/null 2>&1 || return 0
+  as_root mkdir -p "$folder"
+  as_root ln -sfn "$(command -v "iptables-$other")" "$folder/iptables"
+  as_root ln -sfn "$(command -v "ip6tables-$other")" "$folder/ip6tables"
+  forward_rules -D "$name"
+  forward_rules -I "$name"
 }
 
 overlay_works() {
@@ -137,9 +164,9 @@ await() {
   done
 }
 
-# launch NAME URL BIN-DIRECTORY FALLBACK-DRIVER BRIDGE-ADDRESS POOL
+# launch NAME URL BIN-DIRECTORY FALLBACK-DRIVER
 launch() {
-  local name=$1 url=$2 path=$3:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin more=() pid
+  local name=$1 url=$2 path=$run_root/$1/firewall:$3:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin more=() pid
   local run=$run_root/$name data=$data_root/$name
   # One that is on its way up or down is waited for; a killed one leaves its pid file behind.
   while pid=$(own_pid "$name"); do
@@ -151,7 +178,8 @@ launch() {
   grep -qsz containerd "/proc/$(cat "$run/exec/containerd/containerd.pid" 2>/dev/null)/cmdline" ||
     as_root rm -f "$run/exec/containerd/containerd.pid"
   as_root mkdir -p "$run" "$data"
-  ensure_bridge "chora-$name" "$5"
+  ensure_bridge "$name"
+  [ "$url" != "$(own_url "$name")" ] || separate_firewall "$name"
   overlay_works "$data" || {
     note "no overlay file system under $data; using the slower '$4' storage"
     more+=(--storage-driver "$4")
@@ -166,7 +194,7 @@ launch() {
       echo $!' sh "$data_root/$name.log" dockerd \
       -H "$url" --group "${SUDO_GID:-$(id -g)}" \
       --data-root "$data" --exec-root "$run/exec" --pidfile "$run/docker.pid" \
-      --bridge "chora-$name" --default-address-pool "base=$6,size=24" \
+      --bridge "chora-$name" --default-address-pool "base=${pool[$name]},size=24" \
       ${more[@]+"${more[@]}"} 9>&-
   )
   await "$name" "$url" "$pid"
@@ -193,7 +221,7 @@ start_oldest() {
       ! pid=$(packaged_pid) || await oldest "$url" "$pid"
       url=$(oldest_url)
     fi
-    answers "$url" || launch oldest "$url" /usr/sbin vfs 10.213.0.1/24 10.214.0.0/16
+    answers "$url" || launch oldest "$url" /usr/sbin vfs
   fi
   note "oldest: $url, API $(api_version "$url")"
   printf '%s\n' "$url"
@@ -205,7 +233,7 @@ start_newest() {
   if ! answers "$url"; then
     take_lock engine-newest
     build_newest
-    answers "$url" || launch newest "$url" "$newest_home/bin" native 10.215.0.1/24 10.216.0.0/16
+    answers "$url" || launch newest "$url" "$newest_home/bin" native
   fi
   note "newest: $url, API $(api_version "$url")"
   printf '%s\n' "$url"
@@ -227,6 +255,7 @@ stop() {
     sleep 0.1
   done
   as_root ip link delete "chora-$name" 2>/dev/null || true
+  forward_rules -D "$name"
 }
 
 status() {
