@@ -14,8 +14,8 @@
 # oldest: an engine that answers at DOCKER_HOST or at the default socket is used as it
 #   is. Otherwise Debian's docker.io is installed and started (20.10 on Debian 12).
 # newest: dockerd, containerd and runc from their Go modules, built once (5 minutes on
-#   two cores) into ${XDG_CACHE_HOME:-~/.cache}/chora/engine-newest/. Needs Go 1.25, or
-#   any Go from 1.21 on, which fetches it; golang-go is installed where there is no Go.
+#   two cores) into ${XDG_CACHE_HOME:-~/.cache}/chora/engine-newest/. Go is installed or
+#   updated in that cache where it is missing or too old.
 #
 # An engine started here has everything to itself, so that several run side by side:
 #   /run/chora-engine/NAME/         socket, pid file, run-time state
@@ -90,7 +90,7 @@ build_newest() {
   has docker || install_oldest
   [ ! -x "$newest_home/bin/dockerd" ] || return 0
   apt_ensure gcc libc6-dev libseccomp-dev pkg-config ca-certificates
-  ensure_go 25
+  ensure_go
   local made started=$SECONDS
   mkdir -p "$newest_home"
   made=$(mktemp -d "$newest_home/bin.XXXXXX")
@@ -167,10 +167,13 @@ await() {
 # launch NAME URL BIN-DIRECTORY FALLBACK-DRIVER
 launch() {
   local name=$1 url=$2 path=$run_root/$1/firewall:$3:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin more=() pid
+  local deadline=$((SECONDS + 60))
   local run=$run_root/$name data=$data_root/$name
   # One that is on its way up or down is waited for; a killed one leaves its pid file behind.
   while pid=$(own_pid "$name"); do
     ! answers "$url" || return 0
+    [ $SECONDS -lt $deadline ] ||
+      die "the $name engine runs (process $pid), but does not answer at $url" "as the user who started it: scripts/$script stop $name"
     sleep 0.1
   done
   as_root rm -f "$run/docker.pid"

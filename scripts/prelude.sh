@@ -65,18 +65,33 @@ take_lock() {
   }
 }
 
-# ensure_go MINOR puts a Go on PATH that is, or fetches, at least version 1.MINOR.
+# What the modules built here ask for at least, and what is fetched where Go is older.
+go_version=1.25.9
+
+go_is_new_enough() { printf 'go%s\n' "$go_version" "$(go env GOVERSION | sed 's/^go//')" | sort -V -C; }
+
+# Puts a Go on PATH that is new enough. Debian's may be too old, but it can fetch a newer
+# one: toolchains are published as modules, with checksums, from Go 1.21 on.
 ensure_go() {
-  local minor=$1 found
+  local found module folder
   has go || [ ! -x /usr/local/go/bin/go ] || PATH=/usr/local/go/bin:$PATH
-  has go || apt_install golang-go
-  found=$(go env GOVERSION | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
-  [ "${found:-0}" -ge "$minor" ] && return
-  # From 1.21 on Go fetches a newer toolchain by itself, as a checked module.
-  [ "${found:-0}" -ge 21 ] ||
-    die "Go 1.$found is too old: 1.$minor or newer is needed, or 1.21 to fetch it" \
-      "install a current Go (Debian 12: apt-get install -t bookworm-backports golang-go), then run scripts/$script again"
-  export GOTOOLCHAIN=auto
+  has go || apt_ensure golang-go
+  ! go_is_new_enough || return 0
+  folder=$cache/go/$go_version
+  if [ ! -x "$folder/bin/go" ]; then
+    module=golang.org/toolchain@v0.0.1-go$go_version.$(go env GOOS)-$(go env GOARCH)
+    note "fetching Go $go_version"
+    found=$(cd / && GOFLAGS=-mod=mod go mod download -json "$module" 9>&- | sed -n 's/^\t"Dir": "\(.*\)",\{0,1\}$/\1/p')
+    [ -n "$found" ] || die "could not fetch Go $go_version" "install Go $go_version or newer, then run scripts/$script again"
+    mkdir -p "$cache/go"
+    rm -rf "$folder.new"
+    cp -r "$found" "$folder.new"
+    chmod -R u+w "$folder.new"
+    chmod +x "$folder.new"/bin/* "$folder.new"/pkg/tool/*/*
+    mv -T "$folder.new" "$folder"
+  fi
+  export PATH=$folder/bin:$PATH GOTOOLCHAIN=local
+  unset GOROOT
 }
 
 # go_build OUTPUT MODULE@VERSION TAGS PACKAGE… builds through a module of its own,
