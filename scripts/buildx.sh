@@ -3,7 +3,7 @@
 #
 #   scripts/buildx.sh          build it once, link it as a plugin, print the plugin's path
 #
-# It comes from its Go module (2 minutes on two cores) and is kept in
+# It comes from its Go module (2 to 4 minutes on two cores) and is kept in
 # ${XDG_CACHE_HOME:-~/.cache}/chora/buildx/. The link goes to
 # ${DOCKER_CONFIG:-~/.docker}/cli-plugins/docker-buildx, unless a plugin is there already.
 # Go is installed, or updated in that cache, where it is missing or too old.
@@ -21,6 +21,8 @@ build() {
   ensure_go
   mkdir -p "$(dirname "$binary")"
   made=$(mktemp -d "$(dirname "$binary")/new.XXXXXX")
+  # Compose refuses to work with a buildx that does not know its version.
+  local go_ldflags="-X github.com/docker/buildx/version.Version=$version"
   go_build "$made/docker-buildx" "github.com/docker/buildx@$version" '' github.com/docker/buildx/cmd/buildx
   mv "$made/docker-buildx" "$binary"
   rmdir "$made"

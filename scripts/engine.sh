@@ -13,8 +13,8 @@
 #
 # oldest: an engine that answers at DOCKER_HOST or at the default socket is used as it
 #   is. Otherwise Debian's docker.io is installed and started (20.10 on Debian 12).
-# newest: dockerd, containerd and runc from their Go modules, built once (5 minutes on
-#   two cores) into ${XDG_CACHE_HOME:-~/.cache}/chora/engine-newest/. Go is installed or
+# newest: dockerd, containerd and runc from their Go modules, built once (5 to 7 minutes
+#   on two cores) into ${XDG_CACHE_HOME:-~/.cache}/chora/engine-newest/. Go is installed or
 #   updated in that cache where it is missing or too old.
 #
 # An engine started here has everything to itself, so that several run side by side:

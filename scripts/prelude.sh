@@ -32,7 +32,7 @@ as_root() {
 }
 
 apt_get() {
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600 "$@" >&2
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600 "$@" >&2 9>&-
 }
 
 # Installs Debian packages; refreshes the package lists only when that is needed.
@@ -96,6 +96,7 @@ ensure_go() {
 
 # go_build OUTPUT MODULE@VERSION TAGS PACKAGE… builds through a module of its own,
 # because `go install package@version` refuses modules with exclude or replace lines.
+# What is in go_ldflags goes to the linker as well.
 go_build() {
   local output=$1 module=$2 tags=$3 work
   shift 3
@@ -106,7 +107,7 @@ go_build() {
     export GOFLAGS='-mod=mod -buildvcs=false' GOWORK=off
     go mod init chora.invalid/build
     go get "$module"
-    go build -trimpath -ldflags '-s -w' -tags "$tags" -o "$output" "$@"
+    go build -trimpath -ldflags "-s -w ${go_ldflags:-}" -tags "$tags" -o "$output" "$@"
   ) >"$work/log" 2>&1 9>&- || {
     tail -n 20 "$work/log" >&2
     die "could not build $module (log: $work/log)" "scripts/$script ${subcommand:-}"
