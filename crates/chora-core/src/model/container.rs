@@ -155,6 +155,8 @@ pub struct ContainerSummary {
     pub status: String,
     /// Published ports.
     pub published: Vec<PublishedPort>,
+    /// Names of the networks it is connected to.
+    pub networks: Vec<String>,
     /// Creation time.
     pub created_at: Option<Timestamp>,
 }

@@ -21,9 +21,9 @@ pub struct Instance {
     pub fingerprint: Digest,
     /// Networks to join at creation.
     pub attachments: Vec<Attachment>,
-    /// `network_mode` as the engine takes it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub network_mode: Option<String>,
+    /// Containers that stand for the services named by `service:…` in `network_mode`, `ipc`, `pid`, `volumes_from` and `links`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub peers: IndexMap<String, String>,
     /// Labels.
     pub labels: IndexMap<String, String>,
     /// Configs and secrets to write into it.
@@ -121,18 +121,25 @@ pub enum Action {
         /// Name on the engine.
         container: String,
     },
-    /// Checks containers of one service on all levels until they pass or the budget is used up.
+    /// Checks containers on all levels, all at once, until they pass or the budget is used up.
     Gate {
-        /// Service.
-        service: String,
-        /// Names on the engine.
-        containers: Vec<String>,
+        /// What to check.
+        targets: Vec<GateTarget>,
     },
     /// Records the release as live: the point of no return.
     Record {
         /// Which.
         release: ReleaseId,
     },
+}
+
+/// A container under a gate.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct GateTarget {
+    /// Service.
+    pub service: String,
+    /// Name on the engine.
+    pub container: String,
 }
 
 /// Where a step stands in the deployment (SPEC §5).
@@ -175,7 +182,7 @@ pub struct Plan {
     /// Steps in order.
     pub steps: Vec<Step>,
     /// What each service's rollout is and why, in service order.
-    pub services: Vec<super::ServicePlan>,
+    pub services: Vec<ServicePlan>,
 }
 
 impl Plan {
@@ -190,4 +197,44 @@ impl Plan {
     pub fn point_of_no_return(&self) -> Option<usize> {
         self.steps.iter().position(|step| matches!(step.action, Action::Record { .. }))
     }
+}
+
+/// What happens to a service and why.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct ServicePlan {
+    /// Service.
+    pub service: String,
+    /// What happens.
+    pub change: Change,
+    /// How a replaced service is replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
+    /// Why, for people.
+    pub why: String,
+}
+
+/// What happens to a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It did not run before.
+    Create,
+    /// Image, configuration and files are the same: not touched.
+    Keep,
+    /// Something differs.
+    Replace,
+    /// It is not in the new release.
+    Remove,
+    /// A one-shot service runs to completion.
+    Run,
+}
+
+/// The order of a replacement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rollout {
+    /// The new container starts and passes its gate before the old one stops.
+    StartFirst,
+    /// The old container stops before the new one starts.
+    StopFirst,
 }

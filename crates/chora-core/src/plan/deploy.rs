@@ -1,0 +1,56 @@
+//! The plan of a deployment or a rollback: from what is there to a release.
+
+mod build;
+mod survey;
+#[cfg(test)]
+mod tests;
+
+use indexmap::IndexMap;
+
+use super::observed::Observed;
+use super::order::OrderError;
+use super::step::{Plan, Rollout};
+use crate::model::environment::Environment;
+use crate::model::ids::DeploymentId;
+use crate::model::release::Release;
+
+/// Which stopped containers may be started again instead of creating new ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    /// Only those of the live release (they ended by themselves, or the machine restarted).
+    LiveOnly,
+    /// Every retained one: a rollback.
+    Retained,
+}
+
+/// Everything that a plan depends on.
+#[derive(Debug)]
+pub struct DeployInput<'a> {
+    /// The deployment, for names and labels.
+    pub deployment: &'a DeploymentId,
+    /// The environment.
+    pub environment: &'a Environment,
+    /// The release that is to become live, images and files resolved.
+    pub release: &'a Release,
+    /// The release that is live.
+    pub live: Option<&'a Release>,
+    /// Releases that stay ready for rollback after this deployment.
+    pub retained: Vec<&'a Release>,
+    /// What is on the engine.
+    pub observed: &'a Observed,
+    /// Which containers may be started again.
+    pub reuse: Reuse,
+    /// Rollout asked for in `chora.yaml`, by service.
+    pub rollouts: &'a IndexMap<String, Rollout>,
+    /// Everything is replaced, also what is the same.
+    pub recreate: bool,
+}
+
+/// Plans how the release becomes live. The same input gives the same plan.
+///
+/// # Errors
+/// `Cycle` when services wait for each other.
+pub fn plan_deploy(input: &DeployInput<'_>) -> Result<Plan, OrderError> {
+    let survey = survey::Survey::of(input)?;
+    Ok(build::Builder::new(input, &survey).finish())
+}

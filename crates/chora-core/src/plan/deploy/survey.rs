@@ -1,0 +1,175 @@
+//! What has to change, service by service.
+
+use std::collections::BTreeSet;
+
+use super::{DeployInput, Reuse};
+use crate::compose::{Service, Stack};
+use crate::model::container::ContainerState;
+use crate::plan::observed::ObservedContainer;
+use crate::plan::order::{self, OrderError, is_one_shot, waves};
+use crate::plan::rollout::{Decision, decide};
+use crate::plan::step::{Change, Rollout};
+
+/// One service's present and future.
+#[derive(Debug)]
+pub(super) struct ServiceSurvey<'a> {
+    pub(super) name: &'a str,
+    pub(super) service: &'a Service,
+    pub(super) one_shot: bool,
+    pub(super) change: Change,
+    pub(super) decision: Decision,
+    pub(super) why: String,
+    /// Up and interchangeable with what is wanted.
+    pub(super) kept: Vec<&'a ObservedContainer>,
+    /// Up and not wanted any more.
+    pub(super) stale: Vec<&'a ObservedContainer>,
+    /// Replica numbers that need a container, with a stopped one to start again where there is one.
+    pub(super) missing: Vec<(u32, Option<&'a ObservedContainer>)>,
+}
+
+impl ServiceSurvey<'_> {
+    /// Candidates run beside the old containers and join the project's networks only after their gate.
+    pub(super) fn is_staged(&self) -> bool {
+        !self.one_shot && !self.stale.is_empty() && !self.missing.is_empty() && self.decision.rollout == Rollout::StartFirst
+    }
+
+    /// Old containers stop before the new ones start.
+    pub(super) fn is_swapped(&self) -> bool {
+        !self.one_shot && !self.stale.is_empty() && self.decision.rollout == Rollout::StopFirst
+    }
+}
+
+/// All services in waves, and what is to go.
+#[derive(Debug)]
+pub(super) struct Survey<'a> {
+    pub(super) waves: Vec<Vec<ServiceSurvey<'a>>>,
+    /// Containers of services that the release does not have.
+    pub(super) removed: Vec<&'a ObservedContainer>,
+}
+
+impl<'a> Survey<'a> {
+    pub(super) fn of(input: &'a DeployInput<'a>) -> Result<Self, OrderError> {
+        let stack = &input.release.stack;
+        let mut changed = BTreeSet::new();
+        let mut surveys = Vec::new();
+        for name in waves(stack, &|_| false)?.into_iter().flatten() {
+            let Some((name, service)) = stack.services.get_key_value(&name) else { continue };
+            let forced = input.recreate || order::shared_with(service).iter().any(|other| changed.contains(*other));
+            let survey = survey(input, name, service, forced);
+            if survey.change != Change::Keep {
+                changed.insert(name.as_str());
+            }
+            surveys.push(survey);
+        }
+        let swapped: BTreeSet<String> = surveys.iter().filter(|survey| survey.is_swapped()).map(|survey| survey.name.to_owned()).collect();
+        let mut ordered = Vec::new();
+        for wave in waves(stack, &|name| swapped.contains(name))? {
+            let (now, later) = surveys.into_iter().partition(|survey: &ServiceSurvey<'_>| wave.iter().any(|name| name == survey.name));
+            surveys = later;
+            ordered.push(now);
+        }
+        let removed =
+            input.observed.containers.iter().filter(|container| container.is_up() && !stack.services.contains_key(&container.service));
+        Ok(Self { waves: ordered, removed: removed.collect() })
+    }
+
+    pub(super) fn services(&self) -> impl Iterator<Item = &ServiceSurvey<'a>> {
+        self.waves.iter().flatten()
+    }
+}
+
+fn survey<'a>(input: &'a DeployInput<'a>, name: &'a str, service: &'a Service, forced: bool) -> ServiceSurvey<'a> {
+    let stack: &Stack = &input.release.stack;
+    let one_shot = is_one_shot(stack, name);
+    let wanted = if one_shot { 1 } else { replicas(service) };
+    let fingerprint = input.release.fingerprints.get(name);
+    let matches = |container: &ObservedContainer| !forced && fingerprint.is_some() && container.fingerprint.as_ref() == fingerprint;
+    let mut kept: Vec<&ObservedContainer> = Vec::new();
+    let mut stale: Vec<&ObservedContainer> = Vec::new();
+    for container in input.observed.up(name) {
+        let free = kept.iter().all(|other| other.number != container.number);
+        if matches(container) && container.number <= wanted && free {
+            kept.push(container);
+        } else {
+            stale.push(container);
+        }
+    }
+    let stopped = |number: u32| {
+        let reusable = input.observed.containers.iter().filter(|container| {
+            container.service == name && container.number == number && matches(container) && may_start_again(input, container)
+        });
+        reusable.max_by(|a, b| a.deployment.cmp(&b.deployment))
+    };
+    let done = one_shot
+        && input.observed.containers.iter().any(|container| container.service == name && matches(container) && container.succeeded);
+    let missing: Vec<_> = (1..=wanted)
+        .filter(|number| !done && kept.iter().all(|container| container.number != *number))
+        .map(|number| (number, if one_shot { None } else { stopped(number) }))
+        .collect();
+    let change = match (one_shot, missing.is_empty(), stale.is_empty()) {
+        (_, true, true) => Change::Keep,
+        (true, _, _) => Change::Run,
+        (false, false, true) => Change::Create,
+        (false, _, false) => Change::Replace,
+    };
+    let decision = decide(stack, service, input.rollouts.get(name).copied());
+    let why = reason(input, name, change, forced, &missing);
+    ServiceSurvey { name, service, one_shot, change, decision, why, kept, stale, missing }
+}
+
+fn may_start_again(input: &DeployInput<'_>, container: &ObservedContainer) -> bool {
+    let stopped = matches!(container.state, ContainerState::Exited | ContainerState::Created);
+    let of_live = || {
+        input.live.is_some_and(|live| {
+            live.fingerprints.get(&container.service).is_some_and(|digest| container.fingerprint.as_ref() == Some(digest))
+        })
+    };
+    stopped && (input.reuse == Reuse::Retained || of_live())
+}
+
+/// Replicas asked for: `scale`, else `deploy.replicas`, else one.
+fn replicas(service: &Service) -> u32 {
+    service.scale.or_else(|| service.deploy.as_ref().and_then(|deploy| deploy.replicas)).unwrap_or(1)
+}
+
+fn reason(input: &DeployInput<'_>, name: &str, change: Change, forced: bool, missing: &[(u32, Option<&ObservedContainer>)]) -> String {
+    let again = missing.iter().any(|(_, stopped)| stopped.is_some());
+    match change {
+        Change::Keep => "image, configuration and files are the same".to_owned(),
+        Change::Run => "runs to completion before what depends on it".to_owned(),
+        Change::Create if again => "its container is stopped".to_owned(),
+        Change::Create => "does not run yet".to_owned(),
+        Change::Remove => "not in the release".to_owned(),
+        Change::Replace if forced && input.recreate => "asked to recreate everything".to_owned(),
+        Change::Replace if forced => "a service that it is bound to is replaced".to_owned(),
+        Change::Replace => differs(input, name),
+    }
+}
+
+/// What differs from the live release, as far as both are known.
+fn differs(input: &DeployInput<'_>, name: &str) -> String {
+    let Some(live) = input.live else { return "its container was not made by a recorded release".to_owned() };
+    let mut parts = Vec::new();
+    if live.images.get(name).map(|pin| &pin.id) != input.release.images.get(name).map(|pin| &pin.id) {
+        parts.push("image");
+    }
+    let (before, after) = (live.stack.services.get(name), input.release.stack.services.get(name));
+    let without_image = |service: Option<&Service>| {
+        service.map(|service| Service { image: None, build: None, depends_on: indexmap::IndexMap::new(), scale: None, ..service.clone() })
+    };
+    if without_image(before) != without_image(after) {
+        parts.push("configuration");
+    }
+    let used = after.map(|service| {
+        let configs = service.configs.iter().map(|reference| format!("config:{}", reference.source));
+        configs.chain(service.secrets.iter().map(|reference| format!("secret:{}", reference.source))).collect::<Vec<_>>()
+    });
+    if used.unwrap_or_default().iter().any(|key| live.files.get(key) != input.release.files.get(key)) {
+        parts.push("files");
+    }
+    if parts.is_empty() {
+        "number of containers, networks or volumes changed".to_owned()
+    } else {
+        format!("{} changed", parts.join(" and "))
+    }
+}

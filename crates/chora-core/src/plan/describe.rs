@@ -1,0 +1,49 @@
+//! Steps in words.
+
+use std::fmt;
+
+use super::step::{Action, Change, Rollout};
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateNetwork { spec } => write!(f, "create network {}", spec.name),
+            Self::RemoveNetwork { name } => write!(f, "remove network {name}"),
+            Self::CreateVolume { spec } => write!(f, "create volume {}", spec.name),
+            Self::CreateContainer { instance } => write!(f, "create {}", instance.name),
+            Self::RemoveContainer { container } => write!(f, "remove {container}"),
+            Self::StartContainer { container, .. } => write!(f, "start {container}"),
+            Self::StopContainer { container, .. } => write!(f, "stop {container}"),
+            Self::RenameContainer { from, to } => write!(f, "rename {from} to {to}"),
+            Self::Connect { container, attachment } => write!(f, "connect {container} to {}", attachment.network),
+            Self::Disconnect { container, network } => write!(f, "disconnect {container} from {network}"),
+            Self::RunToCompletion { container, .. } => write!(f, "run {container} to completion"),
+            Self::Gate { targets } => {
+                let names: Vec<&str> = targets.iter().map(|target| target.container.as_str()).collect();
+                write!(f, "gate {}", names.join(", "))
+            }
+            Self::Record { release } => write!(f, "record release {release} as live"),
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Create => "create",
+            Self::Keep => "keep",
+            Self::Replace => "replace",
+            Self::Remove => "remove",
+            Self::Run => "run",
+        })
+    }
+}
+
+impl fmt::Display for Rollout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::StartFirst => "start-first",
+            Self::StopFirst => "stop-first",
+        })
+    }
+}

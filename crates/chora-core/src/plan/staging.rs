@@ -1,0 +1,48 @@
+//! Staging networks: where candidates live before their gate, so that nobody finds them under a service's name.
+//!
+//! A staging network stands beside one of the project's networks. The services that do not change are connected to it
+//! under their own names; the candidate joins the project's network only when its gate has passed.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+
+use super::deploy::DeployInput;
+use super::labels;
+use crate::compose::{Ipam, Network};
+use crate::model::network::NetworkSpec;
+
+/// Staging network names by network key.
+pub(super) type Staging = BTreeMap<String, String>;
+
+/// Names the staging networks that candidates of these services need.
+pub(super) fn staging_for<'a>(input: &DeployInput<'_>, candidates: impl Iterator<Item = &'a str>) -> Staging {
+    let stack = &input.release.stack;
+    let keys = candidates.filter_map(|name| stack.services.get(name)).flat_map(|service| service.networks.keys());
+    let own = keys.filter_map(|key| stack.networks.get(key).filter(|network| !network.external).map(|network| (key, network)));
+    own.map(|(key, network)| (key.clone(), format!("{}_{}", network.name, input.deployment.short()))).collect()
+}
+
+/// A staging network: same driver and isolation, addresses of its own.
+pub(super) fn staging_spec(input: &DeployInput<'_>, key: &str, name: &str) -> NetworkSpec {
+    let base = input.release.stack.networks.get(key).cloned().unwrap_or_default();
+    let network = Network { name: name.to_owned(), ipam: Ipam::default(), ..base };
+    let own = [(labels::STAGING, key), (labels::DEPLOYMENT, input.deployment.as_str())];
+    let mut spec = network_spec(input, key, &network);
+    spec.labels.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    // Compose takes a network with its network label for the project's own; this one must not be mistaken for it.
+    spec.labels.shift_remove(labels::NETWORK);
+    spec
+}
+
+/// One of the project's networks with its labels.
+pub(super) fn network_spec(input: &DeployInput<'_>, key: &str, network: &Network) -> NetworkSpec {
+    let mut all: IndexMap<String, String> = network.labels.clone();
+    let own = [
+        (labels::PROJECT, input.environment.project.as_str()),
+        (labels::NETWORK, key),
+        (labels::ENVIRONMENT, input.environment.name.as_str()),
+    ];
+    all.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    NetworkSpec { name: network.name.clone(), network: network.clone(), labels: all }
+}
