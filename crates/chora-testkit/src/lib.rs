@@ -1,1 +1,7 @@
-//! placeholder
+//! Fakes that are stricter than the real thing, and contract suites that both have to pass.
+
+pub mod blobs_contract;
+pub mod faults;
+pub mod memory_blobs;
+pub mod memory_store;
+pub mod store_contract;
