@@ -1,0 +1,46 @@
+//! Creation: make the container, join the other networks, write the files; undo when a step fails.
+
+use chora_core::model::container::ContainerSpec;
+use chora_core::model::ids::ContainerId;
+use chora_core::ports::EngineError;
+use serde::Deserialize;
+
+use super::{about, files, mounts, remove, request};
+use crate::client::{Call, Client, Handshake, LONG};
+use crate::networks;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Created {
+    id: String,
+}
+
+/// Since this API version one request can join several networks.
+const SEVERAL_NETWORKS: (u32, u32) = (1, 44);
+
+pub(crate) async fn create(client: &Client, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
+    let handshake = client.handshake().await?;
+    let keeps_files = mounts::place_for_files(spec)?;
+    let body = request::body(client, spec, handshake, keeps_files).await?;
+    let mut call = Call::post("/containers/create", about(&spec.name)).query("name", &spec.name).json(&body).limit(Some(LONG));
+    if let Some(platform) = &spec.service.platform {
+        call = call.query("platform", platform);
+    }
+    let created: Created = client.document(call).await?;
+    if let Err(error) = complete(client, spec, &created.id, handshake).await {
+        // The first error tells the story; a container left behind is found by its labels.
+        let _ = remove(client, &created.id, true).await;
+        return Err(error);
+    }
+    Ok(ContainerId::new(created.id))
+}
+
+async fn complete(client: &Client, spec: &ContainerSpec, id: &str, handshake: Handshake) -> Result<(), EngineError> {
+    let (major, minor) = SEVERAL_NETWORKS;
+    if !handshake.has(major, minor) {
+        for attachment in request::ordered_attachments(spec).into_iter().skip(1) {
+            networks::connect(client, id, attachment).await?;
+        }
+    }
+    files::write(client, spec, id).await
+}
