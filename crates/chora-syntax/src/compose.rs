@@ -1,4 +1,32 @@
 //! Compose files: from text on disk to one resolved [`model::Stack`].
 
+mod canonical;
+mod checks;
+mod consistency;
+mod defaults;
+mod environment;
+mod extends;
+mod finish;
+mod forms;
+mod include;
+mod interpolate;
+mod lexical;
+mod load;
+mod locate;
+mod marks;
+mod merge;
 #[expect(missing_docs, reason = "fields carry the Compose Specification's own key names")]
 pub mod model;
+mod name;
+mod normalize;
+mod path;
+mod places;
+mod project;
+mod request;
+mod resolve;
+mod schema;
+mod support;
+mod validate;
+
+pub use request::{ResolveRequest, Resolved};
+pub use resolve::resolve;

@@ -2,3 +2,14 @@
 #![warn(missing_docs)]
 
 pub mod compose;
+pub mod diagnostic;
+pub mod dotenv;
+pub mod files;
+// pub mod manifest;
+pub mod nearest;
+pub mod span;
+pub mod template;
+pub mod yaml;
+
+pub use diagnostic::{Diagnostic, DiagnosticKind, Diagnostics};
+pub use files::{FileProblem, Files, MemoryFiles};

@@ -1,0 +1,52 @@
+//! Variables: from env files, and for names that a service lists without a value.
+
+use super::load::{Environment, Loader, Step};
+use crate::diagnostic::{DiagnosticKind, Problem};
+use crate::dotenv::{self, DotenvError};
+use crate::span::Span;
+use crate::yaml::{Node, Value};
+
+/// Adds variables that are not set yet.
+pub(super) fn add(environment: &mut Environment, variables: Environment) {
+    for (name, value) in variables {
+        environment.entry(name).or_insert(value);
+    }
+}
+
+/// Reads env files in order; later files win, `current` wins in their own `${…}`.
+pub(super) fn read_files(loader: &mut Loader<'_>, paths: &[String], cause: Span, current: &Environment) -> Step<Environment> {
+    let mut variables = Environment::new();
+    for path in paths {
+        let (source, text) = loader.text(path, cause, "env file")?;
+        let result = dotenv::parse_into(&text, &|name| current.get(name).cloned(), &mut variables);
+        if let Err(error) = result {
+            return loader.fail(located(error, source));
+        }
+    }
+    Ok(variables)
+}
+
+/// An env file's error at its place.
+pub(super) fn located(error: DotenvError, source: u32) -> Problem {
+    let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    let span = Span { source, start: offset(error.at), end: offset(error.at + error.len) };
+    let kind = if error.missing_variable { DiagnosticKind::Variable } else { DiagnosticKind::Syntax };
+    Problem::new(kind, span, error.message)
+}
+
+/// Gives names in `environment` lists the values they have in the scope of their file.
+pub(super) fn resolve_lines(model: &mut Node, environment: &Environment) {
+    let Some(Value::Map(services)) = model.as_map_mut().and_then(|map| map.get_mut("services")).map(|entry| &mut entry.node.value) else {
+        return;
+    };
+    for service in services.values_mut() {
+        let list = service.node.as_map_mut().and_then(|map| map.get_mut("environment")).and_then(|entry| entry.node.as_list_mut());
+        for line in list.into_iter().flatten() {
+            if let Value::Text(text) = &mut line.value
+                && let Some(value) = environment.get(text.as_str())
+            {
+                *text = format!("{text}={value}");
+            }
+        }
+    }
+}

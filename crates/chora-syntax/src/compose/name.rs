@@ -1,0 +1,71 @@
+//! The name of a project.
+
+use super::interpolate;
+use super::load::{Environment, Loader, Step};
+use super::project::whole;
+use super::request::ResolveRequest;
+use crate::diagnostic::{DiagnosticKind, Problem};
+use crate::span::Span;
+
+/// The name: as asked for, `COMPOSE_PROJECT_NAME`, the last `name` key, or the directory's.
+pub(super) fn project_name(
+    loader: &mut Loader<'_>,
+    request: &ResolveRequest,
+    compose_files: &[String],
+    dir: &str,
+    environment: &Environment,
+) -> Step<String> {
+    let from_variable = || environment.get("COMPOSE_PROJECT_NAME").filter(|name| !name.is_empty()).cloned();
+    if let Some(name) = request.project_name.clone().filter(|name| !name.is_empty()).or_else(from_variable) {
+        if normalized(&name) == name {
+            return Ok(name);
+        }
+        let problem = whole(DiagnosticKind::Value, format!("`{name}` is not a project name"));
+        return loader.fail(problem.help("lower-case letters, digits, `-` and `_`, starting with a letter or digit"));
+    }
+    let mut given: Option<(String, Span)> = None;
+    for path in compose_files {
+        for document in loader.parsed(path, Span::default())? {
+            if let Some(node) = document.get("name")
+                && let Some(name) = node.as_text().filter(|name| !name.is_empty())
+            {
+                given = Some((name.to_owned(), node.span));
+            }
+        }
+    }
+    let (name, span) = match given {
+        None => (normalized(dir.rsplit('/').next().unwrap_or_default()), Span::default()),
+        Some((text, span)) => {
+            let lookup = |name: &str| environment.get(name).cloned();
+            let name = match interpolate::replaced(&text, &lookup, span, &mut Vec::new()) {
+                Ok(name) => name,
+                Err(problem) => return loader.fail(problem),
+            };
+            (normalized(&name), span)
+        }
+    };
+    if name.is_empty() {
+        let problem = Problem::value(span, "the project has no usable name");
+        return loader.fail(problem.help("add `name: NAME` to the Compose file"));
+    }
+    Ok(name)
+}
+
+/// Lower case, without characters that a name cannot hold.
+fn normalized(name: &str) -> String {
+    let kept: String =
+        name.to_lowercase().chars().filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-')).collect();
+    kept.trim_start_matches(['_', '-']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::normalized;
+
+    #[test]
+    fn names_keep_what_the_engine_takes() {
+        for (name, expected) in [("My App.v2", "myappv2"), ("-_x", "x"), ("Ünï", "n"), ("a_b-c", "a_b-c"), ("...", "")] {
+            assert_eq!(normalized(name), expected);
+        }
+    }
+}

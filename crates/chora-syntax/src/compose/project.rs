@@ -1,0 +1,198 @@
+//! From a complete model to the printed document: profiles, variables and labels from files, unused parts left out.
+
+use std::collections::HashSet;
+
+use serde_json::{Map as JsonMap, Value as Json};
+
+use super::checks::{entries, items};
+use super::environment::located;
+use super::finish::{finish_object, raw};
+use super::load::{Environment, Loader, Step};
+use super::schema::{SERVICE, TOP};
+use crate::diagnostic::{DiagnosticKind, Problem};
+use crate::dotenv;
+use crate::span::Span;
+use crate::yaml::Node;
+
+/// The services that no profile or an active profile selects.
+pub(super) fn active<'n>(model: &'n Node, profiles: &[String]) -> HashSet<&'n str> {
+    let is_active = |service: &Node| {
+        let mut own = items(service, "profiles").filter_map(Node::as_text).peekable();
+        own.peek().is_none() || profiles.iter().any(|profile| profile == "*") || own.any(|own| profiles.iter().any(|p| p == own))
+    };
+    entries(model, "services").filter(|(_, service)| is_active(service)).map(|(name, _)| name).collect()
+}
+
+/// The document as the reference prints it, `$` not doubled yet.
+pub(super) fn document(
+    loader: &mut Loader<'_>,
+    model: &Node,
+    active: &HashSet<&str>,
+    name: &str,
+    environment: &Environment,
+) -> Step<JsonMap<String, Json>> {
+    let mut services = JsonMap::new();
+    for (service_name, node) in entries(model, "services").filter(|(name, _)| active.contains(name)) {
+        let mut service = finish_object(&SERVICE, node);
+        add_environment(loader, node, &mut service, environment)?;
+        add_labels(loader, node, &mut service)?;
+        same_scale(&mut service);
+        services.insert(service_name.to_owned(), Json::Object(service));
+    }
+    let mut document = JsonMap::new();
+    document.insert("name".to_owned(), Json::from(name));
+    let resources = finish_object(&TOP, &without_services(model));
+    for section in ["networks", "volumes", "configs", "secrets"] {
+        let used = used(section, &services);
+        let Some(Json::Object(all)) = resources.get(section) else { continue };
+        let kept: JsonMap<String, Json> =
+            all.iter().filter(|(key, _)| used.contains(key.as_str())).map(|(key, value)| (key.clone(), value.clone())).collect();
+        if !kept.is_empty() {
+            document.insert(section.to_owned(), Json::Object(kept));
+        }
+    }
+    document.insert("services".to_owned(), Json::Object(services));
+    for (key, entry) in model.as_map().into_iter().flatten().filter(|(key, _)| key.starts_with("x-")) {
+        document.insert(key.clone(), raw(&entry.node));
+    }
+    Ok(document)
+}
+
+fn without_services(model: &Node) -> Node {
+    let mut rest = crate::yaml::Map::new();
+    for (key, entry) in model.as_map().into_iter().flatten() {
+        if matches!(key.as_str(), "networks" | "volumes" | "configs" | "secrets") {
+            let mut entry = entry.clone();
+            if let Some(config) = entry.node.as_map_mut().filter(|_| key == "configs") {
+                config.values_mut().filter_map(|entry| entry.node.as_map_mut()).for_each(|config| {
+                    if config.get("environment").is_some_and(|entry| entry.node.as_text() != Some("")) {
+                        config.shift_remove("content");
+                    }
+                });
+            }
+            rest.insert(key.clone(), entry);
+        }
+    }
+    Node::new(model.span, crate::yaml::Value::Map(rest))
+}
+
+/// The entries of a section that services use.
+fn used<'s>(section: &str, services: &'s JsonMap<String, Json>) -> HashSet<&'s str> {
+    let mut names = HashSet::new();
+    for service in services.values() {
+        match section {
+            "networks" => {
+                names.extend(service.get("networks").and_then(Json::as_object).into_iter().flatten().map(|(key, _)| key.as_str()))
+            }
+            "volumes" => names.extend(
+                list(service, "volumes")
+                    .filter(|mount| mount.get("type").and_then(Json::as_str) == Some("volume"))
+                    .filter_map(|mount| mount.get("source")?.as_str()),
+            ),
+            _ => {
+                let build = service.get("build").filter(|_| section == "secrets").unwrap_or(&Json::Null);
+                let references = list(service, section).chain(list(build, section));
+                names.extend(references.filter_map(|reference| reference.get("source")?.as_str()));
+            }
+        }
+    }
+    names
+}
+
+fn list<'s>(value: &'s Json, key: &str) -> impl Iterator<Item = &'s Json> {
+    value.get(key).and_then(Json::as_array).into_iter().flatten()
+}
+
+/// `scale` given beside `deploy` sets the replicas too.
+fn same_scale(service: &mut JsonMap<String, Json>) {
+    let Some(scale) = service.get("scale").cloned() else { return };
+    if let Some(Json::Object(deploy)) = service.get_mut("deploy") {
+        deploy.insert("replicas".to_owned(), scale);
+    }
+}
+
+/// Adds the variables of a service's env files; its own win.
+fn add_environment(loader: &mut Loader<'_>, node: &Node, service: &mut JsonMap<String, Json>, environment: &Environment) -> Step {
+    let mut own = match service.remove("environment") {
+        Some(Json::Object(own)) => own,
+        _ => JsonMap::new(),
+    };
+    for (name, value) in &mut own {
+        if let (true, Some(found)) = (value.is_null(), environment.get(name)) {
+            *value = Json::from(found.as_str());
+        }
+    }
+    let mut variables: Environment = own.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
+    let lookup = |name: &str| environment.get(name).cloned().or_else(|| own.get(name)?.as_str().map(str::to_owned));
+    for file in items(node, "env_file") {
+        read_variables(loader, file, &lookup, &mut variables)?;
+    }
+    let mut merged: JsonMap<String, Json> = variables.into_iter().map(|(name, value)| (name, Json::from(value))).collect();
+    merged.extend(own);
+    if !merged.is_empty() {
+        service.insert("environment".to_owned(), Json::Object(merged));
+    }
+    Ok(())
+}
+
+fn read_variables(loader: &mut Loader<'_>, file: &Node, lookup: &dyn Fn(&str) -> Option<String>, variables: &mut Environment) -> Step {
+    let span = file.get("path").map_or(file.span, |node| node.span);
+    let path = file.get("path").and_then(Node::as_text).unwrap_or_default();
+    let required = file.get("required").is_none_or(|node| super::forms::number::flag(node).unwrap_or(true));
+    if !required && !loader.files.exists(std::path::Path::new(path)) {
+        return Ok(());
+    }
+    let (source, text) = loader.text(path, span, "env file")?;
+    let result = match file.get("format").and_then(Node::as_text).unwrap_or_default() {
+        "" | ".env" => dotenv::parse_into(&text, lookup, variables),
+        "raw" => dotenv::parse_raw(&text, lookup, variables),
+        other => {
+            let problem = Problem::value(file.get("format").map_or(span, |node| node.span), format!("`{other}` is not an env file format"));
+            return loader.fail(problem.help("leave `format` out, or write `raw`"));
+        }
+    };
+    result.or_else(|error| loader.fail(located(error, source)))
+}
+
+/// Adds the labels of a service's label files; its own win.
+fn add_labels(loader: &mut Loader<'_>, node: &Node, service: &mut JsonMap<String, Json>) -> Step {
+    let mut labels = Environment::new();
+    for file in items(node, "label_file") {
+        let path = file.as_text().unwrap_or_default();
+        let (source, text) = loader.text(path, file.span, "label file")?;
+        let known = labels.clone();
+        let result = dotenv::parse_into(&text, &|name| known.get(name).cloned(), &mut labels);
+        if let Err(error) = result {
+            return loader.fail(located(error, source));
+        }
+    }
+    if labels.is_empty() {
+        return Ok(());
+    }
+    let mut merged: JsonMap<String, Json> = labels.into_iter().map(|(name, value)| (name, Json::from(value))).collect();
+    if let Some(Json::Object(own)) = service.remove("labels") {
+        merged.extend(own);
+    }
+    service.insert("labels".to_owned(), Json::Object(merged));
+    Ok(())
+}
+
+/// Doubles every `$` of a document, as the reference prints it.
+pub(super) fn double_dollars(value: &mut Json) {
+    match value {
+        Json::String(text) if text.contains('$') => *text = text.replace('$', "$$"),
+        Json::Array(items) => items.iter_mut().for_each(double_dollars),
+        Json::Object(map) => {
+            if map.keys().any(|key| key.contains('$')) {
+                *map = std::mem::take(map).into_iter().map(|(key, value)| (key.replace('$', "$$"), value)).collect();
+            }
+            map.values_mut().for_each(double_dollars);
+        }
+        _ => {}
+    }
+}
+
+/// A problem of the whole project, at no place.
+pub(super) fn whole(kind: DiagnosticKind, message: impl Into<String>) -> Problem {
+    Problem::new(kind, Span::default(), message)
+}

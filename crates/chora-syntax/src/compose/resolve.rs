@@ -1,0 +1,94 @@
+//! The entry: from a request to a stack.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::consistency::{self, Names};
+use super::load::{Environment, Loader, Scope, Step, Stop};
+use super::model::Stack;
+use super::request::{ResolveRequest, Resolved};
+use super::{lexical, locate, name, normalize, project, support};
+use crate::diagnostic::{DiagnosticKind, Diagnostics, locate_all};
+use crate::files::Files;
+use crate::span::Span;
+
+/// Resolves a project: finds, reads and merges its files.
+///
+/// # Errors
+/// Everything that is wrong with the files, with file, line and column; at least one diagnostic. A project without a
+/// Compose file gives one of kind [`DiagnosticKind::NoComposeFile`].
+pub fn resolve(files: &dyn Files, request: &ResolveRequest) -> Result<Resolved, Diagnostics> {
+    let home = request.environment.get("HOME").cloned();
+    let mut loader = Loader::new(files, request.project_dir.clone(), home);
+    match run(&mut loader, request) {
+        Ok(resolved) => Ok(resolved),
+        Err(Stop) => Err(locate_all(std::mem::take(&mut loader.problems), &loader.sources)),
+    }
+}
+
+fn run(loader: &mut Loader<'_>, request: &ResolveRequest) -> Step<Resolved> {
+    let found = locate::locate(loader, request)?;
+    let mut environment = found.environment;
+    let dir = found.working_dir;
+    let name = name::project_name(loader, request, &found.compose_files, &dir, &environment)?;
+    environment.insert("COMPOSE_PROJECT_NAME".to_owned(), name.clone());
+
+    let scope = Scope { dir: &dir, environment: &environment, included: &[] };
+    let mut model = loader.model(&found.compose_files, Span::default(), scope)?;
+    if model.as_map().is_none_or(|map| map.is_empty()) {
+        return loader.fail(project::whole(DiagnosticKind::Value, "the Compose file is empty"));
+    }
+    normalize::normalize(&mut model, &name, &environment);
+
+    let active = project::active(&model, &profiles(request, &environment));
+    consistency::check(&Names { model: &model, active: active.clone() }, &mut loader.problems);
+    loader.checkpoint()?;
+    let unsupported = support::unsupported(&model, &active);
+    let document = Json::Object(project::document(loader, &model, &active, &name, &environment)?);
+    let stack = stack(loader, &document)?;
+    let mut canonical = document;
+    project::double_dollars(&mut canonical);
+    Ok(Resolved {
+        stack,
+        canonical,
+        files: std::mem::take(&mut loader.read),
+        compose_files: found.compose_files.into_iter().map(PathBuf::from).collect(),
+        working_dir: PathBuf::from(dir),
+        environment,
+        warnings: locate_all(std::mem::take(&mut loader.warnings), &loader.sources).0,
+        unsupported: locate_all(unsupported, &loader.sources).0,
+    })
+}
+
+fn profiles(request: &ResolveRequest, environment: &Environment) -> Vec<String> {
+    if !request.profiles.is_empty() {
+        return request.profiles.clone();
+    }
+    let listed = environment.get("COMPOSE_PROFILES").map(String::as_str).unwrap_or_default();
+    listed.split(',').map(|profile| profile.trim().to_owned()).filter(|profile| !profile.is_empty()).collect()
+}
+
+/// Reads the document into types; own keys are not part of them.
+fn stack(loader: &mut Loader<'_>, document: &Json) -> Step<Stack> {
+    let own: Vec<String> =
+        document.as_object().into_iter().flat_map(|map| map.keys()).filter(|key| key.starts_with("x-")).cloned().collect();
+    let result = if own.is_empty() {
+        Stack::deserialize(document)
+    } else {
+        let mut document = document.clone();
+        if let Some(map) = document.as_object_mut() {
+            own.iter().for_each(|key| {
+                map.remove(key);
+            });
+        }
+        Stack::deserialize(&document)
+    };
+    result.or_else(|error| loader.fail(project::whole(DiagnosticKind::Value, format!("the resolved stack cannot be held: {error}"))))
+}
+
+/// An absolute path as text, from a directory.
+pub(super) fn absolute(dir: &Path, path: &Path) -> String {
+    lexical::join(&dir.to_string_lossy(), &path.to_string_lossy())
+}

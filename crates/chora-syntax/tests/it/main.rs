@@ -1,0 +1,4 @@
+//! The crate through its public API, on real files.
+
+mod corpus;
+mod disk;
