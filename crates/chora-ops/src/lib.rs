@@ -1,1 +1,5 @@
-//! placeholder
+//! The use cases: the only place where ports are called in order.
+#![warn(missing_docs)]
+
+pub mod contract;
+pub mod probe;

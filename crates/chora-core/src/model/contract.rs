@@ -1,6 +1,11 @@
-//! The recorded tools, resources and prompts of an MCP server.
+//! The recorded tools, resources and prompts of an MCP server, and what may not change in them.
+
+mod compare;
+mod schema;
 
 use serde_json::Value;
+
+pub use self::compare::{ChangeKind, ContractChange, Subject, compare};
 
 /// What an MCP server offers, sorted by name so that two recordings compare.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -36,4 +41,32 @@ pub struct Tool {
     /// JSON Schema of its structured result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_schema: Option<Value>,
+}
+
+impl Contract {
+    /// Puts everything in order of name, schema keys included, so that recordings of equal servers are equal texts.
+    pub fn sort(&mut self) {
+        self.tools.sort_by(|one, other| one.name.cmp(&other.name));
+        for tool in &mut self.tools {
+            sort_keys(&mut tool.input_schema);
+            if let Some(schema) = &mut tool.output_schema {
+                sort_keys(schema);
+            }
+        }
+        for names in [&mut self.resources, &mut self.prompts] {
+            names.sort();
+            names.dedup();
+        }
+    }
+}
+
+fn sort_keys(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.sort_keys();
+            map.values_mut().for_each(sort_keys);
+        }
+        Value::Array(items) => items.iter_mut().for_each(sort_keys),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }

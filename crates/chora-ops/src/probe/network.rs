@@ -1,0 +1,113 @@
+//! Which way a container is asked: by its address, through a published port, or from a sidecar in its network namespace.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chora_core::model::container::Container;
+use chora_core::model::health::{McpTransport, Probe, ProbeAnswer};
+use chora_core::ports::engine::EngineFacts;
+use chora_core::ports::{Clock, Engine, Prober};
+
+use super::sidecar::SidecarProber;
+
+/// Asks containers the nearest way that tells the truth.
+pub struct NetworkProber {
+    facts: EngineFacts,
+    sidecar: SidecarProber,
+}
+
+/// A way to a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Straight to this address.
+    Direct(SocketAddr),
+    /// To a port that the engine forwards.
+    Published(SocketAddr),
+    /// From inside its network namespace.
+    Sidecar,
+}
+
+impl NetworkProber {
+    /// `executable` is the static `chora` binary that a sidecar runs.
+    #[must_use]
+    pub fn new(engine: Arc<dyn Engine>, facts: EngineFacts, executable: PathBuf, clock: Arc<dyn Clock>) -> Self {
+        let sidecar = SidecarProber::new(engine, facts.clone(), executable, clock);
+        Self { facts, sidecar }
+    }
+}
+
+#[async_trait]
+impl Prober for NetworkProber {
+    async fn probe(&self, container: &Container, probe: &Probe, limit: Duration) -> ProbeAnswer {
+        let port = match probe {
+            Probe::Tcp { port } => *port,
+            Probe::Http(http) => http.port,
+            Probe::Mcp(mcp) if mcp.transport == McpTransport::Stdio => return super::ask(unused_address(), probe, limit).await,
+            Probe::Mcp(mcp) => mcp.port,
+        };
+        let is_tcp = matches!(probe, Probe::Tcp { .. });
+        match way(&self.facts, container, port, is_tcp, on_host_network(container)) {
+            Way::Direct(address) => super::ask(address, probe, limit).await,
+            Way::Published(address) => {
+                let answer = super::ask(address, probe, limit).await;
+                ProbeAnswer { asked: format!("{} (published port of {})", answer.asked, container.name), ..answer }
+            }
+            Way::Sidecar => self.sidecar.probe(container, probe, limit).await,
+        }
+    }
+}
+
+impl NetworkProber {
+    /// Tells whether asking this container needs no sidecar.
+    #[must_use]
+    pub fn reaches(&self, container: &Container, port: u16) -> bool {
+        !matches!(way(&self.facts, container, port, true, on_host_network(container)), Way::Sidecar)
+    }
+}
+
+fn way(facts: &EngineFacts, container: &Container, port: u16, is_tcp: bool, on_host: bool) -> Way {
+    if facts.direct_network {
+        if let Some(address) = container.addresses.values().next() {
+            return Way::Direct(SocketAddr::new(*address, port));
+        }
+        if on_host {
+            return Way::Direct(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
+        }
+    }
+    // An engine's forwarder accepts connections that nobody in the container would accept, so it cannot answer for TCP.
+    match published(facts, container, port) {
+        Some(address) if !is_tcp => Way::Published(address),
+        _ => Way::Sidecar,
+    }
+}
+
+/// The published address of a port, when the engine's host is this machine.
+fn published(facts: &EngineFacts, container: &Container, port: u16) -> Option<SocketAddr> {
+    if !facts.endpoint.starts_with("unix://") && !facts.endpoint.starts_with("npipe://") {
+        return None;
+    }
+    let target = format!("{port}/tcp");
+    let found = container.published.iter().find(|published| published.target == target && published.host_port != 0)?;
+    let address = found.host_ip.parse::<IpAddr>().ok().filter(|address| !address.is_unspecified());
+    Some(SocketAddr::new(address.unwrap_or(Ipv4Addr::LOCALHOST.into()), found.host_port))
+}
+
+/// Tells whether a container without addresses shares this machine's network: its process is one of ours to see, and in
+/// the same network namespace.
+fn on_host_network(container: &Container) -> bool {
+    if container.pid <= 0 || !container.addresses.is_empty() {
+        return false;
+    }
+    let process = PathBuf::from(format!("/proc/{}", container.pid));
+    let groups = std::fs::read_to_string(process.join("cgroup")).unwrap_or_default();
+    let own = std::fs::read_link("/proc/self/ns/net").ok();
+    groups.contains(container.id.as_str()) && own.is_some() && own == std::fs::read_link(process.join("ns/net")).ok()
+}
+
+/// Never connected to: standard streams have no address.
+const fn unused_address() -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)
+}
