@@ -5,7 +5,7 @@ pub mod compose;
 pub mod diagnostic;
 pub mod dotenv;
 pub mod files;
-// pub mod manifest;
+pub mod manifest;
 pub mod nearest;
 pub mod span;
 pub mod template;

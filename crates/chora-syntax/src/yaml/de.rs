@@ -48,6 +48,10 @@ impl de::Error for Error {
         Self { kind: DiagnosticKind::Value, message: message.to_string(), help: None, span: None }
     }
 
+    fn invalid_type(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::custom(format!("expected {expected}, found {found}"))
+    }
+
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         let help = nearest(field, expected.iter().copied())
             .map_or_else(|| format!("valid keys here: {}", listed(expected)), |near| format!("did you mean `{near}`?"));
@@ -93,12 +97,7 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
+    fn deserialize_enum<V: Visitor<'de>>(self, _: &'static str, variants: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
         let result = match &self.0.value {
             Value::Text(text) => visitor.visit_enum(IntoDeserializer::<Error>::into_deserializer(text.as_str())),
             Value::Map(map) if map.len() == 1 => {
@@ -106,7 +105,6 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
             }
             _ => Err(de::Error::custom(format!("expected one of {}, found {}", listed(variants), self.0.kind_name()))),
         };
-        let _ = name;
         result.map_err(|error| error.at(self.0.span))
     }
 

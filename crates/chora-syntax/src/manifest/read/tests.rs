@@ -1,0 +1,127 @@
+use std::time::Duration;
+
+use super::parse;
+use crate::manifest::{Approval, EnvironmentClass, Manifest, McpTransport, Rollout};
+
+const FULL: &str = r#"
+name: shop
+repository: acme/shop
+environments:
+  staging: {profiles: [app]}
+  production:
+    compose_files: [compose.yaml, compose.production.yaml]
+    engine: ssh://deploy@example.com
+    promote_from: staging
+    approval: required
+    watch: 10m
+    releases_kept: 3
+    backup: true
+    gate_timeout: 90s
+services:
+  api:
+    rollout: start-first
+    drain: 30s
+    contract: .chora/contracts/api.json
+    health:
+      container: {restarts_allowed: 1}
+      endpoint: {http: /health, port: 8000, status: 200, body_json: {/status: ok}}
+      configuration: {required_variables: [TOKEN], command: [check, --all]}
+      process: {name: server, fatal: true}
+      function:
+        mcp:
+          port: 8000
+          transport: streamable_http
+          headers: {Authorization: "Bearer x"}
+          tool: {name: echo, arguments: {text: hi, n: 2}, expect: {contains: hi}}
+  db:
+    backup: {command: [pg_dump, shop], restore: [psql, shop]}
+    health: {endpoint: {tcp: 5432}}
+secrets:
+  token: {environment: TOKEN}
+hooks:
+  before_deploy: [[make, check]]
+inbox: {path: inbox, commands: {task: [run, it]}}
+"#;
+
+#[test]
+fn a_full_file_is_read() {
+    let manifest = parse(FULL, "chora.yaml").unwrap();
+    let production = &manifest.environments["production"];
+    assert_eq!(production.class_of("production"), EnvironmentClass::Production);
+    assert_eq!(production.approval, Approval::Required);
+    assert_eq!(production.gate_timeout.0, Duration::from_secs(90));
+    assert_eq!(manifest.environments["staging"].releases_kept, 5);
+    let api = &manifest.services["api"];
+    assert_eq!(api.rollout, Rollout::StartFirst);
+    let function = api.health.function.as_ref().unwrap().mcp.as_ref().unwrap();
+    assert_eq!(function.transport, McpTransport::StreamableHttp);
+    assert_eq!(function.tool.as_ref().unwrap().arguments["n"], 2);
+    assert_eq!(manifest.hooks.before_deploy, [["make", "check"]]);
+    let again: Manifest = serde_json::from_value(serde_json::to_value(&manifest).unwrap()).unwrap();
+    assert_eq!(again, manifest);
+}
+
+#[test]
+fn an_empty_file_holds_the_defaults() {
+    for text in ["", "# nothing\n", "---\n", "null\n"] {
+        assert_eq!(parse(text, "chora.yaml").unwrap(), Manifest::default());
+    }
+}
+
+#[test]
+fn every_problem_is_named_with_its_place_and_the_nearest_key() {
+    let text = "\
+enviroments: {}
+environments:
+  prod:
+    class: prodution
+    watch: 10
+    promote_from: stagin
+  staging: {approval: maybe}
+services:
+  api:
+    rollout: fast
+    health:
+      endpoint: {http: health}
+      function: {mcp: {transport: stdio}, command: [a]}
+hooks: [a]
+";
+    let problems = parse(text, "chora.yaml").unwrap_err();
+    insta::assert_snapshot!(problems.to_string(), @r#"
+    chora.yaml:1:1: unknown key `enviroments` (did you mean `environments`?)
+    chora.yaml:4:12: unknown value `prodution` (did you mean `production`?)
+    chora.yaml:5:12: expected a string, found integer `10`
+    chora.yaml:6:19: there is no environment `stagin` (did you mean `staging`?)
+    chora.yaml:7:23: unknown value `maybe` (expected one of `required`, `not_required`)
+    chora.yaml:10:14: unknown value `fast` (expected one of `auto`, `start-first`, `stop-first`)
+    chora.yaml:12:17: `health` is neither a URL nor a path starting with `/`
+    chora.yaml:13:17: a function check is one of `mcp`, `http` and `command`
+    chora.yaml:13:17: the transport `stdio` needs the server's `command`
+    chora.yaml:14:8: expected a mapping, found a list
+    "#);
+    insta::assert_snapshot!(problems.0[0].render(false), @r#"
+    error: unknown key `enviroments`
+     --> chora.yaml:1:1
+      |
+    1 | enviroments: {}
+      | ^^^^^^^^^^^
+      |
+      = help: did you mean `environments`?
+    "#);
+}
+
+#[test]
+fn broken_yaml_is_reported_at_its_place() {
+    let problems = parse("a: [b\nc: d\n", "chora.yaml").unwrap_err();
+    insta::assert_snapshot!(problems.to_string(), @"chora.yaml:2:2: broken YAML: illegal placement of ':' indicator");
+    let problems = parse("name: a\nname: b\n", "chora.yaml").unwrap_err();
+    insta::assert_snapshot!(problems.to_string(), @"chora.yaml:2:1: key `name` is used twice in this mapping");
+}
+
+#[test]
+fn the_schema_names_every_key() {
+    let schema = Manifest::json_schema().to_string();
+    for key in ["environments", "gate_timeout", "releases_kept", "body_json", "before_deploy", "required_variables", "transport"] {
+        assert!(schema.contains(&format!("\"{key}\"")), "{key}");
+    }
+}

@@ -1,0 +1,52 @@
+//! What Chora needs to know about a service beyond its Compose definition.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Command, Health};
+use crate::compose::model::GoDuration;
+
+/// In which order the new and the old containers of a service meet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rollout {
+    /// Start first where nothing speaks against it.
+    #[default]
+    Auto,
+    /// The new one starts while the old one serves.
+    StartFirst,
+    /// The old one stops before the new one starts.
+    StopFirst,
+}
+
+/// Settings of a service.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServiceSettings {
+    /// Rollout order.
+    pub rollout: Rollout,
+    /// The five levels of health.
+    pub health: Health,
+    /// The recorded contract of an MCP server; `.chora/contracts/<service>.json` by default, where it exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contract: Option<String>,
+    /// How its data is backed up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Backup>,
+    /// How long its requests in flight may take to end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain: Option<GoDuration>,
+}
+
+/// How the data of a service is backed up and restored, inside its container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Backup {
+    /// Writes the backup to standard output.
+    pub command: Command,
+    /// Reads a backup from standard input.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub restore: Command,
+    /// Proves that a restored service holds its data.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub verify: Command,
+}
