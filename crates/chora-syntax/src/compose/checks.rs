@@ -59,6 +59,12 @@ fn one_origin(section: &str, name: &str, node: &Node, keys: &[&str], problems: &
 }
 
 fn check_service(service: &Node, problems: &mut Vec<Problem>) {
+    for mount in items(service, "volumes") {
+        let is_bind = mount.get("type").and_then(Node::as_text) == Some("bind");
+        if is_bind && mount.get("source").is_none() {
+            problems.push(Problem::value(mount.span, "a mount of type `bind` needs a `source`"));
+        }
+    }
     for port in items(service, "ports") {
         if let Some(node) = port.get("host_ip")
             && let Some(text) = node.as_text()

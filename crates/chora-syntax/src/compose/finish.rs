@@ -25,16 +25,21 @@ pub(super) fn finish_object(object: &'static Object, node: &Node) -> JsonMap<Str
             (shape, Some(node)) => finish(shape, node),
         };
         if let Some(value) = value {
-            out.insert(field.key.to_owned(), value);
+            let key = if object.capitalised { capitalised(field.key) } else { field.key.to_owned() };
+            out.insert(key, value);
         }
     }
     out
 }
 
+fn capitalised(key: &str) -> String {
+    let mut letters = key.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// A value as JSON; `None` when it is empty and not printed.
 pub(super) fn finish(shape: &'static Shape, node: &Node) -> Option<Json> {
     match shape {
-        Shape::Any => Some(raw(node)),
         Shape::Dropped(_) | Shape::Extends(_) | Shape::EnvFiles(_) | Shape::LabelFiles | Shape::Include => None,
         Shape::Object(object) | Shape::Build(object) if !node.is_null() => Some(Json::Object(finish_object(object, node))),
         Shape::PlainObject(object) => Some(Json::Object(finish_object(object, node))),

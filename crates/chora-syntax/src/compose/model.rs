@@ -16,9 +16,9 @@ pub use runtime::{
     BlkioConfig, Deploy, DeployResources, Device, Healthcheck, LimitResources, Logging, ReservedResources, RestartPolicy, ThrottleDevice,
     Ulimit, WeightDevice,
 };
-pub use service::{Condition, Dependency, FileReference, Hook, Port, Service};
+pub use service::{Condition, Dependency, Develop, FileReference, Hook, Port, Service, Watch};
 pub use units::{ByteSize, GoDuration, UnitError};
-pub use volume::{BindOptions, Mount, MountKind, TmpfsOptions, Volume, VolumeOptions};
+pub use volume::{BindOptions, ImageOptions, Mount, MountKind, TmpfsOptions, Volume, VolumeOptions};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};

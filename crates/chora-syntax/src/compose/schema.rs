@@ -87,11 +87,13 @@ pub(crate) struct Object {
     /// Whether `x-…` keys are allowed.
     pub(crate) extensions: bool,
     pub(crate) nullable: bool,
+    /// Whether the reference prints the keys with a capital letter.
+    pub(crate) capitalised: bool,
 }
 
 impl Object {
     const fn new(fields: &'static [Field]) -> Self {
-        Self { fields, required: &[], extensions: true, nullable: false }
+        Self { fields, required: &[], extensions: true, nullable: false, capitalised: false }
     }
 
     const fn required(mut self, keys: &'static [&'static str]) -> Self {
@@ -101,6 +103,11 @@ impl Object {
 
     const fn strict(mut self) -> Self {
         self.extensions = false;
+        self
+    }
+
+    const fn capitalised(mut self) -> Self {
+        self.capitalised = true;
         self
     }
 
@@ -125,8 +132,6 @@ pub(crate) enum Dict {
 
 /// What a value may be and how it is printed. Unless said otherwise, empty values are not printed.
 pub(crate) enum Shape {
-    /// Anything; printed as written.
-    Any,
     /// Accepted and then dropped, as the reference does.
     Dropped(&'static Shape),
     Text,
@@ -146,6 +151,10 @@ pub(crate) enum Shape {
     OptOut,
     /// A whole number between two bounds, or text that reads as one.
     Int(i64, i64),
+    /// As `Int`, but no text.
+    Number(i64, i64),
+    /// A whole number from 0 to 100, or text that reads as a number.
+    Percent,
     /// As `Int`; zero is printed.
     OptInt(i64, i64),
     /// Always printed.

@@ -13,7 +13,6 @@ use crate::yaml::{Node, Value};
 /// Checks a node against a shape.
 pub(super) fn check(shape: &'static Shape, node: &Node, path: &Path<'_>, problems: &mut Vec<Problem>) {
     match shape {
-        Shape::Any => {}
         Shape::Dropped(inner) => check(inner, node, path, problems),
         Shape::Object(object) | Shape::PlainObject(object) => check_object(object, node, path, problems),
         Shape::List(item) => collection::list(item, node, path, problems),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use chora_syntax::{FileProblem, Files};
 
-pub struct Disk;
+pub(crate) struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> Result<String, FileProblem> {

@@ -15,10 +15,12 @@ pub(super) fn finish(shape: &Shape, node: &Node) -> Option<Json> {
         Shape::External => number::flag(node).ok().filter(|value| *value).map(Json::from),
         Shape::OptFlag => number::flag(node).ok().map(Json::from),
         Shape::OptOut => number::flag(node).ok().filter(|value| !value).map(Json::from),
-        Shape::Int(min, max) => number::integer(node, *min, *max).ok().filter(|value| *value != 0).map(Json::from),
+        Shape::Int(min, max) | Shape::Number(min, max) => {
+            number::integer(node, *min, *max).ok().filter(|value| *value != 0).map(Json::from)
+        }
         Shape::OptInt(min, max) => number::integer(node, *min, *max).ok().map(Json::from),
         Shape::PlainInt => number::integer(node, i64::MIN, i64::MAX).ok().map(Json::from),
-        Shape::Float => number::float(node).ok().filter(|value| *value != 0.0).map(single),
+        Shape::Float | Shape::Percent => number::float(node).ok().filter(|value| *value != 0.0).map(single),
         Shape::Bytes | Shape::BytesText => number::bytes(node).ok().filter(|value| *value != 0).map(|value| Json::from(value.to_string())),
         Shape::PlainBytes => number::bytes(node).ok().map(|value| Json::from(value.to_string())),
         Shape::Duration => number::duration(node).ok().filter(|value| !value.0.is_zero()).map(|value| Json::from(value.to_string())),

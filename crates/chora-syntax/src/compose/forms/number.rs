@@ -49,6 +49,16 @@ pub(crate) fn float(node: &Node) -> Result<f32, String> {
     value.filter(|value: &f32| value.is_finite()).ok_or_else(|| "a number".to_owned())
 }
 
+/// A percentage; as a number it is whole.
+pub(crate) fn percent(node: &Node) -> Result<f32, String> {
+    let whole = match &node.value {
+        Value::Float(_) => false,
+        Value::Int(value) => (0..=100).contains(value),
+        _ => true,
+    };
+    float(node).ok().filter(|_| whole).ok_or_else(|| "a whole number from 0 to 100".to_owned())
+}
+
 /// A size in bytes.
 pub(crate) fn bytes(node: &Node) -> Result<i64, String> {
     let expected = || "a size such as `512m`".to_owned();

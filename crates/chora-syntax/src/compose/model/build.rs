@@ -37,11 +37,17 @@ pub struct Build {
     #[serde(skip_serializing_if = "is_false")]
     pub no_cache: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub no_cache_filter: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub platforms: Vec<String>,
     #[serde(skip_serializing_if = "is_false")]
     pub privileged: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<String>,
     #[serde(skip_serializing_if = "is_false")]
     pub pull: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sbom: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<BuildSecret>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -77,7 +77,9 @@ pub struct BlkioConfig {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct WeightDevice {
+    #[serde(rename = "Path")]
     pub path: String,
+    #[serde(rename = "Weight")]
     pub weight: u16,
 }
 
@@ -85,7 +87,9 @@ pub struct WeightDevice {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ThrottleDevice {
+    #[serde(rename = "Path")]
     pub path: String,
+    #[serde(rename = "Rate")]
     pub rate: ByteSize,
 }
 

@@ -51,10 +51,15 @@ pub struct Service {
     pub cpus: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpuset: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Windows only; carried as written.
+    pub credential_spec: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub depends_on: IndexMap<String, Dependency>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deploy: Option<Deploy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub develop: Option<Develop>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub device_cgroup_rules: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -74,9 +79,14 @@ pub struct Service {
     pub environment: IndexMap<String, Option<String>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expose: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub external_links: Vec<String>,
     /// `host=address` entries.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extra_hosts: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Requests for GPUs; carried as written.
+    pub gpus: Vec<serde_json::Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub group_add: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,10 +113,14 @@ pub struct Service {
     pub mem_limit: Option<ByteSize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mem_reservation: Option<ByteSize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "super::units::decimal_text")]
+    #[schemars(with = "Option<String>")]
     pub mem_swappiness: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memswap_limit: Option<ByteSize>,
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    /// Language models by name; carried as written.
+    pub models: IndexMap<String, Option<serde_json::Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network_mode: Option<String>,
     /// Networks by key; a `None` value joins with defaults.
@@ -132,6 +146,9 @@ pub struct Service {
     pub privileged: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub profiles: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    /// A program that stands for the service; carried as written.
+    pub provider: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pull_policy: Option<String>,
     #[serde(skip_serializing_if = "is_false")]
@@ -164,6 +181,8 @@ pub struct Service {
     pub tty: bool,
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub ulimits: IndexMap<String, Ulimit>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub use_api_socket: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -176,6 +195,33 @@ pub struct Service {
     pub volumes_from: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+}
+
+/// How a service follows changes of its source.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Develop {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub watch: Vec<Watch>,
+}
+
+/// What to do when something below a path changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Watch {
+    /// Absolute path.
+    pub path: String,
+    /// `rebuild`, `sync`, `restart`, `sync+restart` or `sync+exec`.
+    pub action: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    pub exec: Hook,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub initial_sync: bool,
 }
 
 /// What a dependency must have reached before the dependent starts.

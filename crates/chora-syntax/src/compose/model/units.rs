@@ -174,12 +174,32 @@ impl<'de> Deserialize<'de> for GoDuration {
     }
 }
 
+/// A number whose canonical form is decimal text.
+pub(super) mod decimal_text {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    #[expect(clippy::ref_option, reason = "the signature serde asks for")]
+    pub(in super::super) fn serialize<S: Serializer>(value: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.map(|value| value.to_string()).serialize(serializer)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| text.parse().map_err(|_| D::Error::custom(format!("`{text}` is not a number")))).transpose()
+    }
+}
+
 /// How a limit is written: one number, or soft and hard.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub(super) enum UlimitForm {
     Single(i64),
-    Range { soft: i64, hard: i64 },
+    Range {
+        #[serde(default)]
+        soft: i64,
+        #[serde(default)]
+        hard: i64,
+    },
 }
 
 impl From<UlimitForm> for super::Ulimit {

@@ -61,9 +61,11 @@ pub struct Mount {
     pub volume: Option<VolumeOptions>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tmpfs: Option<TmpfsOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageOptions>,
 }
 
-/// Options of a bind mount.
+/// Options of a bind mount. A mount without them, or with `create_host_path: false`, needs a path that exists.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BindOptions {
@@ -85,6 +87,14 @@ pub struct VolumeOptions {
     pub labels: IndexMap<String, String>,
     #[serde(skip_serializing_if = "is_false")]
     pub nocopy: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subpath: Option<String>,
+}
+
+/// Options of an image mount.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImageOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subpath: Option<String>,
 }

@@ -4,7 +4,7 @@ use super::{Dict, Field, Object, Shape};
 
 /// `services.*.blkio_config`.
 pub(super) static BLKIO: Object = Object::new(&[
-    Field::new("weight", Shape::Int(0, 65_535)),
+    Field::new("weight", Shape::Number(0, 65_535)),
     Field::new("weight_device", Shape::List(&Shape::Object(&WEIGHT))),
     Field::new("device_read_bps", Shape::List(&Shape::Object(&RATE))),
     Field::new("device_read_iops", Shape::List(&Shape::Object(&RATE))),
@@ -13,9 +13,9 @@ pub(super) static BLKIO: Object = Object::new(&[
 ])
 .strict();
 
-static WEIGHT: Object = Object::new(&[Field::new("path", Shape::Text), Field::new("weight", Shape::PlainInt)]).strict();
+static WEIGHT: Object = Object::new(&[Field::new("path", Shape::Text), Field::new("weight", Shape::PlainInt)]).strict().capitalised();
 
-static RATE: Object = Object::new(&[Field::new("path", Shape::Text), Field::new("rate", Shape::PlainBytes)]).strict();
+static RATE: Object = Object::new(&[Field::new("path", Shape::Text), Field::new("rate", Shape::PlainBytes)]).strict().capitalised();
 
 /// `services.*.deploy.resources`.
 pub(super) static RESOURCES: Object =

@@ -25,7 +25,7 @@ pub(crate) static SERVICE: Object = Object::new(&[
     Field::new("configs", Shape::FileReferences(&FILE_REFERENCE)).unique(Unique::File("")),
     Field::new("container_name", Shape::ContainerName),
     Field::new("cpu_count", Shape::Int(0, i64::MAX)),
-    Field::new("cpu_percent", Shape::Float),
+    Field::new("cpu_percent", Shape::Percent),
     Field::new("cpu_period", INTEGER),
     Field::new("cpu_quota", INTEGER),
     Field::new("cpu_rt_period", INTEGER),

@@ -17,7 +17,7 @@ pub(super) static DEPENDENCY: Object = Object::new(&[
 
 pub(super) static DEVICE: Object =
     Object::new(&[Field::new("source", Shape::Text), Field::new("target", Shape::Text), Field::new("permissions", Shape::Text)])
-        .required(&["source"]);
+        .required(&["source", "target"]);
 
 pub(super) static ENV_FILE: Object =
     Object::new(&[Field::new("path", Shape::Text), Field::new("format", Shape::Text), Field::new("required", Shape::Flag)])
@@ -87,7 +87,7 @@ pub(super) static VOLUME_MOUNT: Object = Object::new(&[
     Field::new("tmpfs", Shape::Object(&TMPFS)),
     Field::new("image", Shape::Object(&IMAGE)),
 ])
-.required(&["type"]);
+.required(&["type", "target"]);
 
 static BIND: Object = Object::new(&[
     Field::new("propagation", Shape::Text),
@@ -99,6 +99,6 @@ static BIND: Object = Object::new(&[
 static VOLUME_OPTIONS: Object =
     Object::new(&[Field::new("labels", Shape::Dict(Dict::Blank)), Field::new("nocopy", Shape::Flag), Field::new("subpath", Shape::Text)]);
 
-static TMPFS: Object = Object::new(&[Field::new("size", Shape::Bytes), Field::new("mode", Shape::Int(0, 4_294_967_295))]);
+static TMPFS: Object = Object::new(&[Field::new("size", Shape::Bytes), Field::new("mode", Shape::Number(0, 4_294_967_295))]);
 
 static IMAGE: Object = Object::new(&[Field::new("subpath", Shape::Text)]);

@@ -25,6 +25,9 @@ pub(super) fn check(shape: &Shape, node: &Node, path: &Path<'_>, problems: &mut 
         Shape::StrictFlag if matches!(node.value, Value::Bool(_)) => {}
         Shape::StrictFlag => expected("`true` or `false`", node, path, problems),
         Shape::Int(min, max) | Shape::OptInt(min, max) => read(number::integer(node, *min, *max), node, path, problems),
+        Shape::Number(min, max) if node.as_text().is_none() => read(number::integer(node, *min, *max), node, path, problems),
+        Shape::Number(..) => expected("a number, not text", node, path, problems),
+        Shape::Percent => read(number::percent(node), node, path, problems),
         Shape::PlainInt => read(number::integer(node, i64::MIN, i64::MAX), node, path, problems),
         Shape::Float => read(number::float(node), node, path, problems),
         Shape::BytesText if node.as_text().is_none() => expected("a size such as `512m`", node, path, problems),
