@@ -2,4 +2,6 @@
 #![warn(missing_docs)]
 
 pub mod contract;
+pub mod entrypoint;
 pub mod probe;
+pub mod wait;

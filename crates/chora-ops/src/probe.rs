@@ -18,13 +18,15 @@ use std::time::Duration;
 use chora_core::model::health::{McpTransport, Probe, ProbeAnswer};
 use tokio::time::Instant;
 
-pub use self::address::{TargetError, resolve};
+pub use self::address::TargetError;
+pub(crate) use self::address::{Url, decode_percent, resolve, without_password};
 use self::answer::{Deadline, Trouble, answer};
 use self::http::Peer;
 pub use self::local::{FileQuestion, ProcessQuestion, probe_file, probe_process};
 pub use self::network::NetworkProber;
 pub use self::request::{ProbeOutcome, ProbeRequest, Question, run, run_blocking};
 pub use self::sidecar::SidecarProber;
+pub(crate) use self::tcp::plain;
 
 /// Asks one address once; every failure is an answer, and the answer comes within `limit`.
 ///

@@ -128,7 +128,7 @@ pub(crate) fn decode_percent(text: &str) -> Result<String, ()> {
 }
 
 /// Finds the addresses of a host; `localhost` and literal addresses need no resolver.
-pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, TargetError> {
+pub(crate) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, TargetError> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
