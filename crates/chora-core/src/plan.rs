@@ -16,6 +16,6 @@ pub use deploy::{DeployInput, Reuse, plan_deploy};
 pub use fingerprint::fingerprint;
 pub use instance::file_targets;
 pub use observed::{Observed, ObservedContainer};
-pub use order::{OrderError, waves};
+pub use order::{OrderError, is_one_shot, waves};
 pub use rollout::{Decision, decide};
 pub use step::{Action, Change, FileRef, GateTarget, Instance, Plan, Rollout, ServicePlan, Step, StepPhase};

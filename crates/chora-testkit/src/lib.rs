@@ -1,7 +1,10 @@
 //! Fakes that are stricter than the real thing, and contract suites that both have to pass.
 
 pub mod blobs_contract;
+mod death;
+pub mod fake_engine;
 pub mod faults;
 pub mod memory_blobs;
 pub mod memory_store;
+pub mod steady;
 pub mod store_contract;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::environment::Environment;
+use super::event::DeployedBy;
 use super::ids::{DeploymentId, EnvironmentName, ReleaseId};
 use crate::plan::Plan;
 
@@ -101,6 +102,10 @@ pub struct Deployment {
     pub trace_id: String,
     /// What it does.
     pub action: DeploymentAction,
+    /// Repository or project name, as events state it.
+    pub repository: String,
+    /// Who asked for it.
+    pub deployed_by: DeployedBy,
     /// Environment as resolved at the beginning.
     pub environment: Environment,
     /// The release that is to become live.
@@ -110,6 +115,9 @@ pub struct Deployment {
     /// The release that was live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<ReleaseId>,
+    /// The version of that release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_version: Option<String>,
     /// Who runs it.
     pub owner: Owner,
     /// Beginning.

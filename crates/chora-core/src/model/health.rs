@@ -210,3 +210,35 @@ impl HealthReport {
         self.checks.iter().find(|check| check.level == level && check.verdict == Verdict::Fail)
     }
 }
+
+/// What to check on a service beyond the defaults.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ServiceHealth {
+    /// Level 1: restarts that are forgiven.
+    pub restarts_allowed: u32,
+    /// Level 1: how long it must have been running.
+    pub stable_for: Option<Duration>,
+    /// Level 2; the default is a TCP connection to the first published or exposed port.
+    pub endpoint: Option<Probe>,
+    /// Level 3: variables that must be set and not empty.
+    pub required_variables: Vec<String>,
+    /// Level 3: a command that must exit with 0 in the container.
+    pub configuration_command: Vec<String>,
+    /// Level 4: a name that one of the processes must have; the default is the main process.
+    pub process: Option<String>,
+    /// Level 4 fails instead of warning.
+    pub process_is_fatal: bool,
+    /// Level 4: how long it must have been alive.
+    pub process_uptime: Option<Duration>,
+    /// Level 5.
+    pub function: Option<FunctionCheck>,
+}
+
+/// How a service shows that it does its work.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FunctionCheck {
+    /// Over the network (or stdio).
+    Probe(Probe),
+    /// A command that must exit with 0 in the container.
+    Command(Vec<String>),
+}

@@ -69,7 +69,8 @@ pub(crate) fn shared_with(service: &Service) -> Vec<&str> {
 }
 
 /// Whether some other service waits for this one's successful end.
-pub(crate) fn is_one_shot(stack: &Stack, service: &str) -> bool {
+#[must_use]
+pub fn is_one_shot(stack: &Stack, service: &str) -> bool {
     stack
         .services
         .values()

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{DeployInput, Reuse};
 use crate::compose::{Service, Stack};
 use crate::model::container::ContainerState;
+use crate::model::environment::EnvironmentClass;
 use crate::plan::observed::ObservedContainer;
 use crate::plan::order::{self, OrderError, is_one_shot, waves};
 use crate::plan::rollout::{Decision, decide};
@@ -112,7 +113,11 @@ fn survey<'a>(input: &'a DeployInput<'a>, name: &'a str, service: &'a Service, f
         (false, false, true) => Change::Create,
         (false, _, false) => Change::Replace,
     };
-    let decision = decide(stack, service, input.rollouts.get(name).copied());
+    let decision = if input.environment.class == EnvironmentClass::Development {
+        Decision { rollout: Rollout::StopFirst, why: "development recreates in place".to_owned() }
+    } else {
+        decide(stack, service, input.rollouts.get(name).copied())
+    };
     let why = reason(input, name, change, forced, &missing);
     ServiceSurvey { name, service, one_shot, change, decision, why, kept, stale, missing }
 }

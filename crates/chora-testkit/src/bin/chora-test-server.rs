@@ -1,0 +1,158 @@
+//! A program for tests to run in containers: it serves, ends, hangs, eats memory or looks around, as told.
+//!
+//! Without arguments it serves HTTP; these variables change how: `PORT` (8080), `STATUS` of `/health` (200),
+//! `START_AFTER_MS`, `EXIT_AFTER_MS` with `EXIT_CODE`, `IGNORE_SIGTERM`, `EAT_MEMORY`, `STDOUT_LINES`, `STDERR_LINES`.
+//! With arguments it does one thing and ends: see `once`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program whose output is what tests look at")]
+
+use std::io::{IsTerminal, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
+use std::process::ExitCode;
+use std::time::Duration;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] => serve(),
+        words => once(words).unwrap_or_else(|error| {
+            eprintln!("{error}");
+            ExitCode::from(1)
+        }),
+    }
+}
+
+fn once(words: &[&str]) -> std::io::Result<ExitCode> {
+    match words {
+        ["echo", rest @ ..] => println!("{}", rest.join(" ")),
+        ["complain", rest @ ..] => eprintln!("{}", rest.join(" ")),
+        ["fail", code] => return Ok(ExitCode::from(code.parse::<u8>().unwrap_or(1))),
+        ["cat", path] => std::io::stdout().write_all(&std::fs::read(path)?)?,
+        ["write", path, text] => std::fs::write(path, text)?,
+        ["stat", path] => {
+            let facts = std::fs::metadata(path)?;
+            println!("{:o} {} {}", facts.mode() & 0o7777, facts.uid(), facts.gid());
+        }
+        ["where"] => println!("{}", std::env::current_dir()?.display()),
+        ["env"] => std::env::vars().for_each(|(name, value)| println!("{name}={value}")),
+        ["flood", bytes] => print!("{}", "x".repeat(bytes.parse().unwrap_or(0))),
+        ["sleep", milliseconds] => std::thread::sleep(millis(milliseconds)),
+        ["terminal"] => println!("{}", std::io::stdin().is_terminal()),
+        ["copy"] => {
+            std::io::copy(&mut std::io::stdin(), &mut std::io::stdout())?;
+        }
+        ["get", address, path] => return get(address, path),
+        _ => return Err(std::io::Error::other(format!("unknown: {words:?}"))),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks an HTTP server; the exit code says whether it answered 200.
+fn get(address: &str, path: &str) -> std::io::Result<ExitCode> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    println!("{body}");
+    Ok(if head.contains(" 200 ") { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn millis(text: &str) -> Duration {
+    Duration::from_millis(text.parse().unwrap_or(0))
+}
+
+fn count(name: &str) -> u64 {
+    variable(name).and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+fn serve() -> ExitCode {
+    (0..count("STDOUT_LINES")).for_each(|number| println!("out {number}"));
+    (0..count("STDERR_LINES")).for_each(|number| eprintln!("err {number}"));
+    if variable("EAT_MEMORY").is_some() {
+        eat_memory();
+    }
+    std::thread::sleep(Duration::from_millis(count("START_AFTER_MS")));
+    if variable("PORT").as_deref() != Some("none") {
+        std::thread::spawn(listen);
+    }
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return ExitCode::from(70) };
+    runtime.block_on(async {
+        let ends_by_itself = async {
+            match variable("EXIT_AFTER_MS") {
+                Some(text) => tokio::time::sleep(millis(&text)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = ends_by_itself => ExitCode::from(u8::try_from(count("EXIT_CODE")).unwrap_or(1)),
+            () = terminated() => ExitCode::SUCCESS,
+        }
+    })
+}
+
+/// The first process of a container does not end on SIGTERM unless it says so.
+async fn terminated() {
+    if variable("IGNORE_SIGTERM").is_some() {
+        return std::future::pending().await;
+    }
+    if let Ok(mut signal) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        signal.recv().await;
+    }
+}
+
+fn eat_memory() {
+    let mut eaten = Vec::new();
+    loop {
+        eaten.push(vec![1u8; 1 << 20]);
+        std::hint::black_box(&eaten);
+    }
+}
+
+fn listen() {
+    let port = variable("PORT").and_then(|port| port.parse().ok()).unwrap_or(8080u16);
+    let listener = match TcpListener::bind(("0.0.0.0", port)) {
+        Ok(listener) => listener,
+        Err(error) => {
+            eprintln!("port {port}: {error}");
+            return;
+        }
+    };
+    for stream in listener.incoming().flatten() {
+        std::thread::spawn(move || answer(stream));
+    }
+}
+
+fn answer(mut stream: TcpStream) {
+    let mut request = Vec::new();
+    let mut piece = [0u8; 1024];
+    while !request.windows(4).any(|window| window == b"\r\n\r\n") {
+        match stream.read(&mut piece) {
+            Ok(length) if length > 0 => request.extend(piece.iter().take(length)),
+            _ => return,
+        }
+    }
+    let text = String::from_utf8_lossy(&request);
+    let target = text.split(' ').nth(1).unwrap_or("/");
+    let (status, body) = respond(target);
+    let _ = write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let _ = stream.write_all(&body);
+}
+
+fn respond(target: &str) -> (u64, Vec<u8>) {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    match path {
+        "/health" => (if variable("STATUS").is_some() { count("STATUS") } else { 200 }, b"{\"status\":\"ok\"}".to_vec()),
+        "/env" => (200, std::env::vars().map(|(name, _)| name + "\n").collect::<String>().into_bytes()),
+        "/file" => match std::fs::read(query.strip_prefix("path=").unwrap_or_default()) {
+            Ok(content) => (200, content),
+            Err(error) => (404, error.to_string().into_bytes()),
+        },
+        _ => (200, variable("VERSION").unwrap_or_else(|| "ok".to_owned()).into_bytes()),
+    }
+}

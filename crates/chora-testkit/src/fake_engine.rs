@@ -1,0 +1,214 @@
+//! An engine in memory, stricter than a real one: it refuses what a real engine would only suffer.
+//!
+//! Stricter: a container may only join networks that exist, start only when its ports are free, be removed only when asked
+//! for by a name that exists or existed; a network with members cannot be removed; images must be there before containers.
+
+mod containers;
+mod images;
+mod objects;
+mod state;
+mod world;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chora_core::model::container::{
+    Container, ContainerFilter, ContainerSpec, ContainerSummary, ExecOutcome, ExecSpec, LogChunk, LogQuery,
+};
+use chora_core::model::ids::{ContainerId, ImageId};
+use chora_core::model::image::{Image, ImageBuild};
+use chora_core::model::network::{Attachment, NetworkFacts, NetworkSpec, VolumeFacts, VolumeSpec};
+use chora_core::ports::Engine;
+use chora_core::ports::engine::{EngineError, EngineEvent, EngineFacts, ProgressSink};
+use futures_core::stream::BoxStream;
+use indexmap::IndexMap;
+use jiff::Timestamp;
+
+pub use state::{Behaviour, FakeContainer, FakeState};
+
+use crate::faults::{Fault, Faults, Kind};
+
+/// The engine. Clones share their world.
+#[derive(Clone, Default)]
+pub struct FakeEngine {
+    state: Arc<Mutex<FakeState>>,
+    faults: Faults,
+}
+
+impl From<Fault> for EngineError {
+    fn from(fault: Fault) -> Self {
+        match fault.kind {
+            Kind::Timeout => Self::TimedOut { what: fault.name, limit: Duration::from_secs(10) },
+            Kind::Error | Kind::Death => Self::Failed { reason: fault.to_string() },
+        }
+    }
+}
+
+impl FakeEngine {
+    /// An empty engine whose calls are counted by `faults`.
+    #[must_use]
+    pub fn new(faults: Faults) -> Self {
+        Self { state: Arc::default(), faults }
+    }
+
+    /// Looks at, or changes, the world behind the engine's back.
+    pub fn world(&self) -> MutexGuard<'_, FakeState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn call<T>(&self, name: &str, work: impl FnOnce(&mut FakeState) -> Result<T, EngineError> + Send) -> Result<T, EngineError> {
+        self.faults.apply(&format!("engine.{name}"), || work(&mut self.world())).await
+    }
+}
+
+#[async_trait]
+impl Engine for FakeEngine {
+    async fn facts(&self) -> Result<EngineFacts, EngineError> {
+        self.call("facts", |_| Ok(world::facts())).await
+    }
+
+    async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError> {
+        self.call("image", |state| Ok(images::find(state, reference))).await
+    }
+
+    async fn images(&self, labels: &IndexMap<String, String>) -> Result<Vec<Image>, EngineError> {
+        self.call("images", |state| Ok(images::list(state, labels))).await
+    }
+
+    async fn pull_image(&self, reference: &str, _platform: Option<&str>, _progress: ProgressSink<'_>) -> Result<(), EngineError> {
+        self.call("pull_image", |state| images::pull(state, reference)).await
+    }
+
+    async fn build_image(&self, build: &ImageBuild, _progress: ProgressSink<'_>) -> Result<ImageId, EngineError> {
+        self.call("build_image", |state| images::build(state, build)).await
+    }
+
+    async fn load_image(&self, _archive: bytes::Bytes) -> Result<(), EngineError> {
+        self.call("load_image", |_| Ok(())).await
+    }
+
+    async fn tag_image(&self, image: &ImageId, reference: &str) -> Result<(), EngineError> {
+        self.call("tag_image", |state| images::tag(state, image, reference)).await
+    }
+
+    async fn remove_image(&self, reference: &str) -> Result<(), EngineError> {
+        self.call("remove_image", |state| images::remove(state, reference)).await
+    }
+
+    async fn create_container(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
+        self.call("create_container", |state| containers::create(state, spec)).await
+    }
+
+    async fn start_container(&self, container: &str) -> Result<(), EngineError> {
+        self.call("start_container", |state| containers::start(state, container)).await
+    }
+
+    async fn stop_container(&self, container: &str, _grace: Option<Duration>) -> Result<(), EngineError> {
+        self.call("stop_container", |state| containers::stop(state, container)).await
+    }
+
+    async fn kill_container(&self, container: &str, _signal: &str) -> Result<(), EngineError> {
+        self.call("kill_container", |state| containers::stop(state, container)).await
+    }
+
+    async fn rename_container(&self, container: &str, name: &str) -> Result<(), EngineError> {
+        self.call("rename_container", |state| containers::rename(state, container, name)).await
+    }
+
+    async fn remove_container(&self, container: &str, _anonymous_volumes: bool) -> Result<(), EngineError> {
+        self.call("remove_container", |state| {
+            containers::remove(state, container);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn container(&self, container: &str) -> Result<Option<Container>, EngineError> {
+        self.call("container", |state| Ok(containers::inspect(state, container))).await
+    }
+
+    async fn containers(&self, filter: &ContainerFilter) -> Result<Vec<ContainerSummary>, EngineError> {
+        self.call("containers", |state| Ok(containers::list(state, filter))).await
+    }
+
+    async fn logs(&self, container: &str, _query: &LogQuery) -> Result<BoxStream<'static, Result<LogChunk, EngineError>>, EngineError> {
+        self.call("logs", |state| containers::logs(state, container)).await
+    }
+
+    async fn exec(&self, container: &str, exec: &ExecSpec, _limit: Duration) -> Result<ExecOutcome, EngineError> {
+        self.call("exec", |state| containers::exec(state, container, exec)).await
+    }
+
+    async fn exec_attached(&self, container: &str, exec: &ExecSpec, _tty: bool) -> Result<i64, EngineError> {
+        self.call("exec_attached", |state| containers::exec(state, container, exec).map(|outcome| outcome.exit_code)).await
+    }
+
+    async fn wait_container(&self, container: &str) -> Result<i64, EngineError> {
+        self.call("wait_container", |state| containers::wait(state, container)).await
+    }
+
+    async fn processes(&self, container: &str) -> Result<Vec<String>, EngineError> {
+        self.call("processes", |state| containers::processes(state, container)).await
+    }
+
+    async fn read_file(&self, container: &str, path: &str, limit: usize) -> Result<Option<Vec<u8>>, EngineError> {
+        self.call("read_file", |state| containers::read_file(state, container, path, limit)).await
+    }
+
+    async fn networks(&self, labels: &IndexMap<String, String>) -> Result<Vec<NetworkFacts>, EngineError> {
+        self.call("networks", |state| Ok(objects::networks(state, labels))).await
+    }
+
+    async fn network(&self, name: &str) -> Result<Option<NetworkFacts>, EngineError> {
+        self.call("network", |state| Ok(objects::network(state, name))).await
+    }
+
+    async fn create_network(&self, spec: &NetworkSpec) -> Result<(), EngineError> {
+        self.call("create_network", |state| objects::create_network(state, spec)).await
+    }
+
+    async fn remove_network(&self, name: &str) -> Result<(), EngineError> {
+        self.call("remove_network", |state| objects::remove_network(state, name)).await
+    }
+
+    async fn connect(&self, container: &str, attachment: &Attachment) -> Result<(), EngineError> {
+        self.call("connect", |state| objects::connect(state, container, attachment)).await
+    }
+
+    async fn disconnect(&self, container: &str, network: &str) -> Result<(), EngineError> {
+        self.call("disconnect", |state| {
+            objects::disconnect(state, container, network);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn volumes(&self, labels: &IndexMap<String, String>) -> Result<Vec<VolumeFacts>, EngineError> {
+        self.call("volumes", |state| Ok(objects::volumes(state, labels))).await
+    }
+
+    async fn volume(&self, name: &str) -> Result<Option<VolumeFacts>, EngineError> {
+        self.call("volume", |state| Ok(objects::volume(state, name))).await
+    }
+
+    async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
+        self.call("create_volume", |state| {
+            objects::create_volume(state, spec);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
+        self.call("remove_volume", |state| objects::remove_volume(state, name)).await
+    }
+
+    async fn events(
+        &self,
+        _labels: &IndexMap<String, String>,
+        _since: Option<Timestamp>,
+    ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError> {
+        self.call("events", |_| Ok(world::silence())).await
+    }
+}
