@@ -30,3 +30,8 @@ mod validate;
 
 pub use request::{ResolveRequest, Resolved};
 pub use resolve::resolve;
+
+/// The shortest equal form of a path, for other formats of this crate.
+pub(crate) fn clean_path(path: &str) -> String {
+    lexical::clean(path)
+}

@@ -46,3 +46,12 @@ pub struct Resolved {
     /// Keys of active services and their resources that a deployment must refuse, each with its place.
     pub(super) unsupported: Vec<Diagnostic>,
 }
+
+impl Resolved {
+    /// Every key of an active service or of what it uses that Chora does not honour, with its place and the reason.
+    /// A deployment must refuse a stack for which this is not empty.
+    #[must_use]
+    pub fn unsupported(&self) -> &[Diagnostic] {
+        &self.unsupported
+    }
+}
