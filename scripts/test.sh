@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Runs the tests, and says how long each part took.
+#
+#   scripts/test.sh lint      format, clippy without a warning, shell scripts
+#   scripts/test.sh oldest    everything, against the oldest supported engine
+#   scripts/test.sh newest    the integration suites, against the newest engine
+#
+# An engine that does not start fails the run; nothing is skipped. Every part uses one
+# target folder and one set of flags, so that nothing is built twice.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=prelude.sh
+. "$(dirname "$0")/prelude.sh"
+cd "$(dirname "$0")/.."
+
+# part NAME COMMAND… A function that is called here fails by its last command only: `set -e` is off in it.
+part() {
+  local name=$1 started=$SECONDS
+  shift
+  note "$name"
+  "$@" || die "$name failed after $((SECONDS - started)) s" "read what is above, then make ${goal:-test}"
+  times+=("$((SECONDS - started)) s  $name")
+}
+
+tell_times() {
+  local line
+  for line in "${times[@]}"; do
+    note "$line"
+  done
+  note "$SECONDS s  in all"
+}
+
+toolchain() {
+  local folder
+  folder=$(scripts/toolchain.sh --path) || return
+  export PATH=$folder:$PATH
+  CARGO_BUILD_TARGET=$(uname -m)-unknown-linux-musl
+  export CARGO_BUILD_TARGET
+}
+
+engine() {
+  DOCKER_HOST=$(scripts/engine.sh "$1") || return
+  export DOCKER_HOST
+  # Whatever context the user has chosen would lead the tests to another engine.
+  unset DOCKER_CONTEXT
+}
+
+# The image that the end-to-end suite builds on.
+base_image() { scripts/base-image.sh >/dev/null; }
+
+shell_scripts() {
+  has shellcheck || apt_install shellcheck
+  shellcheck .ci/run scripts/*.sh
+}
+
+clippy() { cargo clippy --workspace --all-targets --locked --quiet -- -D warnings; }
+
+documentation() { RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet; }
+
+lint() {
+  part 'shell scripts' shell_scripts
+  part 'format' cargo fmt --all --check
+  part 'clippy' clippy
+}
+
+# All packages are named in both runs: fewer would unify features otherwise, and build anew.
+times=()
+case ${1:-} in
+lint)
+  goal=lint
+  part 'toolchain' toolchain
+  lint
+  ;;
+oldest)
+  goal='test'
+  part 'toolchain' toolchain
+  part 'oldest engine' engine oldest
+  lint
+  part 'documentation' documentation
+  part 'base image' base_image
+  part 'tests' cargo test --workspace --locked --quiet
+  part 'Compose record against the live reference' scripts/oracles.sh compare
+  ;;
+newest)
+  goal=test-newest
+  part 'toolchain' toolchain
+  part 'newest engine' engine newest
+  part 'base image' base_image
+  part 'integration suites' cargo test --workspace --locked --quiet --test it
+  ;;
+-h | --help) print_help && exit ;;
+*) die "unknown argument '${1:-}'" "scripts/$script --help" ;;
+esac
+tell_times
