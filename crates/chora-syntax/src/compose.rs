@@ -10,6 +10,7 @@ mod finish;
 mod forms;
 mod include;
 mod interpolate;
+pub mod keys;
 mod lexical;
 mod load;
 mod locate;
@@ -25,7 +26,6 @@ mod project;
 mod request;
 mod resolve;
 mod schema;
-mod support;
 mod validate;
 
 pub use request::{ResolveRequest, Resolved};

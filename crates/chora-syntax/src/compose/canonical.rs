@@ -51,7 +51,7 @@ fn shape(shape_of: &'static Shape, node: &mut Node, problems: &mut Vec<Problem>)
             each(node, |item| parts::expand(item, |text, span| device::parse(text).ok().map(|parts| parts::device(parts, span))))
         }
         Shape::Volumes(_) => {
-            each(node, |item| parts::expand(item, |text, span| volume::parse(text).ok().map(|short| parts::volume(short, span))))
+            each(node, |item| parts::expand(item, |text, span| volume::parse(text).ok().map(|short| parts::volume(&short, span))))
         }
         Shape::Ports(_) => ports(node),
         Shape::Gpus(_) if node.as_text().is_some() => {
@@ -138,7 +138,7 @@ fn ports(node: &mut Node) {
         match (&item.value, item.printed()) {
             (Value::Map(_), _) | (_, None) => ports.push(item),
             (_, Some(text)) => {
-                ports.extend(port::parse(&text).into_iter().flatten().map(|port| parts::port(port, item.span)));
+                ports.extend(port::parse(&text).into_iter().flatten().map(|port| parts::port(&port, item.span)));
             }
         }
     }

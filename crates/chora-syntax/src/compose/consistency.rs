@@ -23,8 +23,9 @@ impl<'n> Names<'n> {
         self.model.get(section).and_then(Node::as_map)
     }
 
-    /// Reports a name that a section does not define.
-    fn require(&self, section: &str, what: &str, name: &str, span: Span, problems: &mut Vec<Problem>) {
+    /// Reports a name that a section (a plural word) does not define.
+    fn require(&self, section: &str, name: &str, span: Span, problems: &mut Vec<Problem>) {
+        let what = section.trim_end_matches('s');
         let map = self.section(section);
         if map.is_some_and(|map| map.contains_key(name)) {
             return;
@@ -50,7 +51,7 @@ impl<'n> Names<'n> {
             }
             return;
         }
-        self.require("services", "service", name, span, problems);
+        self.require("services", name, span, problems);
     }
 }
 

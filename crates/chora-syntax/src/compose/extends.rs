@@ -49,7 +49,7 @@ impl Loader<'_> {
         }
         chain.push(link);
         let base = match &reference.file {
-            Some(file) => self.foreign_base(name, file, &reference, place, chain)?,
+            Some(file) => self.foreign_base(file, &reference, place, chain)?,
             None => {
                 if !services.contains_key(&reference.service) {
                     return self.fail(unknown(&reference, services, &self.shown(place.file)));
@@ -92,7 +92,6 @@ impl Loader<'_> {
     /// The service of another file, with everything it extends itself.
     fn foreign_base(
         &mut self,
-        name: &str,
         file: &str,
         reference: &Reference,
         place: Place<'_>,
@@ -101,7 +100,7 @@ impl Loader<'_> {
         let path = lexical::join(place.scope.dir, file);
         let (mut source, marks) = self.base_file(&path, reference.span, place.scope)?;
         let Some(services) = source.as_map_mut().and_then(|map| map.get_mut("services")).and_then(|entry| entry.node.as_map_mut()) else {
-            let message = format!("`{}` has no services, so `{name}` cannot extend `{}` of it", self.shown(&path), reference.service);
+            let message = format!("`{}` has no services, so there is no `{}` to extend", self.shown(&path), reference.service);
             return self.fail(Problem::reference(reference.span, message));
         };
         if !services.contains_key(&reference.service) {

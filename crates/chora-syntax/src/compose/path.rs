@@ -5,7 +5,7 @@ use std::fmt::{Display, Formatter};
 /// A key and what it is under.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Path<'a> {
-    parent: Option<&'a Path<'a>>,
+    parent: Option<&'a Self>,
     key: &'a str,
     index: Option<usize>,
 }

@@ -9,7 +9,7 @@ use super::consistency::{self, Names};
 use super::load::{Environment, Loader, Scope, Step, Stop};
 use super::model::Stack;
 use super::request::{ResolveRequest, Resolved};
-use super::{lexical, locate, name, normalize, project, support};
+use super::{keys, lexical, locate, name, normalize, project};
 use crate::diagnostic::{DiagnosticKind, Diagnostics, locate_all};
 use crate::files::Files;
 use crate::span::Span;
@@ -37,7 +37,7 @@ fn run(loader: &mut Loader<'_>, request: &ResolveRequest) -> Step<Resolved> {
 
     let scope = Scope { dir: &dir, environment: &environment, included: &[] };
     let mut model = loader.model(&found.compose_files, Span::default(), scope)?;
-    if model.as_map().is_none_or(|map| map.is_empty()) {
+    if model.as_map().is_none_or(indexmap::IndexMap::is_empty) {
         return loader.fail(project::whole(DiagnosticKind::Value, "the Compose file is empty"));
     }
     normalize::normalize(&mut model, &name, &environment);
@@ -45,8 +45,9 @@ fn run(loader: &mut Loader<'_>, request: &ResolveRequest) -> Step<Resolved> {
     let active = project::active(&model, &profiles(request, &environment));
     consistency::check(&Names { model: &model, active: active.clone() }, &mut loader.problems);
     loader.checkpoint()?;
-    let unsupported = support::unsupported(&model, &active);
     let document = Json::Object(project::document(loader, &model, &active, &name, &environment)?);
+    let (unsupported, without_effect) = keys::review(&model, &active, &document);
+    loader.warnings.extend(without_effect);
     let stack = stack(loader, &document)?;
     let mut canonical = document;
     project::double_dollars(&mut canonical);

@@ -133,7 +133,7 @@ pub(crate) enum Dict {
 /// What a value may be and how it is printed. Unless said otherwise, empty values are not printed.
 pub(crate) enum Shape {
     /// Accepted and then dropped, as the reference does.
-    Dropped(&'static Shape),
+    Dropped(&'static Self),
     Text,
     TextOrNull,
     /// One of some words.
@@ -204,11 +204,11 @@ pub(crate) enum Shape {
     Object(&'static Object),
     /// As `Object`; printed even when it is empty.
     PlainObject(&'static Object),
-    List(&'static Shape),
+    List(&'static Self),
     /// Values by free names.
-    Named(&'static Shape),
+    Named(&'static Self),
     /// Values by names of letters, digits, `.`, `_` and `-`; a bad name is refused.
-    StrictNamed(&'static Shape),
+    StrictNamed(&'static Self),
     /// A list of names or a mapping.
     NamesOr(&'static Object),
     Dependencies(&'static Object),

@@ -35,7 +35,7 @@ impl Pattern {
         if let Some(suffix) = &self.suffix {
             return path.ends_with(suffix.as_str()) || suffix.strip_prefix('/') == Some(path);
         }
-        self.run(path).iter().any(|state| *state == State { part: self.parts.len(), inside: false })
+        self.run(path).contains(&State { part: self.parts.len(), inside: false })
     }
 
     /// Whether a path that starts with the directory can match.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::disk::Disk;
 
 /// Where Chora differs from the reference on purpose: case, place in the document (blank: the whole case), reason.
-const DIFFERENCES: &[(&str, &str, &str)] = &[(
+pub(crate) const DIFFERENCES: &[(&str, &str, &str)] = &[(
     "104-environment-list-and-map",
     ".services.map.environment.DATE",
     "a date stays as it is written; the reference prints it as a point in time",

@@ -1,4 +1,8 @@
 //! The crate through its public API, on real files.
 
+#[cfg(test)]
 mod corpus;
+#[cfg(test)]
 mod disk;
+#[cfg(test)]
+mod docs;

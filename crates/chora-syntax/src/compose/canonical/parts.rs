@@ -30,7 +30,7 @@ pub(super) fn device((source, target, permissions): (&str, &str, &str), span: Sp
     Node::new(span, Value::Map(map))
 }
 
-pub(super) fn port(port: ShortPort, span: Span) -> Node {
+pub(super) fn port(port: &ShortPort, span: Span) -> Node {
     let mut map = Map::new();
     text(&mut map, "mode", "ingress", span);
     text(&mut map, "host_ip", &port.host_ip, span);
@@ -40,7 +40,7 @@ pub(super) fn port(port: ShortPort, span: Span) -> Node {
     Node::new(span, Value::Map(map))
 }
 
-pub(super) fn volume(short: ShortVolume, span: Span) -> Node {
+pub(super) fn volume(short: &ShortVolume, span: Span) -> Node {
     let mut map = Map::new();
     text(&mut map, "type", if short.is_bind { "bind" } else { "volume" }, span);
     text(&mut map, "source", &short.source, span);
@@ -59,7 +59,7 @@ pub(super) fn volume(short: ShortVolume, span: Span) -> Node {
     if !bind.is_empty() {
         insert(&mut map, "bind", Node::new(span, Value::Map(bind)));
     }
-    if short.nocopy || !(short.is_bind || short.bare) {
+    if short.nocopy || !(short.is_bind || is_bare(short)) {
         let mut options = Map::new();
         if short.nocopy {
             insert(&mut options, "nocopy", Node::new(span, Value::Bool(true)));
@@ -87,4 +87,9 @@ pub(super) fn external(map: &mut Map, problems: &mut Vec<Problem>) {
         }
         Some(_) => {}
     }
+}
+
+/// The reference reads a mount of one or two characters without any options.
+const fn is_bare(short: &ShortVolume) -> bool {
+    short.source.is_empty() && short.target.len() <= 2
 }

@@ -54,13 +54,13 @@ fn build(service: &Node, names: &Names<'_>, problems: &mut Vec<Problem>) {
         problems.push(Problem::reference(span, format!("`build.platforms` does not hold `{platform}`")));
     }
     for secret in items(build, "secrets") {
-        source(secret, "secrets", "secret", names, problems);
+        source(secret, "secrets", names, problems);
     }
 }
 
-fn source(reference: &Node, section: &str, what: &str, names: &Names<'_>, problems: &mut Vec<Problem>) {
+fn source(reference: &Node, section: &str, names: &Names<'_>, problems: &mut Vec<Problem>) {
     let name = reference.get("source").and_then(Node::as_text).unwrap_or_default();
-    names.require(section, what, name, reference.span, problems);
+    names.require(section, name, reference.span, problems);
 }
 
 fn networks(service: &Node, names: &Names<'_>, problems: &mut Vec<Problem>) {
@@ -74,7 +74,7 @@ fn networks(service: &Node, names: &Names<'_>, problems: &mut Vec<Problem>) {
         }
     }
     for (name, entry) in joined.into_iter().flatten() {
-        names.require("networks", "network", name, entry.key, problems);
+        names.require("networks", name, entry.key, problems);
     }
 }
 
@@ -98,17 +98,17 @@ fn resources_named(service: &Node, names: &Names<'_>, problems: &mut Vec<Problem
     for volume in items(service, "volumes").filter(|volume| text(volume, "type") == Some("volume")) {
         if let Some(name) = text(volume, "source") {
             let span = volume.get("source").map_or(volume.span, |node| node.span);
-            names.require("volumes", "volume", name, span, problems);
+            names.require("volumes", name, span, problems);
         }
     }
     for config in items(service, "configs") {
-        source(config, "configs", "config", names, problems);
+        source(config, "configs", names, problems);
     }
     for secret in items(service, "secrets") {
-        source(secret, "secrets", "secret", names, problems);
+        source(secret, "secrets", names, problems);
     }
     for (name, entry) in service.get("models").and_then(Node::as_map).into_iter().flatten() {
-        names.require("models", "model", name, entry.key, problems);
+        names.require("models", name, entry.key, problems);
     }
 }
 

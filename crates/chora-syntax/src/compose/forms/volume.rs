@@ -10,15 +10,13 @@ pub(crate) struct ShortVolume {
     pub(crate) propagation: Option<String>,
     pub(crate) selinux: Option<String>,
     pub(crate) nocopy: bool,
-    /// Whether it is written as one or two characters, which the reference reads without any options.
-    pub(crate) bare: bool,
 }
 
 /// Reads a short form; a Windows drive letter is part of its path.
 pub(crate) fn parse(text: &str) -> Result<ShortVolume, String> {
     match text.len() {
         0 => return Err("an empty mount".to_owned()),
-        1 | 2 => return Ok(ShortVolume { target: text.to_owned(), bare: true, ..ShortVolume::default() }),
+        1 | 2 => return Ok(ShortVolume { target: text.to_owned(), ..ShortVolume::default() }),
         _ => {}
     }
     let mut volume = ShortVolume::default();
