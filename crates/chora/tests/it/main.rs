@@ -1,0 +1,3 @@
+//! The program through its doors, and the shape of the workspace that it is made of.
+
+mod architecture;
