@@ -12,3 +12,4 @@ pub mod image;
 pub mod network;
 pub mod release;
 pub mod secret;
+pub mod trace;

@@ -3,5 +3,8 @@
 
 pub mod contract;
 pub mod entrypoint;
+pub mod event_log;
 pub mod probe;
+pub mod secrets;
+pub mod system;
 pub mod wait;

@@ -1,7 +1,6 @@
 //! A second process: the test program itself, told by a variable what to do with a store.
 
 use std::env;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -58,5 +57,5 @@ async fn acquire_once(path: &Path) {
 }
 
 fn say(line: &str) {
-    writeln!(std::io::stderr(), "{line}").unwrap();
+    eprintln!("{line}");
 }

@@ -6,6 +6,7 @@ use chora_core::compose::Stack;
 use chora_core::model::deployment::{Deployment, DeploymentAction, JournalEntry, JournalMark, Lease, Outcome, OutcomeKind, Owner};
 use chora_core::model::digest::Digest;
 use chora_core::model::environment::{Environment, EnvironmentClass};
+use chora_core::model::event::DeployedBy;
 use chora_core::model::ids::{DeploymentId, EnvironmentName, ImageId, ReleaseId};
 use chora_core::model::image::ImagePin;
 use chora_core::model::release::Release;
@@ -54,6 +55,8 @@ pub fn deployment(id: &str, environment: &str) -> Deployment {
         id: DeploymentId::new(id),
         trace_id: "CHORA-DEPLOY-2026-1a2b3c4d".into(),
         action: DeploymentAction::Deploy,
+        repository: "shop".into(),
+        deployed_by: DeployedBy::Human,
         environment: Environment {
             name: EnvironmentName::new(environment),
             class: EnvironmentClass::Production,
@@ -64,6 +67,7 @@ pub fn deployment(id: &str, environment: &str) -> Deployment {
         release: ReleaseId::new("r1"),
         version: "v1".into(),
         previous: None,
+        previous_version: None,
         owner: owner(1),
         started_at: moment(20),
         plan: None,

@@ -1,0 +1,138 @@
+//! The deployment log, `.chora/memory/events/deployment.jsonl` (SPEC §7): a real file, appended to under a lock, read with
+//! tolerance, mended without loss. The order of lines is the order of events, whatever their timestamps say.
+
+mod append;
+mod follow;
+mod line;
+mod mend;
+mod normalise;
+mod query;
+mod redact;
+mod repair;
+mod verify;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use chora_core::model::event::Event;
+use chora_core::model::secret::Secret;
+
+pub use follow::{Follower, Start};
+pub use line::{Damaged, Entry, Line, lines};
+pub use query::EventQuery;
+pub use repair::Repair;
+pub use verify::LogReport;
+
+/// Why the log could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The log may not be written.
+    #[error("the deployment log cannot be written: {0}")]
+    ReadOnly(String),
+    /// No space left.
+    #[error("no space left for the deployment log: {0}")]
+    DiskFull(String),
+    /// Anything else.
+    #[error("the deployment log failed: {0}")]
+    Failed(String),
+}
+
+impl LogError {
+    fn of(path: &Path, error: &io::Error) -> Self {
+        let text = format!("{}: {error}", path.display());
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull(text),
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Self::ReadOnly(text),
+            _ => Self::Failed(text),
+        }
+    }
+}
+
+/// The log of one project.
+#[derive(Debug, Clone)]
+pub struct EventLog {
+    path: PathBuf,
+}
+
+impl EventLog {
+    /// The log of the project in a directory; nothing is made before the first append.
+    #[must_use]
+    pub fn at(project: &Path) -> Self {
+        Self { path: project.join(".chora/memory/events/deployment.jsonl") }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends one line, durably, in one write under an exclusive lock. What a killed writer left unfinished stays on its line.
+    ///
+    /// # Errors
+    /// `ReadOnly`, `DiskFull` (nothing of the line stays then) or `Failed`.
+    pub fn append(&self, event: &Event) -> Result<(), LogError> {
+        let text = serde_json::to_string(event).map_err(|e| LogError::Failed(e.to_string()))?;
+        append::append(&self.path, &text).map_err(|e| LogError::of(&self.path, &e))
+    }
+
+    /// Appends one line in which `[redacted]` stands for every occurrence of the given values, and returns what was written.
+    ///
+    /// # Errors
+    /// As [`EventLog::append`].
+    pub fn append_redacted(&self, event: &Event, secrets: &[Secret<Vec<u8>>]) -> Result<Event, LogError> {
+        let redacted = redact::redact(event, secrets);
+        self.append(&redacted)?;
+        Ok(redacted)
+    }
+
+    /// The file's bytes for [`lines`]; empty when there is no log yet.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn bytes(&self) -> Result<Vec<u8>, LogError> {
+        match fs::read(&self.path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            read => read.map_err(|e| LogError::of(&self.path, &e)),
+        }
+    }
+
+    /// The events that a query asks for, in the order of the file; damaged lines are left out.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn events(&self, query: &EventQuery) -> Result<Vec<Entry>, LogError> {
+        let bytes = self.bytes()?;
+        let entries = lines(&bytes).filter_map(|line| match line {
+            Line::Event(entry) => query.matches(&entry.event).then_some(*entry),
+            Line::Damaged(_) => None,
+        });
+        Ok(entries.collect())
+    }
+
+    /// Reads every line and says what is wrong.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn verify(&self) -> Result<LogReport, LogError> {
+        Ok(verify::verify(&self.bytes()?))
+    }
+
+    /// Writes a mended copy in the log's place and keeps the original beside it; a log that needs nothing is not touched.
+    ///
+    /// # Errors
+    /// `ReadOnly`, `DiskFull` or `Failed`; the log is then as it was.
+    pub fn repair(&self) -> Result<Repair, LogError> {
+        repair::repair(&self.path).map_err(|e| LogError::of(&self.path, &e))
+    }
+
+    /// Follows the log as it grows.
+    #[must_use]
+    pub fn follow(&self, start: Start) -> Follower {
+        Follower::new(self.path.clone(), start)
+    }
+}
+
+#[cfg(test)]
+mod tests;
