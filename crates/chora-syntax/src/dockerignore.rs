@@ -113,13 +113,10 @@ mod tests {
             path in "[ab]{1,2}/[ab]{1,2}/[ab]{1,2}",
         ) {
             let file = Dockerignore::parse(&rules.join("\n"));
-            let mut at = 0;
-            while let Some(next) = path[at..].find('/') {
-                let directory = &path[..at + next];
+            for directory in path.match_indices('/').filter_map(|(at, _)| path.get(..at)) {
                 if file.ignores(directory) && !file.may_include_below(directory) {
                     assert!(file.ignores(&path), "{rules:?} {path}");
                 }
-                at += next + 1;
             }
         }
 

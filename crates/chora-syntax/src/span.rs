@@ -1,5 +1,7 @@
 //! Where a piece of text stands: a source file and a byte range in it.
 
+use std::sync::Arc;
+
 /// A byte range of one source. `Span::default()` points nowhere and renders without an excerpt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Span {
@@ -33,18 +35,30 @@ impl Source {
 
 /// The sources of one resolution, in the order in which they were read.
 #[derive(Debug, Clone, Default)]
-pub struct Sources(Vec<std::sync::Arc<Source>>);
+pub struct Sources(Vec<Arc<Source>>);
 
 impl Sources {
-    /// Adds a source and returns the number that spans carry.
-    pub fn add(&mut self, name: String, text: String) -> u32 {
-        self.0.push(std::sync::Arc::new(Source { name, text }));
-        u32::try_from(self.0.len()).unwrap_or(0)
+    /// Adds a source and returns it with the number that spans carry.
+    pub fn add(&mut self, name: String, text: String) -> (u32, Arc<Source>) {
+        let source = Arc::new(Source { name, text });
+        self.0.push(Arc::clone(&source));
+        (u32::try_from(self.0.len()).unwrap_or(0), source)
+    }
+
+    /// The part of a span where a text stands; the whole span where it does not stand literally.
+    #[must_use]
+    pub(crate) fn narrow(&self, span: Span, text: &str) -> Span {
+        let within = |at: u32| usize::try_from(at).ok();
+        let found = self.get(span).and_then(|source| source.text.get(within(span.start)?..within(span.end)?)?.find(text));
+        match found.and_then(|at| u32::try_from(at).ok()).zip(u32::try_from(text.len()).ok()) {
+            Some((at, len)) => Span { start: span.start + at, end: span.start + at + len, ..span },
+            None => span,
+        }
     }
 
     /// The source that a span points into.
     #[must_use]
-    pub fn get(&self, span: Span) -> Option<&std::sync::Arc<Source>> {
+    pub fn get(&self, span: Span) -> Option<&Arc<Source>> {
         self.0.get(usize::try_from(span.source).ok()?.checked_sub(1)?)
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn read_files(loader: &mut Loader<'_>, paths: &[String], cause: Span,
     let mut variables = Environment::new();
     for path in paths {
         let (source, text) = loader.text(path, cause, "env file")?;
-        let result = dotenv::parse_into(&text, &|name| current.get(name).cloned(), &mut variables);
+        let result = dotenv::parse_into(&text.text, &|name| current.get(name).cloned(), &mut variables);
         if let Err(error) = result {
             return loader.fail(located(error, source));
         }

@@ -2,48 +2,62 @@
 
 use super::load::Environment;
 use crate::diagnostic::{DiagnosticKind, Problem};
-use crate::span::Span;
+use crate::span::{Sources, Span};
 use crate::template::{self, TemplateError, Variables};
 use crate::yaml::{Node, Value};
 
-/// Interpolates a document; unset variables become warnings.
-pub(super) fn document(node: &mut Node, environment: &Environment, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) {
-    let lookup = |name: &str| environment.get(name).cloned();
-    visit(node, &lookup, problems, warnings);
+/// What interpolation reads and where it reports.
+pub(super) struct Interpolation<'a> {
+    pub(super) environment: &'a Environment,
+    pub(super) sources: &'a Sources,
+    pub(super) problems: &'a mut Vec<Problem>,
+    pub(super) warnings: &'a mut Vec<Problem>,
 }
 
-fn visit(node: &mut Node, lookup: &dyn Fn(&str) -> Option<String>, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) {
-    let span = node.span;
-    match &mut node.value {
-        Value::Text(text) if text.contains('$') => match replaced(text, lookup, span, warnings) {
-            Ok(value) => *text = value,
-            Err(problem) => problems.push(problem),
-        },
-        Value::List(list) => list.iter_mut().for_each(|item| visit(item, lookup, problems, warnings)),
-        Value::Map(map) => map.values_mut().for_each(|entry| visit(&mut entry.node, lookup, problems, warnings)),
-        _ => {}
-    }
-}
-
-/// One text interpolated.
-pub(super) fn replaced(
-    text: &str,
-    lookup: &dyn Fn(&str) -> Option<String>,
-    span: Span,
-    warnings: &mut Vec<Problem>,
-) -> Result<String, Problem> {
-    let mut variables = Variables::new(lookup);
-    let result = template::substitute(text, &mut variables);
-    for name in variables.unset {
-        let message = format!("variable `{name}` is not set, a blank text stands for it");
-        warnings.push(Problem::new(DiagnosticKind::Warning, span, message));
-    }
-    result.map_err(|error| {
-        let problem = Problem::new(DiagnosticKind::Variable, span, error.to_string());
-        match error {
-            TemplateError::Malformed { .. } => problem.help("write `$$` for a dollar sign"),
-            TemplateError::Required { name, .. } => problem.help(format!("set `{name}` in the environment or in an env file")),
-            TemplateError::TooDeep => problem,
+impl Interpolation<'_> {
+    /// Interpolates a document; unset variables become warnings.
+    pub(super) fn visit(&mut self, node: &mut Node) {
+        let span = node.span;
+        match &mut node.value {
+            Value::Text(text) if text.contains('$') => {
+                if let Some(value) = self.replaced(text, span) {
+                    *text = value;
+                }
+            }
+            Value::List(list) => list.iter_mut().for_each(|item| self.visit(item)),
+            Value::Map(map) => map.values_mut().for_each(|entry| self.visit(&mut entry.node)),
+            _ => {}
         }
-    })
+    }
+
+    /// One text interpolated; `None` when it was reported.
+    pub(super) fn replaced(&mut self, text: &str, span: Span) -> Option<String> {
+        let environment = self.environment;
+        let lookup = |name: &str| environment.get(name).cloned();
+        let mut variables = Variables::new(&lookup);
+        let result = template::substitute(text, &mut variables);
+        for name in variables.unset {
+            let message = format!("variable `{name}` is not set, a blank text stands for it");
+            self.warnings.push(Problem::new(DiagnosticKind::Warning, self.place(span, &name), message));
+        }
+        result.map_err(|error| self.problems.push(self.problem(&error, span))).ok()
+    }
+
+    fn problem(&self, error: &TemplateError, span: Span) -> Problem {
+        let message = error.to_string();
+        let problem = |span, help: String| Problem::new(DiagnosticKind::Variable, span, message.as_str()).help(help);
+        match error {
+            TemplateError::Malformed { text, .. } => problem(self.sources.narrow(span, text), "write `$$` for a dollar sign".to_owned()),
+            TemplateError::Required { name, .. } => {
+                problem(self.place(span, name), format!("set `{name}` in the environment or in an env file"))
+            }
+            TemplateError::TooDeep => Problem::new(DiagnosticKind::Variable, span, message.as_str()),
+        }
+    }
+
+    /// Where a variable is used within a text.
+    fn place(&self, span: Span, name: &str) -> Span {
+        let braced = self.sources.narrow(span, &format!("${{{name}"));
+        if braced == span { self.sources.narrow(span, &format!("${name}")) } else { braced }
+    }
 }

@@ -98,7 +98,10 @@ fn applies(node: &Node, exception: &Exception) -> bool {
 }
 
 fn problem(span: Span, exception: &Exception) -> Problem {
-    let key = exception.path.rsplit('.').next().unwrap_or_default();
+    let key = match exception.path.strip_prefix("services.*.") {
+        Some(key) => key.to_owned(),
+        None => exception.path.replace(".*", ""),
+    };
     let (kind, message) = match exception.support {
         Support::Refused => (DiagnosticKind::Unsupported, format!("Chora does not honour `{key}`: {}", exception.reason)),
         _ => (DiagnosticKind::Warning, format!("`{key}` has no effect: {}", exception.reason)),

@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::interpolate::Interpolation;
 use super::marks::Marks;
 use super::path::Path;
 use super::schema::TOP;
-use super::{canonical, checks, defaults, environment, interpolate, lexical, merge, places, validate};
+use super::{canonical, checks, defaults, environment, lexical, merge, places, validate};
 use crate::diagnostic::{DiagnosticKind, Problem};
 use crate::files::{FileProblem, Files};
-use crate::span::{Sources, Span};
+use crate::span::{Source, Sources, Span};
 use crate::yaml::{self, Node, Value};
 
 /// Problems were reported; the resolution cannot go on.
@@ -35,6 +37,7 @@ pub(super) struct Loader<'f> {
     pub(super) base: PathBuf,
     pub(super) home: Option<String>,
     pub(super) documents: HashMap<String, Vec<Node>>,
+    texts: HashMap<String, (u32, Arc<Source>)>,
 }
 
 /// Where a file stands: what its relative paths and variables mean, and what led to it.
@@ -57,6 +60,7 @@ impl<'f> Loader<'f> {
             base,
             home,
             documents: HashMap::new(),
+            texts: HashMap::new(),
         }
     }
 
@@ -75,13 +79,17 @@ impl<'f> Loader<'f> {
         FilePath::new(path).strip_prefix(&self.base).map_or_else(|_| path.to_owned(), |rest| rest.display().to_string())
     }
 
-    /// Reads a file; `cause` is the text that named it.
-    pub(super) fn text(&mut self, path: &str, cause: Span, what: &str) -> Step<(u32, String)> {
+    /// Reads a file, once; `cause` is the text that named it.
+    pub(super) fn text(&mut self, path: &str, cause: Span, what: &str) -> Step<(u32, Arc<Source>)> {
+        if let Some((source, text)) = self.texts.get(path) {
+            return Ok((*source, Arc::clone(text)));
+        }
         match self.files.read(FilePath::new(path)) {
             Ok(text) => {
                 self.read.push(PathBuf::from(path));
-                let source = self.sources.add(self.shown(path), text.clone());
-                Ok((source, text))
+                let (number, source) = self.sources.add(self.shown(path), text);
+                self.texts.insert(path.to_owned(), (number, Arc::clone(&source)));
+                Ok((number, source))
             }
             Err(problem) => {
                 let shown = self.shown(path);
@@ -100,14 +108,15 @@ impl<'f> Loader<'f> {
             return Ok(documents.clone());
         }
         let (source, text) = self.text(path, cause, "file")?;
-        let documents = yaml::parse(source, &text, &mut self.problems);
-        self.checkpoint()?;
+        let documents = yaml::parse(source, &text.text, &mut self.problems);
         for document in &documents {
+            self.stop_with_unknown_keys(document)?;
             if !matches!(document.value, Value::Map(_)) {
                 let message = format!("a Compose file is a mapping, found {}", document.kind_name());
                 return self.fail(Problem::value(document.span, message));
             }
         }
+        self.checkpoint()?;
         self.documents.insert(path.to_owned(), documents.clone());
         Ok(documents)
     }
@@ -130,8 +139,7 @@ impl<'f> Loader<'f> {
     fn file(&mut self, path: &str, cause: Span, model: &mut Node, scope: Scope<'_>) -> Step {
         for mut document in self.parsed(path, cause)? {
             let marks = Marks::collect(&mut document);
-            interpolate::document(&mut document, scope.environment, &mut self.problems, &mut self.warnings);
-            self.checkpoint()?;
+            self.interpolate(&mut document, scope.environment)?;
             self.extend_all(&mut document, path, &marks, scope)?;
             marks.apply(model, &[]);
             self.include_all(&mut document, path, &marks, scope)?;
@@ -151,14 +159,33 @@ impl<'f> Loader<'f> {
         Ok(())
     }
 
+    fn interpolate(&mut self, document: &mut Node, environment: &Environment) -> Step {
+        self.interpolation(environment).visit(document);
+        self.stop_with_unknown_keys(document)
+    }
+
+    /// What interpolation reads and where it reports.
+    pub(super) const fn interpolation<'l>(&'l mut self, environment: &'l Environment) -> Interpolation<'l> {
+        Interpolation { environment, sources: &self.sources, problems: &mut self.problems, warnings: &mut self.warnings }
+    }
+
+    /// Ends the resolution when anything was reported; mistyped keys of the same document are reported with it.
+    fn stop_with_unknown_keys(&mut self, document: &Node) -> Step {
+        if !self.problems.is_empty() {
+            let mut found = Vec::new();
+            validate::check_object(&TOP, document, &Path::ROOT, &mut found);
+            self.problems.extend(found.into_iter().filter(|problem| problem.kind == DiagnosticKind::UnknownKey));
+        }
+        self.checkpoint()
+    }
+
     /// Loads one file on its own, unchecked, for a service in it to be extended; its paths are made absolute.
     pub(super) fn base_file(&mut self, path: &str, cause: Span, scope: Scope<'_>) -> Step<(Node, Marks)> {
         let mut model = merge::empty();
         let mut last = Marks::default();
         for mut document in self.parsed(path, cause)? {
             let marks = Marks::collect(&mut document);
-            interpolate::document(&mut document, scope.environment, &mut self.problems, &mut self.warnings);
-            self.checkpoint()?;
+            self.interpolate(&mut document, scope.environment)?;
             marks.apply(&mut model, &[]);
             merge::merge_files(&mut model, document, &mut self.problems);
             merge::unify(&mut model);

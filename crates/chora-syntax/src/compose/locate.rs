@@ -54,6 +54,9 @@ fn working_dir(fixed: Option<&str>, compose_files: &[String], start: &str) -> St
 /// Adds the variables of the env files that are named, or of `.env` in the working directory.
 fn add_env_files(loader: &mut Loader<'_>, request: &ResolveRequest, dir: &str, environment: &mut Environment) -> Step {
     let mut paths: Vec<String> = request.env_files.iter().map(|path| absolute(&request.project_dir, path)).collect();
+    if let (true, Some(listed)) = (paths.is_empty(), request.environment.get("COMPOSE_ENV_FILES").filter(|listed| !listed.is_empty())) {
+        paths = listed.split(',').map(|path| absolute(&request.project_dir, Path::new(path))).collect();
+    }
     if paths.is_empty() {
         let disabled = request
             .environment
@@ -112,4 +115,8 @@ fn default_files(loader: &mut Loader<'_>, start: &str) -> Step<Vec<String>> {
 
 fn existing(loader: &Loader<'_>, dir: &str, names: &[&str]) -> Vec<String> {
     names.iter().map(|name| lexical::join(dir, name)).filter(|path| loader.files.exists(Path::new(path))).collect()
+}
+
+fn is_true(text: &str) -> bool {
+    matches!(text, "1" | "t" | "T" | "true" | "True" | "TRUE")
 }

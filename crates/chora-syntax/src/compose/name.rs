@@ -1,7 +1,6 @@
 //! The name of a project.
 
-use super::interpolate;
-use super::load::{Environment, Loader, Step};
+use super::load::{Environment, Loader, Step, Stop};
 use super::project::whole;
 use super::request::ResolveRequest;
 use crate::diagnostic::{DiagnosticKind, Problem};
@@ -36,11 +35,7 @@ pub(super) fn project_name(
     let (name, span) = match given {
         None => (normalized(dir.rsplit('/').next().unwrap_or_default()), Span::default()),
         Some((text, span)) => {
-            let lookup = |name: &str| environment.get(name).cloned();
-            let name = match interpolate::replaced(&text, &lookup, span, &mut Vec::new()) {
-                Ok(name) => name,
-                Err(problem) => return loader.fail(problem),
-            };
+            let Some(name) = loader.interpolation(environment).replaced(&text, span) else { return Err(Stop) };
             (normalized(&name), span)
         }
     };

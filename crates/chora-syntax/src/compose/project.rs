@@ -144,8 +144,8 @@ fn read_variables(loader: &mut Loader<'_>, file: &Node, lookup: &dyn Fn(&str) ->
     }
     let (source, text) = loader.text(path, span, "env file")?;
     let result = match file.get("format").and_then(Node::as_text).unwrap_or_default() {
-        "" | ".env" => dotenv::parse_into(&text, lookup, variables),
-        "raw" => dotenv::parse_raw(&text, lookup, variables),
+        "" | ".env" => dotenv::parse_into(&text.text, lookup, variables),
+        "raw" => dotenv::parse_raw(&text.text, lookup, variables),
         other => {
             let problem = Problem::value(file.get("format").map_or(span, |node| node.span), format!("`{other}` is not an env file format"));
             return loader.fail(problem.help("leave `format` out, or write `raw`"));
@@ -161,7 +161,7 @@ fn add_labels(loader: &mut Loader<'_>, node: &Node, service: &mut JsonMap<String
         let path = file.as_text().unwrap_or_default();
         let (source, text) = loader.text(path, file.span, "label file")?;
         let known = labels.clone();
-        let result = dotenv::parse_into(&text, &|name| known.get(name).cloned(), &mut labels);
+        let result = dotenv::parse_into(&text.text, &|name| known.get(name).cloned(), &mut labels);
         if let Err(error) = result {
             return loader.fail(located(error, source));
         }

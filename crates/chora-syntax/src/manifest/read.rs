@@ -17,7 +17,7 @@ const PROBLEM_LIMIT: usize = 50;
 /// Broken YAML, unknown keys (with the nearest valid one), wrong types and forms; each with line and column.
 pub fn parse(text: &str, file_name: &str) -> Result<Manifest, Diagnostics> {
     let mut sources = Sources::default();
-    let source = sources.add(file_name.to_owned(), text.to_owned());
+    let (source, _) = sources.add(file_name.to_owned(), text.to_owned());
     let mut problems = Vec::new();
     let mut documents = yaml::parse(source, text, &mut problems);
     if let Some(second) = documents.get(1) {

@@ -6,3 +6,5 @@ mod corpus;
 mod disk;
 #[cfg(test)]
 mod docs;
+#[cfg(test)]
+mod errors;
