@@ -106,6 +106,12 @@ fn libraries_do_not_print() {
 }
 
 #[test]
+fn environment_variables_are_read_in_one_place() {
+    let found = places(&["env::var"], |name, path| name != "chora-testkit" && !path.ends_with("chora/src/config.rs"));
+    assert!(found.is_empty(), "only config.rs of the program reads environment variables:\n{}", found.join("\n"));
+}
+
+#[test]
 fn modules_are_files_beside_their_folder() {
     let found: Vec<_> = files_below("crates").into_iter().filter(|path| path.ends_with("mod.rs")).collect();
     assert!(found.is_empty(), "`foo.rs` beside `foo/`, never `mod.rs`: {found:?}");
