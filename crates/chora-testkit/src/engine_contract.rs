@@ -1,4 +1,5 @@
 //! What every `Engine` adapter has to do, held against an engine with the test image.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a contract that is broken panics")]
 
 pub mod builds;
 pub mod containers;
@@ -85,8 +86,7 @@ impl Workbench {
     #[must_use]
     pub fn spec_with(&self, suffix: &str, environment: &[(&str, &str)]) -> ContainerSpec {
         let mut spec = self.spec(suffix);
-        spec.service.environment =
-            environment.iter().map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned()))).collect();
+        spec.service.environment = environment.iter().map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned()))).collect();
         spec
     }
 
@@ -125,11 +125,7 @@ impl Workbench {
     /// Describes a place in a network.
     #[must_use]
     pub fn attachment(network: &str, aliases: &[&str]) -> Attachment {
-        Attachment {
-            network: network.to_owned(),
-            aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
-            options: None,
-        }
+        Attachment { network: network.to_owned(), aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(), options: None }
     }
 
     /// Waits until an inspection satisfies a condition.

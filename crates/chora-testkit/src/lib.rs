@@ -2,9 +2,11 @@
 
 pub mod blobs_contract;
 mod death;
+pub mod engine_contract;
 pub mod fake_engine;
 pub mod faults;
 pub mod memory_blobs;
 pub mod memory_store;
 pub mod steady;
 pub mod store_contract;
+pub mod test_image;

@@ -55,11 +55,12 @@ impl TestImage {
     /// Gives configuration and layer, the two blobs of the image.
     #[must_use]
     pub fn blobs(&self) -> (Bytes, Bytes) {
-        let layer = layer();
+        let layer = self.layer();
         let architecture = if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" };
+        let environment = [&["FROM_IMAGE=yes".to_owned()], self.environment.as_slice()].concat();
         let mut config = json!({
             "Entrypoint": [SERVER],
-            "Env": [&["FROM_IMAGE=yes".to_owned()], self.environment.as_slice()].concat(),
+            "Env": environment,
             "ExposedPorts": { "8080/tcp": {} },
             "Labels": self.labels,
         });
@@ -75,6 +76,26 @@ impl TestImage {
             "history": [{ "created": "2026-01-01T00:00:00Z", "created_by": "test" }],
         });
         (Bytes::from(document.to_string()), layer)
+    }
+
+    /// Engines share equal layers between images, and removing one image can hurt the creation of a container from
+    /// another that shares them; so each image has a layer of its own.
+    fn layer(&self) -> Bytes {
+        static PROGRAM: OnceLock<Vec<u8>> = OnceLock::new();
+        let program = PROGRAM.get_or_init(|| std::fs::read(server_program()).expect("the program can be read"));
+        let mut builder = tar::Builder::new(Vec::new());
+        for (directory, mode) in [("tmp/", 0o1777), ("etc/", 0o755)] {
+            append(&mut builder, (directory, &[], mode), tar::EntryType::Directory);
+        }
+        append(&mut builder, ("etc/passwd", b"root:x:0:0::/:/\nnobody:x:65534:65534::/:/\n", 0o644), tar::EntryType::Regular);
+        append(&mut builder, ("etc/image", self.tag.as_bytes(), 0o644), tar::EntryType::Regular);
+        append(&mut builder, (SERVER.trim_start_matches('/'), program, 0o755), tar::EntryType::Regular);
+        let mut link = tar::Header::new_gnu();
+        link.set_entry_type(tar::EntryType::Symlink);
+        link.set_size(0);
+        link.set_mode(0o777);
+        builder.append_link(&mut link, "etc/users", "passwd").expect("the link fits");
+        Bytes::from(builder.into_inner().expect("the archive ends"))
     }
 
     /// Writes the archive that an engine loads.
@@ -97,26 +118,6 @@ pub fn digest(bytes: &[u8]) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn layer() -> Bytes {
-    static LAYER: OnceLock<Bytes> = OnceLock::new();
-    let make = || {
-        let program = std::fs::read(server_program()).expect("the program can be read");
-        let mut builder = tar::Builder::new(Vec::new());
-        for (directory, mode) in [("tmp/", 0o1777), ("etc/", 0o755)] {
-            append(&mut builder, (directory, &[], mode), tar::EntryType::Directory);
-        }
-        append(&mut builder, ("etc/passwd", b"root:x:0:0::/:/\nnobody:x:65534:65534::/:/\n", 0o644), tar::EntryType::Regular);
-        append(&mut builder, (SERVER.trim_start_matches('/'), &program, 0o755), tar::EntryType::Regular);
-        let mut link = tar::Header::new_gnu();
-        link.set_entry_type(tar::EntryType::Symlink);
-        link.set_size(0);
-        link.set_mode(0o777);
-        builder.append_link(&mut link, "etc/users", "passwd").expect("the link fits");
-        Bytes::from(builder.into_inner().expect("the archive ends"))
-    };
-    LAYER.get_or_init(make).clone()
 }
 
 /// Packs files (path, content, mode), such as a build context.

@@ -85,8 +85,13 @@ pub(crate) async fn exec(client: &Client, container: &str, exec: &ExecSpec, limi
             Ok(stream) => stream,
             Err(error) => return unstartable(error),
         };
-        let output = collect(client, stream).await?;
-        Ok(ExecOutcome { exit_code: exit_code(client, &id).await?, output: String::from_utf8_lossy(&output).into_owned() })
+        let output = String::from_utf8_lossy(&collect(client, stream).await?).into_owned();
+        let exit_code = match exit_code(client, &id).await? {
+            // 20.10 ends with 126 whatever the reason, and tells it as output.
+            126 if output.starts_with("OCI runtime exec failed") => unstartable_code(&output),
+            code => code,
+        };
+        Ok(ExecOutcome { exit_code, output })
     };
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
         let command = exec.command.first().map_or("", String::as_str);
@@ -97,12 +102,15 @@ pub(crate) async fn exec(client: &Client, container: &str, exec: &ExecSpec, limi
 /// A command that is not there is an outcome, 126 or 127 as for a shell, whichever way the engine puts it.
 fn unstartable(error: EngineError) -> Result<ExecOutcome, EngineError> {
     let (EngineError::Invalid { reason } | EngineError::Failed { reason }) = &error else { return Err(error) };
-    let lower = reason.to_lowercase();
-    if !lower.contains("exec failed") {
+    if !reason.to_lowercase().contains("exec failed") {
         return Err(error);
     }
-    let exit_code = if lower.contains("permission denied") { 126 } else { 127 };
-    Ok(ExecOutcome { exit_code, output: reason.clone() })
+    Ok(ExecOutcome { exit_code: unstartable_code(reason), output: reason.clone() })
+}
+
+fn unstartable_code(reason: &str) -> i64 {
+    let is_absent = ["no such file or directory", "executable file not found"].iter().any(|words| reason.contains(words));
+    if is_absent { 127 } else { 126 }
 }
 
 async fn collect(client: &Client, stream: TokioIo<Upgraded>) -> Result<Vec<u8>, EngineError> {

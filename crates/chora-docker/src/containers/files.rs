@@ -1,13 +1,13 @@
 //! Files written into a container before its start, and read from it.
 
 use bytes::Bytes;
-use chora_core::model::container::ContainerSpec;
+use chora_core::model::container::{ContainerSpec, FileContent};
 use chora_core::ports::EngineError;
 use futures_util::StreamExt;
 use http_body_util::BodyDataStream;
 use std::io::Read;
 
-use super::{about, path};
+use super::{about, mounts, path};
 use crate::client::{Call, Client, LONG};
 
 /// Symbolic links followed before giving up.
@@ -16,24 +16,32 @@ const LINKS: usize = 16;
 const OVERHEAD: usize = 8 * 1024;
 
 /// Writes configs and secrets; parent directories that are missing are made by the engine with mode 0755.
+///
+/// Below a read-only root the engine takes files only where the directory it unpacks to lies in a volume itself.
 pub(super) async fn write(client: &Client, spec: &ContainerSpec, id: &str) -> Result<(), EngineError> {
-    if spec.files.is_empty() {
-        return Ok(());
+    let mut places: Vec<(&str, Vec<&FileContent>)> = Vec::new();
+    for file in &spec.files {
+        let place = mounts::place_of(spec, &file.path);
+        match places.iter_mut().find(|(known, _)| *known == place) {
+            Some((_, files)) => files.push(file),
+            None => places.push((place, vec![file])),
+        }
     }
-    let archive = archive(spec).map_err(|error| EngineError::Invalid { reason: format!("container `{}`: {error}", spec.name) })?;
-    let call = Call::put(path(id, "/archive"), about(&spec.name))
-        .query("path", "/")
-        .bytes("application/x-tar", Bytes::from(archive))
-        .limit(Some(LONG));
-    match client.unit(call).await {
-        Err(EngineError::NotFound { .. }) => Err(EngineError::NotFound { what: about(&spec.name) }),
-        result => result,
+    for (place, files) in places {
+        let invalid = |error| EngineError::Invalid { reason: format!("container `{}`: {error}", spec.name) };
+        let archive = archive(place, &files).map_err(invalid)?;
+        let call = Call::put(path(id, "/archive"), about(&spec.name))
+            .query("path", place)
+            .bytes("application/x-tar", Bytes::from(archive))
+            .limit(Some(LONG));
+        client.unit(call).await?;
     }
+    Ok(())
 }
 
-fn archive(spec: &ContainerSpec) -> std::io::Result<Vec<u8>> {
+fn archive(place: &str, files: &[&FileContent]) -> std::io::Result<Vec<u8>> {
     let mut builder = tar::Builder::new(Vec::new());
-    for file in &spec.files {
+    for file in files {
         let content = file.content.expose();
         let mut header = tar::Header::new_ustar();
         header.set_entry_type(tar::EntryType::Regular);
@@ -42,7 +50,8 @@ fn archive(spec: &ContainerSpec) -> std::io::Result<Vec<u8>> {
         header.set_uid(file.uid);
         header.set_gid(file.gid);
         header.set_mtime(0);
-        builder.append_data(&mut header, file.path.trim_start_matches('/'), content.as_slice())?;
+        let name = file.path.strip_prefix(place).unwrap_or(&file.path).trim_start_matches('/');
+        builder.append_data(&mut header, name, content.as_slice())?;
     }
     builder.into_inner()
 }

@@ -25,7 +25,8 @@ pub(super) fn place_for_files(spec: &ContainerSpec) -> Result<bool, EngineError>
         if in_memory(spec, &file.path) {
             return invalid("a tmpfs lies over it");
         }
-        let mounted = spec.mounts.iter().find(|mount| lies_below(&file.path, &mount.target));
+        let lies_in = |mount: &&compose::Mount| lies_below(&file.path, &mount.target);
+        let mounted = spec.mounts.iter().filter(lies_in).max_by_key(|mount| mount.target.len());
         if mounted.is_some_and(|mount| mount.read_only) {
             return invalid("it lies in a read-only mount");
         }
@@ -38,6 +39,13 @@ pub(super) fn place_for_files(spec: &ContainerSpec) -> Result<bool, EngineError>
         needs_volume = true;
     }
     Ok(needs_volume)
+}
+
+/// Gives the directory that a file is unpacked to: the mount it lies in, or the root.
+pub(super) fn place_of<'a>(spec: &'a ContainerSpec, path: &str) -> &'a str {
+    let mounted = spec.mounts.iter().map(|mount| mount.target.as_str()).filter(|target| lies_below(path, target));
+    let fallback = if spec.service.read_only { SECRETS } else { "/" };
+    mounted.max_by_key(|target| target.len()).unwrap_or(fallback)
 }
 
 fn in_memory(spec: &ContainerSpec, path: &str) -> bool {
@@ -70,7 +78,7 @@ pub(super) fn apply(host: &mut HostConfig, spec: &ContainerSpec, handshake: Hand
     Ok(())
 }
 
-/// Only the older form makes a missing host directory on every engine and takes SELinux labels; only the newer one
+/// Only the older form makes a missing host directory on every engine and takes labels for `SELinux`; only the newer one
 /// can insist on the directory, and take `recursive`.
 fn needs_mount_form(mount: &compose::Mount) -> bool {
     let options = mount.bind.clone().unwrap_or_default();

@@ -21,7 +21,8 @@ pub async fn networks_come_and_go(bench: &Workbench) {
         bench.engine.remove_network(&name).await.unwrap();
     }
     assert!(bench.engine.network(&name).await.unwrap().is_none());
-    let pool = compose::IpamPool { subnet: Some("10.231.7.0/24".into()), gateway: Some("10.231.7.9".into()), ..compose::IpamPool::default() };
+    let pool =
+        compose::IpamPool { subnet: Some("10.231.7.0/24".into()), gateway: Some("10.231.7.9".into()), ..compose::IpamPool::default() };
     let ipam = compose::Ipam { config: vec![pool], ..compose::Ipam::default() };
     let network = compose::Network { ipam, internal: true, ..compose::Network::default() };
     bench.engine.create_network(&NetworkSpec { name: name.clone(), network, labels: bench.labels() }).await.unwrap();

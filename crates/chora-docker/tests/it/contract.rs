@@ -1,0 +1,3 @@
+//! The engine contract.
+
+chora_testkit::engine_contract!(crate::engine());
