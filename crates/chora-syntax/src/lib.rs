@@ -3,6 +3,7 @@
 
 pub mod compose;
 pub mod diagnostic;
+pub mod dockerfile;
 pub mod dockerignore;
 pub mod dotenv;
 pub mod files;
