@@ -111,3 +111,76 @@ fn on_host_network(container: &Container) -> bool {
 const fn unused_address() -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use chora_core::model::container::{Container, ContainerState, EngineHealth, PublishedPort};
+    use chora_core::model::ids::{ContainerId, ImageId};
+    use chora_core::model::secret::Secret;
+    use chora_core::ports::engine::EngineFacts;
+    use indexmap::IndexMap;
+
+    use super::{Way, way};
+
+    fn facts(endpoint: &str, direct_network: bool) -> EngineFacts {
+        let text = String::new;
+        EngineFacts {
+            endpoint: endpoint.to_owned(),
+            api_version: text(),
+            server_version: text(),
+            os: text(),
+            arch: text(),
+            host: text(),
+            buildkit: false,
+            direct_network,
+            same_files: false,
+        }
+    }
+
+    fn container(address: Option<&str>, published: Option<&str>) -> Container {
+        let port = |ip: &str| PublishedPort { target: "80/tcp".to_owned(), host_ip: ip.to_owned(), host_port: 8080 };
+        Container {
+            id: ContainerId::new("c"),
+            name: "web".to_owned(),
+            image: ImageId::new("i"),
+            labels: IndexMap::new(),
+            state: ContainerState::Running,
+            exit_code: None,
+            oom_killed: false,
+            restarts: 0,
+            health: EngineHealth::None,
+            healthcheck: Vec::new(),
+            created_at: None,
+            started_at: None,
+            finished_at: None,
+            pid: 0,
+            addresses: address.map(|address| ("net".to_owned(), address.parse().unwrap())).into_iter().collect(),
+            published: published.map(port).into_iter().collect(),
+            exposed: Vec::new(),
+            error: String::new(),
+            environment: Secret::new(Vec::new()),
+        }
+    }
+
+    #[test]
+    fn the_nearest_way_that_tells_the_truth() {
+        let (here, desktop, remote) = (facts("unix:///s", true), facts("unix:///s", false), facts("ssh://h", false));
+        let direct = |text: &str| Way::Direct(text.parse().unwrap());
+        let published = |text: &str| Way::Published(text.parse().unwrap());
+        let (http, tcp) = (false, true);
+        let cases = [
+            (&here, container(Some("10.0.0.2"), Some("0.0.0.0")), http, false, direct("10.0.0.2:80")),
+            (&here, container(Some("fd00::2"), None), tcp, false, direct("[fd00::2]:80")),
+            (&here, container(None, None), tcp, true, direct("127.0.0.1:80")),
+            (&here, container(None, None), http, false, Way::Sidecar),
+            (&desktop, container(Some("10.0.0.2"), Some("0.0.0.0")), http, false, published("127.0.0.1:8080")),
+            (&desktop, container(Some("10.0.0.2"), Some("127.0.0.9")), http, false, published("127.0.0.9:8080")),
+            (&desktop, container(Some("10.0.0.2"), Some("0.0.0.0")), tcp, false, Way::Sidecar),
+            (&desktop, container(Some("10.0.0.2"), None), http, true, Way::Sidecar),
+            (&remote, container(Some("10.0.0.2"), Some("0.0.0.0")), http, false, Way::Sidecar),
+        ];
+        for (facts, container, is_tcp, on_host, expected) in cases {
+            assert_eq!(way(facts, &container, 80, is_tcp, on_host), expected, "{} {container:?} {is_tcp}", facts.endpoint);
+        }
+    }
+}

@@ -63,3 +63,42 @@ fn append(archive: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, content: &
 fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::Read;
+
+    use super::{Source, sha256};
+
+    #[test]
+    fn the_archive_names_everything_by_its_digest() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "binary").unwrap();
+        let source = Source::open(file.path()).unwrap();
+        let archive = source.archive("amd64").unwrap();
+        assert_eq!(archive, Source::open(file.path()).unwrap().archive("amd64").unwrap());
+        let mut files = BTreeMap::new();
+        for entry in tar::Archive::new(archive.as_slice()).entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).unwrap();
+            files.insert(entry.path().unwrap().display().to_string(), content);
+        }
+        let read = |name: &str| -> serde_json::Value { serde_json::from_slice(&files[name]).unwrap() };
+        let manifest = &read("manifest.json")[0];
+        assert_eq!(manifest["RepoTags"][0], source.reference());
+        let configuration = manifest["Config"].as_str().unwrap();
+        assert_eq!(configuration, format!("{}.json", sha256(&files[configuration])));
+        let layer = &files[manifest["Layers"][0].as_str().unwrap()];
+        assert_eq!(read(configuration)["rootfs"]["diff_ids"][0], format!("sha256:{}", sha256(layer)));
+        let mut layer = tar::Archive::new(layer.as_slice());
+        let entry = layer.entries().unwrap().next().unwrap().unwrap();
+        assert_eq!((entry.path().unwrap().to_str().unwrap(), entry.header().mode().unwrap()), ("chora", 0o755));
+        if let Ok(d) = std::env::var("DUMP_IMG") {
+            let s = Source::open(std::path::Path::new(&std::env::var("DUMP_BIN").unwrap())).unwrap();
+            std::fs::write(d, s.archive("amd64").unwrap()).unwrap();
+            println!("{}", s.reference());
+        }
+    }
+}

@@ -1,0 +1,3 @@
+mod hostile_mcp;
+mod http;
+mod local;
