@@ -46,7 +46,7 @@ pub(super) struct Gap {
 
 /// Lists where `target` does not accept what `source` accepts.
 pub(super) fn gaps(purpose: Use, target: &Value, source: &Value) -> Vec<Gap> {
-    let mut walk = Walk { purpose, target_root: target, source_root: source, steps: 0, depth: 0 };
+    let mut walk = Walk { purpose, target_root: target, source_root: source, steps: 0, open: Vec::new() };
     walk.compare(target, source, "")
 }
 
@@ -56,23 +56,27 @@ struct Walk<'a> {
     target_root: &'a Value,
     source_root: &'a Value,
     steps: usize,
-    depth: usize,
+    /// The pairs being compared: meeting one again, inside itself, says nothing new.
+    open: Vec<(Value, Value)>,
 }
 
 impl Walk<'_> {
     fn compare(&mut self, target: &Value, source: &Value, path: &str) -> Vec<Gap> {
         self.steps += 1;
+        if self.open.iter().any(|(open_target, open_source)| open_target == target && open_source == source) {
+            return Vec::new();
+        }
         let (Some(targets), Some(sources), true) = (
             alternatives(target, self.target_root),
             alternatives(source, self.source_root),
-            self.depth < DEPTH_LIMIT && self.steps < STEP_LIMIT,
+            self.open.len() < DEPTH_LIMIT && self.steps < STEP_LIMIT,
         ) else {
             let differs = target != source;
             return differs.then(|| values(path, "a schema too deep to compare".to_owned())).into_iter().collect();
         };
-        self.depth += 1;
+        self.open.push((target.clone(), source.clone()));
         let gaps = sources.iter().flat_map(|source| self.cover(&targets, source, path)).collect::<Vec<_>>();
-        self.depth -= 1;
+        self.open.pop();
         deduplicated(gaps)
     }
 
