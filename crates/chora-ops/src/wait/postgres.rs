@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn the_start_up_packet_is_the_documented_one() {
         let login = Login { host: String::new(), port: 1, user: "u".to_owned(), database: "d".to_owned() };
-        let expected = b"\0\0\0\x34\0\x03\0\0user\0u\0database\0d\0application_name\0chora wait\0\0";
+        let expected = b"\0\0\0\x37\0\x03\0\0user\0u\0database\0d\0application_name\0chora wait\0\0";
         assert_eq!(start_up(&login), expected);
     }
 
