@@ -1,0 +1,109 @@
+//! The MCP door: offers the operations as tools, to agents and other MCP clients.
+//!
+//! It parses arguments, asks for consent, calls one operation and renders its outcome; it decides nothing.
+
+mod answer;
+mod consent;
+mod contracts;
+mod deployments;
+mod environments;
+mod offer;
+mod operation;
+mod progress;
+mod running;
+
+use std::sync::Arc;
+
+use chora_core::model::event::DeployedBy;
+use chora_ops::{Context, Failure};
+use rmcp::model::{CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+
+use self::answer::{failed, succeeded};
+use self::consent::{Consent, Question, Seal};
+pub(crate) use self::offer::{Offer, Restriction};
+use self::operation::Operation;
+use self::progress::Pump;
+pub(crate) use self::running::Running;
+use crate::wire::Wanted;
+
+/// Makes the context of one call; it fails where engine or project are not there, and the server stays.
+pub(crate) type ContextSource = Arc<dyn Fn(Wanted) -> Result<Context, Failure> + Send + Sync>;
+
+/// What to tell a model about the server as a whole.
+const INSTRUCTIONS: &str = "Chora deploys the project in its directory to Docker. Usual order: `plan`, `deploy`, `health`; `rollback` goes back to \
+the last good release. A refused release never takes the place of a serving one. Tools that replace or remove something ask a person \
+where the client can, otherwise they show what would happen and want `confirm: true`.";
+
+/// The server behind every transport; clones share everything.
+#[derive(Clone)]
+pub(crate) struct Door {
+    offer: Arc<Offer>,
+    contexts: ContextSource,
+    running: Running,
+    seal: Arc<Seal>,
+}
+
+impl Door {
+    pub(crate) fn new(offer: Offer, contexts: ContextSource, running: Running) -> Self {
+        Self { offer: Arc::new(offer), contexts, running, seal: Arc::new(Seal::fresh()) }
+    }
+
+    /// How many tools it offers.
+    pub(crate) fn tools(&self) -> usize {
+        self.offer.operations().count()
+    }
+
+    async fn call(&self, operation: &Operation, request: CallToolRequestParams, client: RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
+        let question = Question::new(operation, &request);
+        let prepared = match operation.prepare(question.arguments()) {
+            Ok(prepared) => prepared,
+            Err(failure) => return failed(&failure),
+        };
+        let (pump, reporter) = Pump::new(&client);
+        let cancel = self.running.token();
+        let wanted = Wanted { environment: question.environment(), reporter, cancel: cancel.clone() };
+        let mut context = match (self.contexts)(wanted) {
+            Ok(context) => context,
+            Err(failure) => return failed(&failure),
+        };
+        context.settings.deployed_by = DeployedBy::Agent;
+        if let Some(preview) = prepared.preview {
+            match question.consent(&self.seal, &client, preview(context.clone())).await {
+                Consent::Given => {}
+                Consent::Ask(input) => return Ok(CallToolResponse::InputRequired(*input)),
+                Consent::Withheld(failure) => return failed(&failure),
+            }
+        }
+        // The work is a task of its own: a transport that drops this call must not leave it half done.
+        let work = self.running.spawn((prepared.work)(context));
+        match pump.carry(&client, work, &cancel).await {
+            Ok(answer) => Ok(succeeded(answer).into()),
+            Err(failure) => failed(&failure),
+        }
+    }
+}
+
+impl ServerHandler for Door {
+    fn get_info(&self) -> ServerConfig {
+        let server = Implementation::new("chora", env!("CARGO_PKG_VERSION"));
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build()).with_server_info(server).with_instructions(INSTRUCTIONS)
+    }
+
+    async fn list_tools(&self, _: Option<PaginatedRequestParams>, _: RequestContext<RoleServer>) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(self.offer.operations().map(Operation::tool).collect()))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.offer.find(name).map(Operation::tool)
+    }
+
+    async fn call_tool(&self, request: CallToolRequestParams, context: RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
+        let Some(operation) = self.offer.find(&request.name) else {
+            let offered: Vec<&str> = self.offer.operations().map(|operation| operation.name).collect();
+            return Err(ErrorData::invalid_params(format!("no tool `{}`; offered: {}", request.name, offered.join(", ")), None));
+        };
+        Box::pin(self.call(operation, request, context)).await
+    }
+}
