@@ -1,10 +1,28 @@
 //! The use cases: the only place where ports are called in order.
 #![warn(missing_docs)]
 
+pub mod context;
 pub mod contract;
+pub mod deploy;
 pub mod entrypoint;
 pub mod event_log;
+pub mod failure;
+pub mod health;
+mod images;
+mod logs;
+mod preflight;
 pub mod probe;
+pub mod project;
+mod release;
+pub mod resume;
+pub mod roll_back;
+mod rollout;
 pub mod secrets;
+pub mod stack;
+pub mod status;
 pub mod system;
+mod version;
 pub mod wait;
+
+pub use context::{Context, Settings};
+pub use failure::{Failure, FailureKind};

@@ -37,7 +37,7 @@ impl Blobs for MemoryBlobs {
             self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(digest.clone(), bytes.to_vec());
             Ok(digest)
         };
-        self.faults.run("blobs.put", keep)
+        self.faults.apply("blobs.put", keep).await
     }
 
     async fn get(&self, digest: &Digest) -> Result<Vec<u8>, BlobError> {
@@ -46,7 +46,7 @@ impl Blobs for MemoryBlobs {
             let bytes = kept.get(digest).cloned().ok_or_else(|| BlobError::NotFound(digest.clone()))?;
             if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(BlobError::Damaged(digest.clone())) }
         };
-        self.faults.run("blobs.get", read)
+        self.faults.apply("blobs.get", read).await
     }
 }
 

@@ -36,8 +36,8 @@ impl MemoryStore {
         Self { faults, state: Arc::default() }
     }
 
-    fn run<T>(&self, name: &str, work: impl FnOnce(&mut State) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        self.faults.run(name, || work(&mut self.state()))
+    async fn run<T>(&self, name: &str, work: impl FnOnce(&mut State) -> Result<T, StoreError> + Send) -> Result<T, StoreError> {
+        self.faults.apply(name, || work(&mut self.state())).await
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -110,7 +110,7 @@ fn unknown(id: &DeploymentId) -> StoreError {
 #[async_trait]
 impl Store for MemoryStore {
     async fn acquire_lease(&self, lease: &Lease, steal_from: Option<&Owner>) -> Result<(), StoreError> {
-        self.run("store.acquire_lease", |state| state.acquire(lease, steal_from))
+        self.run("store.acquire_lease", |state| state.acquire(lease, steal_from)).await
     }
 
     async fn renew_lease(&self, environment: &EnvironmentName, owner: &Owner, at: Timestamp) -> Result<(), StoreError> {
@@ -121,6 +121,7 @@ impl Store for MemoryStore {
             }
             None => Err(StoreError::LeaseLost { environment: environment.clone() }),
         })
+        .await
     }
 
     async fn release_lease(&self, environment: &EnvironmentName, owner: &Owner) -> Result<(), StoreError> {
@@ -130,10 +131,11 @@ impl Store for MemoryStore {
             }
             Ok(())
         })
+        .await
     }
 
     async fn lease(&self, environment: &EnvironmentName) -> Result<Option<Lease>, StoreError> {
-        self.run("store.lease", |state| Ok(state.leases.get(environment).cloned()))
+        self.run("store.lease", |state| Ok(state.leases.get(environment).cloned())).await
     }
 
     async fn put_release(&self, release: &Release) -> Result<(), StoreError> {
@@ -145,18 +147,19 @@ impl Store for MemoryStore {
                 Ok(())
             }
         })
+        .await
     }
 
     async fn release(&self, id: &ReleaseId) -> Result<Option<Release>, StoreError> {
-        self.run("store.release", |state| Ok(state.releases.get(id).cloned()))
+        self.run("store.release", |state| Ok(state.releases.get(id).cloned())).await
     }
 
     async fn put_deployment(&self, deployment: &Deployment) -> Result<(), StoreError> {
-        self.run("store.put_deployment", |state| state.put_deployment(deployment))
+        self.run("store.put_deployment", |state| state.put_deployment(deployment)).await
     }
 
     async fn deployment(&self, id: &DeploymentId) -> Result<Option<Deployment>, StoreError> {
-        self.run("store.deployment", |state| Ok(state.deployment(id).cloned()))
+        self.run("store.deployment", |state| Ok(state.deployment(id).cloned())).await
     }
 
     async fn deployments(&self, environment: &EnvironmentName, limit: u32) -> Result<Vec<Deployment>, StoreError> {
@@ -164,6 +167,7 @@ impl Store for MemoryStore {
             let of_it = state.deployments.iter().rev().filter(|deployment| deployment.environment.name == *environment);
             Ok(of_it.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect())
         })
+        .await
     }
 
     async fn finish_deployment(
@@ -181,10 +185,11 @@ impl Store for MemoryStore {
             let environment = state.finish(id, outcome, at, took)?;
             live.map_or(Ok(()), |release| state.set_live(&environment, release))
         })
+        .await
     }
 
     async fn live_release(&self, environment: &EnvironmentName) -> Result<Option<ReleaseId>, StoreError> {
-        self.run("store.live_release", |state| Ok(state.live.get(environment).cloned()))
+        self.run("store.live_release", |state| Ok(state.live.get(environment).cloned())).await
     }
 
     async fn set_live_release(&self, environment: &EnvironmentName, release: Option<&ReleaseId>) -> Result<(), StoreError> {
@@ -195,6 +200,7 @@ impl Store for MemoryStore {
                 Ok(())
             }
         })
+        .await
     }
 
     async fn append_journal(&self, deployment: &DeploymentId, entry: &JournalEntry) -> Result<(), StoreError> {
@@ -205,10 +211,11 @@ impl Store for MemoryStore {
             state.journals.entry(deployment.clone()).or_default().push(entry.clone());
             Ok(())
         })
+        .await
     }
 
     async fn journal(&self, deployment: &DeploymentId) -> Result<Vec<JournalEntry>, StoreError> {
-        self.run("store.journal", |state| Ok(state.journals.get(deployment).cloned().unwrap_or_default()))
+        self.run("store.journal", |state| Ok(state.journals.get(deployment).cloned().unwrap_or_default())).await
     }
 }
 
@@ -218,7 +225,8 @@ mod tests {
 
     use async_trait::async_trait;
     use chora_core::model::ids::EnvironmentName;
-    use chora_core::ports::store::{Store, StoreError};
+    use chora_core::ports::store::Store;
+    use futures_util::FutureExt as _;
 
     use super::MemoryStore;
     use crate::faults::{Faults, Kind};
@@ -243,8 +251,8 @@ mod tests {
         let store = MemoryStore::new(faults.clone());
         faults.fail_at(0, Kind::Death);
         let shop = EnvironmentName::new("shop");
-        assert!(matches!(store.acquire_lease(&lease("shop", 1), None).await, Err(StoreError::Failed(_))));
-        assert!(store.lease(&shop).await.is_err());
+        assert!(store.acquire_lease(&lease("shop", 1), None).now_or_never().is_none(), "the dead hear nothing");
+        assert!(store.lease(&shop).now_or_never().is_none());
         faults.revive();
         assert_eq!(store.lease(&shop).await, Ok(None));
         faults.fail_at(3, Kind::Timeout);

@@ -1,3 +1,4 @@
 mod hostile_mcp;
 mod http;
 mod local;
+mod real_mcp;

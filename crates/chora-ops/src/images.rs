@@ -1,0 +1,253 @@
+//! Images: found, pulled or built, and pinned by id.
+
+mod context;
+
+use std::path::Path;
+use std::time::Duration;
+
+use chora_core::compose::{Build, Service, Stack};
+use chora_core::model::digest::Digest;
+use chora_core::model::event::ProgressState;
+use chora_core::model::image::{Image, ImageBuild, ImagePin};
+use chora_core::plan::labels;
+use chora_core::ports::EngineError;
+use indexmap::IndexMap;
+
+use crate::context::Context;
+use crate::failure::{Failure, FailureKind};
+use crate::project::Project;
+
+/// Tries of a pull whose registry does not answer.
+const PULL_TRIES: u32 = 4;
+/// The first pause between two tries; it doubles.
+const PULL_PAUSE: Duration = Duration::from_secs(1);
+
+/// How a service's image is to be had.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// It is on the engine.
+    Present(ImagePin),
+    /// It has to be pulled.
+    Pull { reference: String },
+    /// It has to be built.
+    Build(Box<PreparedBuild>),
+}
+
+/// A build whose inputs are read and hashed.
+#[derive(Debug, Clone)]
+pub(crate) struct PreparedBuild {
+    build: ImageBuild,
+    /// The tag that carries the hash of the inputs.
+    tag: String,
+    reference: String,
+}
+
+/// Which images are missing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ImagePlan {
+    pub(crate) sources: IndexMap<String, Source>,
+}
+
+impl ImagePlan {
+    /// The pins, when every image is present.
+    pub(crate) fn pins(&self) -> Option<IndexMap<String, ImagePin>> {
+        let pins = self.sources.iter().map(|(service, source)| match source {
+            Source::Present(pin) => Some((service.clone(), pin.clone())),
+            Source::Pull { .. } | Source::Build(_) => None,
+        });
+        pins.collect()
+    }
+
+    /// What is missing, in words.
+    pub(crate) fn missing(&self) -> Vec<String> {
+        let words = self.sources.iter().filter_map(|(service, source)| match source {
+            Source::Present(_) => None,
+            Source::Pull { reference } => Some(format!("pull {reference} for {service}")),
+            Source::Build(_) => Some(format!("build {service}")),
+        });
+        words.collect()
+    }
+}
+
+/// How eagerly images are made anew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Eagerness {
+    /// Pull what can be pulled.
+    pub(crate) pull: bool,
+    /// Build what can be built.
+    pub(crate) build: bool,
+}
+
+/// Finds out which images the engine lacks; reads and hashes build contexts.
+pub(crate) async fn survey(cx: &Context, project: &Project, eager: Eagerness) -> Result<ImagePlan, Failure> {
+    let mut sources = IndexMap::new();
+    for (name, service) in &project.stack.services {
+        let source = match (&service.build, &service.image) {
+            (Some(build), _) => build_source(cx, project, (name, service), build, eager).await?,
+            (None, Some(reference)) => pull_source(cx, name, service, reference, eager).await?,
+            (None, None) => {
+                let failure = Failure::new(FailureKind::Invalid, format!("service `{name}` has neither image nor build"));
+                return Err(failure.hint("give it one of the two in the Compose file"));
+            }
+        };
+        sources.insert(name.clone(), source);
+    }
+    Ok(ImagePlan { sources })
+}
+
+async fn pull_source(cx: &Context, name: &str, service: &Service, reference: &str, eager: Eagerness) -> Result<Source, Failure> {
+    let policy = service.pull_policy.as_deref().unwrap_or("missing");
+    let here = cx.engine.image(reference).await?;
+    let always = eager.pull || matches!(policy, "always" | "daily" | "weekly") || policy.starts_with("every_");
+    match (policy, here) {
+        ("never", None) => {
+            let failure = Failure::new(
+                FailureKind::NotFound,
+                format!("image `{reference}` of `{name}` is not on the engine and its pull_policy is never"),
+            );
+            Err(failure.hint("load the image, or change pull_policy"))
+        }
+        (_, Some(image)) if policy == "never" || !always => Ok(Source::Present(pin(reference, &image)?)),
+        _ => Ok(Source::Pull { reference: reference.to_owned() }),
+    }
+}
+
+async fn build_source(
+    cx: &Context,
+    project: &Project,
+    service: (&str, &Service),
+    build: &Build,
+    eager: Eagerness,
+) -> Result<Source, Failure> {
+    let (name, definition) = service;
+    let prepared = prepare_build(cx, project, name, definition, build).await?;
+    let again = eager.build || build.no_cache || definition.pull_policy.as_deref() == Some("build");
+    if !again && let Some(image) = cx.engine.image(&prepared.tag).await? {
+        return Ok(Source::Present(pin(&prepared.reference, &image)?));
+    }
+    Ok(Source::Build(Box::new(prepared)))
+}
+
+async fn prepare_build(cx: &Context, project: &Project, name: &str, service: &Service, build: &Build) -> Result<PreparedBuild, Failure> {
+    let context = context::read(Path::new(&build.context), build)?;
+    let variables = &cx.settings.variables;
+    let args: IndexMap<String, String> =
+        build.args.iter().filter_map(|(key, value)| Some((key.clone(), value.clone().or_else(|| variables.get(key).cloned())?))).collect();
+    let mut secrets = IndexMap::new();
+    for secret in &build.secrets {
+        let object = project.stack.secrets.get(&secret.source).cloned().unwrap_or_default();
+        let id = secret.target.clone().unwrap_or_else(|| secret.source.clone());
+        secrets.insert(id, cx.secrets.value(&secret.source, &object).await?);
+    }
+    let options = Build { context: String::new(), args: IndexMap::new(), no_cache: false, pull: false, ..build.clone() };
+    let inputs = (Digest::of(&context.archive), &context.dockerfile, &args, options, &service.platform);
+    let inputs = Digest::of_json(&inputs).map_err(|error| Failure::new(FailureKind::Internal, error.to_string()))?;
+    let repository = format!("{}-{name}", project.environment.project);
+    let tag = format!("{repository}:inputs-{}", inputs.short());
+    let reference = service.image.clone().unwrap_or_else(|| repository.clone());
+    let mut tags = vec![tag.clone(), reference.clone()];
+    tags.extend(build.tags.iter().cloned());
+    let own = [
+        (labels::PROJECT, project.environment.project.clone()),
+        (labels::SERVICE, name.to_owned()),
+        (labels::BUILD_INPUTS, inputs.to_string()),
+    ];
+    let build = ImageBuild {
+        service: name.to_owned(),
+        build: build.clone(),
+        args,
+        dockerfile: context.dockerfile,
+        tags,
+        labels: own.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+        platform: service.platform.clone(),
+        secrets,
+        context: context.archive.into(),
+    };
+    Ok(PreparedBuild { build, tag, reference })
+}
+
+/// Pulls and builds what is missing; gives the pin of every service.
+pub(crate) async fn obtain(
+    cx: &Context,
+    plan: &ImagePlan,
+    stack: &Stack,
+    version: &str,
+) -> Result<IndexMap<String, ImagePin>, EngineError> {
+    let mut pins = IndexMap::new();
+    for (service, source) in &plan.sources {
+        let pin = match source {
+            Source::Present(pin) => pin.clone(),
+            Source::Pull { reference } => {
+                let platform = stack.services.get(service).and_then(|service| service.platform.as_deref());
+                pull(cx, reference, platform).await?
+            }
+            Source::Build(prepared) => make(cx, prepared, version).await?,
+        };
+        pins.insert(service.clone(), pin);
+    }
+    Ok(pins)
+}
+
+async fn pull(cx: &Context, reference: &str, platform: Option<&str>) -> Result<ImagePin, EngineError> {
+    let what = format!("pull {reference}");
+    cx.note(ProgressState::Begun, &what, "", (0, 0));
+    let mut pause = PULL_PAUSE;
+    for attempt in 1..=PULL_TRIES {
+        let sink = |line: &str| cx.note(ProgressState::Note, &what, line, (0, 0));
+        match cx.engine.pull_image(reference, platform, &sink).await {
+            Err(EngineError::RegistryUnreachable { reason, .. }) if attempt < PULL_TRIES && !cx.cancel.is_cancelled() => {
+                let words = format!("{reason}; trying again in {} s ({attempt} of {PULL_TRIES})", pause.as_secs());
+                cx.note(ProgressState::Note, &what, &words, (0, 0));
+                cx.clock.sleep(pause).await;
+                pause *= 2;
+            }
+            Err(error) => {
+                cx.note(ProgressState::Failed, &what, &error.to_string(), (0, 0));
+                return Err(error);
+            }
+            Ok(()) => break,
+        }
+    }
+    cx.note(ProgressState::Done, &what, "", (0, 0));
+    found(cx, reference).await
+}
+
+async fn make(cx: &Context, prepared: &PreparedBuild, version: &str) -> Result<ImagePin, EngineError> {
+    let what = format!("build {}", prepared.build.service);
+    cx.note(ProgressState::Begun, &what, "", (0, 0));
+    let mut build = prepared.build.clone();
+    // OCI image annotations (image-spec, annotations.md).
+    let oci = [
+        ("version", version.to_owned()),
+        ("created", cx.clock.now().to_string()),
+        ("revision", crate::version::revision(&cx.settings.project_dir).await.unwrap_or_default()),
+    ];
+    build.labels.extend(
+        oci.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (format!("org.opencontainers.image.{key}"), value)),
+    );
+    let sink = |line: &str| cx.note(ProgressState::Note, &what, line, (0, 0));
+    let built = cx.engine.build_image(&build, &sink).await;
+    if let Err(error) = &built {
+        cx.note(ProgressState::Failed, &what, &error.to_string(), (0, 0));
+    }
+    let id = built?;
+    cx.note(ProgressState::Done, &what, id.as_str(), (0, 0));
+    let mut pin = found(cx, &prepared.tag).await?;
+    pin.reference.clone_from(&prepared.reference);
+    Ok(pin)
+}
+
+async fn found(cx: &Context, reference: &str) -> Result<ImagePin, EngineError> {
+    let missing = || EngineError::NotFound { what: format!("image `{reference}`") };
+    let image = cx.engine.image(reference).await?.ok_or_else(missing)?;
+    pin(reference, &image).map_err(|_| missing())
+}
+
+fn pin(reference: &str, image: &Image) -> Result<ImagePin, Failure> {
+    let id =
+        image.id.clone().ok_or_else(|| Failure::new(FailureKind::Internal, format!("the engine gives no id for image `{reference}`")))?;
+    let repository = reference.split('@').next().unwrap_or(reference);
+    let repository = repository.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(repository, |(name, _)| name);
+    let digest = image.digests.iter().find(|digest| digest.split('@').next().is_some_and(|name| name.ends_with(repository))).cloned();
+    Ok(ImagePin { reference: reference.to_owned(), id, digest })
+}

@@ -1,0 +1,43 @@
+//! A project: its directory, its `chora.yaml`, and its stack resolved for one environment.
+
+mod load;
+mod manifest;
+
+use std::path::PathBuf;
+
+use chora_core::compose::Stack;
+use chora_core::model::environment::Environment;
+use chora_core::model::health::ServiceHealth;
+use chora_core::plan::Rollout;
+use indexmap::IndexMap;
+
+pub use load::{ConfigOutcome, ConfigRequest, Selection, config, load};
+
+/// The environment that `deploy` uses when none is named.
+pub const DEFAULT_ENVIRONMENT: &str = "production";
+/// The environment that `up` uses when none is named.
+pub const DEVELOPMENT: &str = "development";
+/// A project resolved for one environment.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// Repository or project name, as events state it.
+    pub repository: String,
+    /// The environment with every default filled in.
+    pub environment: Environment,
+    /// The engine's address where `chora.yaml` names one.
+    pub engine: Option<String>,
+    /// The resolved stack.
+    pub stack: Stack,
+    /// Files that it was read from.
+    pub files: Vec<PathBuf>,
+    /// Checks asked for, by service.
+    pub health: IndexMap<String, ServiceHealth>,
+    /// Rollout asked for, by service.
+    pub rollouts: IndexMap<String, Rollout>,
+    /// Keys that a deployment must refuse, each as a rendered diagnostic.
+    pub unsupported: Vec<String>,
+    /// Worth knowing, each as a rendered diagnostic.
+    pub warnings: Vec<String>,
+}

@@ -1,0 +1,150 @@
+//! From files on disk to a [`Project`]: `chora.yaml` where there is one, the Compose files, the environment's defaults.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use chora_core::model::environment::{Environment, EnvironmentClass};
+use chora_core::model::ids::EnvironmentName;
+use chora_syntax::compose::{ResolveRequest, Resolved, resolve};
+use chora_syntax::{DiagnosticKind, Diagnostics, FileProblem, Files};
+use indexmap::IndexMap;
+
+use super::{DEFAULT_ENVIRONMENT, DEVELOPMENT, Project};
+use crate::context::{Context, Settings};
+use crate::failure::{Failure, FailureKind};
+
+/// Which part of a project is wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Environment; `production` unless named.
+    pub environment: Option<String>,
+}
+
+/// Files on disk.
+pub(crate) struct DiskFiles;
+
+impl Files for DiskFiles {
+    fn read(&self, path: &Path) -> Result<String, FileProblem> {
+        let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => FileProblem::NotFound,
+            ErrorKind::IsADirectory => FileProblem::IsDirectory,
+            _ => FileProblem::Other(error.to_string()),
+        })?;
+        String::from_utf8(bytes).map_err(|_| FileProblem::NotText)
+    }
+}
+
+/// Resolves the project for one environment.
+///
+/// # Errors
+/// Invalid when a file is not right, with every diagnostic; not found when there is no Compose file or no such environment.
+pub fn load(cx: &Context, selection: &Selection) -> Result<Project, Failure> {
+    let (project, _) = resolve_project(&cx.settings, selection)?;
+    Ok(project)
+}
+
+/// Which resolved stack to print.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConfigRequest {
+    /// Environment; `production` unless named.
+    pub environment: Option<String>,
+}
+
+/// The resolved stack.
+#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
+pub struct ConfigOutcome {
+    /// Canonical document, as `docker compose config --format json` prints it; secrets' values are not part of it.
+    pub stack: serde_json::Value,
+    /// Files that it was read from.
+    pub files: Vec<PathBuf>,
+    /// Worth knowing, each as a rendered diagnostic.
+    pub warnings: Vec<String>,
+}
+
+/// Gives the resolved stack of an environment.
+///
+/// # Errors
+/// As [`load`].
+pub fn config(settings: &Settings, request: &ConfigRequest) -> Result<ConfigOutcome, Failure> {
+    let selection = Selection { environment: request.environment.clone() };
+    let (project, resolved) = resolve_project(settings, &selection)?;
+    Ok(ConfigOutcome { stack: resolved.canonical, files: project.files, warnings: project.warnings })
+}
+
+fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Project, Resolved), Failure> {
+    let manifest = super::manifest::read(&settings.project_dir)?;
+    let name = selection.environment.clone().unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned());
+    let wanted = super::manifest::environment(manifest.as_ref(), &name)?;
+    let request = ResolveRequest {
+        project_dir: settings.project_dir.clone(),
+        compose_files: wanted.compose_files.iter().map(PathBuf::from).collect(),
+        env_files: wanted.env_files.iter().map(PathBuf::from).collect(),
+        environment: settings.variables.clone(),
+        profiles: wanted.profiles.clone(),
+        ..ResolveRequest::default()
+    };
+    let mut resolved = resolve(&DiskFiles, &request).map_err(|problems| refused(&problems, &settings.project_dir))?;
+    let own = resolved.stack.name.clone();
+    let project_name = wanted.project_name.clone().unwrap_or_else(|| project_name(&own, &name));
+    if project_name != own {
+        let again = ResolveRequest { project_name: Some(project_name.clone()), ..request };
+        resolved = resolve(&DiskFiles, &again).map_err(|problems| refused(&problems, &settings.project_dir))?;
+    }
+    let environment = Environment {
+        name: EnvironmentName::new(&name),
+        class: class_of(&wanted, &name),
+        project: project_name,
+        releases_kept: wanted.releases_kept.max(1),
+        gate_timeout: wanted.gate_timeout.0,
+    };
+    let services = super::manifest::services(manifest.as_ref(), &settings.project_dir)?;
+    let unsupported = resolved.unsupported();
+    let project = Project {
+        directory: settings.project_dir.clone(),
+        repository: manifest.and_then(|manifest| manifest.repository.or(manifest.name)).unwrap_or(own),
+        environment,
+        engine: wanted.engine.clone(),
+        stack: resolved.stack.clone(),
+        files: resolved.files.clone(),
+        health: services.health,
+        rollouts: services.rollouts,
+        unsupported: unsupported.iter().map(|diagnostic| diagnostic.render(false)).collect(),
+        warnings: resolved.warnings.iter().map(ToString::to_string).collect(),
+    };
+    Ok((project, resolved))
+}
+
+/// Development has the project's own name, as Compose gives it; other environments stand beside it on one engine.
+fn project_name(own: &str, environment: &str) -> String {
+    if environment == DEVELOPMENT { own.to_owned() } else { format!("{own}-{environment}") }
+}
+
+fn class_of(wanted: &chora_syntax::manifest::Environment, name: &str) -> EnvironmentClass {
+    match wanted.class_of(name) {
+        chora_syntax::manifest::EnvironmentClass::Development => EnvironmentClass::Development,
+        chora_syntax::manifest::EnvironmentClass::Staging => EnvironmentClass::Staging,
+        chora_syntax::manifest::EnvironmentClass::Production => EnvironmentClass::Production,
+    }
+}
+
+fn refused(problems: &Diagnostics, directory: &Path) -> Failure {
+    if problems.has(DiagnosticKind::NoComposeFile) {
+        let failure = Failure::new(FailureKind::NotFound, format!("no Compose file in {}", directory.display()));
+        return failure.hint("go to the project's directory, or name it with --project; `compose.yaml` is the usual name");
+    }
+    let count = problems.0.len();
+    let what = if count == 1 { "a problem".to_owned() } else { format!("{count} problems") };
+    let failure = Failure::new(FailureKind::Invalid, format!("the project has {what}"));
+    failure
+        .state("nothing was changed")
+        .hint("mend the files, then see `chora config`")
+        .details(problems.0.iter().map(|problem| problem.render(false)).collect())
+}
+
+/// Per-service settings of `chora.yaml`.
+#[derive(Debug, Default)]
+pub(super) struct ServiceSettings {
+    pub(super) health: IndexMap<String, chora_core::model::health::ServiceHealth>,
+    pub(super) rollouts: IndexMap<String, chora_core::plan::Rollout>,
+}

@@ -1,0 +1,78 @@
+//! `chora.yaml`, turned into what operations need.
+
+mod health;
+
+use std::path::{Path, PathBuf};
+
+use chora_core::plan::Rollout;
+use chora_syntax::manifest::{self, Environment, Manifest};
+
+use super::load::ServiceSettings;
+use crate::failure::{Failure, FailureKind};
+
+/// The file's name.
+const FILE: &str = "chora.yaml";
+
+/// Reads `chora.yaml` where there is one.
+pub(super) fn read(directory: &Path) -> Result<Option<Manifest>, Failure> {
+    let path = directory.join(FILE);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            return Err(Failure::new(FailureKind::Invalid, format!("{FILE} cannot be read: {error}")).hint("make it a readable text file"));
+        }
+    };
+    manifest::parse(&text, FILE).map(Some).map_err(|problems| {
+        let details = problems.0.iter().map(|problem| problem.render(false)).collect();
+        let failure = Failure::new(FailureKind::Invalid, format!("{FILE} has problems"));
+        failure.state("nothing was changed").hint("mend the file; `chora schema` describes it").details(details)
+    })
+}
+
+/// An environment of the manifest; one that it does not describe has every default.
+pub(super) fn environment(manifest: Option<&Manifest>, name: &str) -> Result<Environment, Failure> {
+    let Some(manifest) = manifest.filter(|manifest| !manifest.environments.is_empty()) else { return checked_name(name) };
+    if let Some(environment) = manifest.environments.get(name) {
+        return Ok(environment.clone());
+    }
+    // The two names that commands use without being asked need no description.
+    if [super::DEFAULT_ENVIRONMENT, super::DEVELOPMENT].contains(&name) {
+        return Ok(Environment::default());
+    }
+    let known: Vec<&str> = manifest.environments.keys().map(String::as_str).collect();
+    Err(Failure::new(FailureKind::NotFound, format!("no environment `{name}` in {FILE}"))
+        .hint(format!("its environments are {}", known.join(", "))))
+}
+
+/// A name that goes into names on the engine.
+fn checked_name(name: &str) -> Result<Environment, Failure> {
+    let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    let first = name.chars().next().is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    if first && name.chars().all(fine) {
+        return Ok(Environment::default());
+    }
+    Err(Failure::new(FailureKind::Invalid, format!("`{name}` is not an environment's name"))
+        .hint("use lower-case letters, digits, dashes and underscores"))
+}
+
+/// Checks and rollouts by service.
+pub(super) fn services(manifest: Option<&Manifest>, directory: &Path) -> Result<ServiceSettings, Failure> {
+    let mut settings = ServiceSettings::default();
+    let Some(manifest) = manifest else { return Ok(settings) };
+    for (name, service) in &manifest.services {
+        match service.rollout {
+            manifest::Rollout::Auto => {}
+            manifest::Rollout::StartFirst => drop(settings.rollouts.insert(name.clone(), Rollout::StartFirst)),
+            manifest::Rollout::StopFirst => drop(settings.rollouts.insert(name.clone(), Rollout::StopFirst)),
+        }
+        let contract = contract_path(directory, name, service.contract.as_deref());
+        settings.health.insert(name.clone(), health::service_health(name, &service.health, &contract)?);
+    }
+    Ok(settings)
+}
+
+/// Where a service's contract is, or would be.
+fn contract_path(directory: &Path, service: &str, named: Option<&str>) -> PathBuf {
+    named.map_or_else(|| directory.join(".chora/contracts").join(format!("{service}.json")), |named| directory.join(named))
+}

@@ -1,0 +1,102 @@
+//! Releases: made from a project, found again, retained.
+
+use std::collections::BTreeSet;
+
+use chora_core::compose::{FileObject, Stack};
+use chora_core::model::deployment::{Deployment, DeploymentAction, OutcomeKind};
+use chora_core::model::digest::Digest;
+use chora_core::model::ids::{EnvironmentName, ReleaseId};
+use chora_core::model::image::ImagePin;
+use chora_core::model::release::Release;
+use chora_core::plan::fingerprint;
+use indexmap::IndexMap;
+
+use crate::context::Context;
+use crate::failure::{Failure, FailureKind};
+use crate::project::Project;
+
+/// How many deployments back releases are looked for.
+const HISTORY: u32 = 500;
+
+/// Hashes configs and secrets in use; configs' contents are kept, secrets' are not.
+pub(crate) async fn digest_files(cx: &Context, stack: &Stack) -> Result<IndexMap<String, Digest>, Failure> {
+    let used = |pick: fn(&chora_core::compose::Service) -> &Vec<chora_core::compose::FileReference>| -> BTreeSet<String> {
+        stack.services.values().flat_map(pick).map(|reference| reference.source.clone()).collect()
+    };
+    let mut files = IndexMap::new();
+    let none = FileObject::default();
+    for key in used(|service| &service.configs) {
+        let object = stack.configs.get(&key).unwrap_or(&none);
+        let value = cx.secrets.value(&key, object).await?;
+        files.insert(format!("config:{key}"), cx.blobs.put(value.expose()).await?);
+    }
+    for key in used(|service| &service.secrets) {
+        let object = stack.secrets.get(&key).unwrap_or(&none);
+        let value = cx.secrets.value(&key, object).await?;
+        files.insert(format!("secret:{key}"), Digest::of(value.expose()));
+    }
+    Ok(files)
+}
+
+/// Makes a release of a project whose images and files are known; it is not recorded yet.
+pub(crate) fn make(
+    cx: &Context,
+    project: &Project,
+    version: &str,
+    images: IndexMap<String, ImagePin>,
+    files: IndexMap<String, Digest>,
+) -> Result<Release, Failure> {
+    let mut fingerprints = IndexMap::new();
+    for (name, service) in &project.stack.services {
+        let Some(pin) = images.get(name) else { continue };
+        let digest = fingerprint(&project.stack, service, &pin.id, &files)
+            .map_err(|error| Failure::new(FailureKind::Internal, error.to_string()))?;
+        fingerprints.insert(name.clone(), digest);
+    }
+    Ok(Release {
+        id: ReleaseId::new(cx.host.fresh_id()),
+        version: version.to_owned(),
+        environment: project.environment.name.clone(),
+        created_at: cx.clock.now(),
+        stack: project.stack.clone(),
+        images,
+        files,
+        fingerprints,
+    })
+}
+
+/// The release that is live in an environment.
+pub(crate) async fn live(cx: &Context, environment: &EnvironmentName) -> Result<Option<Release>, Failure> {
+    match cx.store.live_release(environment).await? {
+        Some(id) => Ok(cx.store.release(&id).await?),
+        None => Ok(None),
+    }
+}
+
+/// Releases that were live and healthy, newest first, each once, with the deployment that last made them live.
+pub(crate) async fn good(cx: &Context, environment: &EnvironmentName) -> Result<Vec<(Release, Deployment)>, Failure> {
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for deployment in cx.store.deployments(environment, HISTORY).await? {
+        let good = deployment.outcome.as_ref().is_some_and(|outcome| outcome.kind == OutcomeKind::Deployed);
+        if good
+            && seen.insert(deployment.release.clone())
+            && let Some(release) = cx.store.release(&deployment.release).await?
+        {
+            found.push((release, deployment));
+        }
+    }
+    Ok(found)
+}
+
+/// The release to go back to when none is named: the one that was live before the live one was first deployed.
+pub(crate) async fn last_good(cx: &Context, environment: &EnvironmentName, live: &ReleaseId) -> Result<Option<Release>, Failure> {
+    let deployments = cx.store.deployments(environment, HISTORY).await?;
+    let good = |deployment: &&Deployment| deployment.outcome.as_ref().is_some_and(|outcome| outcome.kind == OutcomeKind::Deployed);
+    let brought = deployments.iter().filter(good).filter(|deployment| &deployment.release == live);
+    let first = brought.filter(|deployment| deployment.action == DeploymentAction::Deploy).last();
+    match first.and_then(|deployment| deployment.previous.clone()) {
+        Some(id) => Ok(cx.store.release(&id).await?),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,10 @@
+//! Carrying out plans: steps, gate, journal, undo, recovery. `deploy` and `roll_back` decide what; this is how.
+
+pub(crate) mod execute;
+pub(crate) mod finish;
+pub(crate) mod gate;
+pub(crate) mod lease;
+pub(crate) mod observe;
+pub(crate) mod perform;
+pub(crate) mod restore;
+pub(crate) mod settle;

@@ -1,0 +1,191 @@
+//! One action against the engine. Every action may be repeated: a resumed deployment does what a killed one had begun.
+
+use chora_core::compose::{MountKind, Service};
+use chora_core::model::container::{ContainerSpec, FileContent};
+use chora_core::model::release::Release;
+use chora_core::model::secret::Secret;
+use chora_core::plan::{Action, FileRef, Instance, labels};
+use chora_core::ports::{BlobError, EngineError, SecretError, StoreError};
+
+use crate::context::Context;
+use crate::rollout::gate::Refusal;
+
+/// Why a step failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StepError {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error("{0}")]
+    Gate(Refusal),
+    #[error("`{service}` was to run to completion and ended with exit code {code}")]
+    OneShot { service: String, code: i64, log: Vec<String> },
+    #[error("`{source_key}` changed while the deployment ran")]
+    FileChanged { source_key: String },
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl StepError {
+    /// The world is bad, not the release.
+    pub(crate) const fn is_bad_world(&self) -> bool {
+        match self {
+            Self::Engine(error) => error.is_bad_world(),
+            Self::Store(_) | Self::Blob(_) | Self::Interrupted => true,
+            Self::Secret(_) | Self::Gate(_) | Self::OneShot { .. } | Self::FileChanged { .. } => false,
+        }
+    }
+
+    /// The last log lines of the container that failed.
+    pub(crate) fn log(&self) -> Vec<String> {
+        match self {
+            Self::Gate(refusal) => refusal.log.clone(),
+            Self::OneShot { log, .. } => log.clone(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Does one action; gates and the record are the caller's.
+pub(crate) async fn perform(cx: &Context, action: &Action, release: &Release) -> Result<(), StepError> {
+    let engine = &cx.engine;
+    match action {
+        Action::CreateNetwork { spec } => engine.create_network(spec).await?,
+        Action::RemoveNetwork { name } => engine.remove_network(name).await?,
+        Action::CreateVolume { spec } => engine.create_volume(spec).await?,
+        Action::CreateContainer { instance } => create(cx, instance, release).await?,
+        Action::RemoveContainer { container } => engine.remove_container(container, true).await?,
+        Action::StartContainer { container, .. } => engine.start_container(container).await?,
+        Action::StopContainer { container, grace_seconds, .. } => {
+            let grace = grace_seconds.map(std::time::Duration::from_secs);
+            unless_gone(engine.stop_container(container, grace).await)?;
+        }
+        Action::RenameContainer { from, to } => rename(cx, from, to).await?,
+        Action::Connect { container, attachment } => engine.connect(container, attachment).await?,
+        Action::Disconnect { container, network } => engine.disconnect(container, network).await?,
+        Action::RunToCompletion { service, container } => run_to_completion(cx, service, container).await?,
+        Action::Gate { .. } | Action::Record { .. } => {}
+    }
+    Ok(())
+}
+
+fn unless_gone(result: Result<(), EngineError>) -> Result<(), EngineError> {
+    match result {
+        Err(EngineError::NotFound { .. }) => Ok(()),
+        other => other,
+    }
+}
+
+/// Renames a container; renamed already is fine.
+async fn rename(cx: &Context, from: &str, to: &str) -> Result<(), EngineError> {
+    match cx.engine.rename_container(from, to).await {
+        Err(EngineError::NotFound { .. }) if cx.engine.container(to).await?.is_some() => Ok(()),
+        other => other,
+    }
+}
+
+async fn create(cx: &Context, instance: &Instance, release: &Release) -> Result<(), StepError> {
+    let spec = spec(cx, instance, release).await?;
+    match cx.engine.create_container(&spec).await {
+        Ok(_) => Ok(()),
+        Err(EngineError::Conflict { reason }) => {
+            // A killed process may have created it without being able to say so.
+            let ours = cx
+                .engine
+                .container(&instance.name)
+                .await?
+                .is_some_and(|container| container.labels.get(labels::DEPLOYMENT) == instance.labels.get(labels::DEPLOYMENT));
+            if !ours {
+                return Err(EngineError::Conflict { reason }.into());
+            }
+            // Whether its files and networks were complete is not known: it is made anew.
+            cx.engine.remove_container(&instance.name, true).await?;
+            cx.engine.create_container(&spec).await?;
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Looks up what the plan only refers to: the service's definition, volume names, contents of configs and secrets.
+async fn spec(cx: &Context, instance: &Instance, release: &Release) -> Result<ContainerSpec, StepError> {
+    let mut service = release.stack.services.get(&instance.service).cloned().unwrap_or_default();
+    let peer = |mode: &Option<String>| {
+        mode.as_ref().map(|mode| match mode.strip_prefix("service:") {
+            Some(other) => format!("container:{}", instance.peers.get(other).map_or(other, String::as_str)),
+            None => mode.clone(),
+        })
+    };
+    let network_mode = peer(&service.network_mode);
+    service.ipc = peer(&service.ipc);
+    service.pid = peer(&service.pid);
+    substitute_peers(&mut service, instance);
+    let mut mounts = service.volumes.clone();
+    for mount in mounts.iter_mut().filter(|mount| mount.kind == MountKind::Volume) {
+        if let Some(volume) = mount.source.as_ref().and_then(|key| release.stack.volumes.get(key)) {
+            mount.source = Some(volume.name.clone());
+        }
+    }
+    let mut files = Vec::with_capacity(instance.files.len());
+    for file in &instance.files {
+        files.push(content(cx, file, release).await?);
+    }
+    Ok(ContainerSpec {
+        name: instance.name.clone(),
+        image: instance.image.clone(),
+        service,
+        labels: instance.labels.clone(),
+        attachments: instance.attachments.clone(),
+        network_mode,
+        mounts,
+        files,
+        publish: true,
+    })
+}
+
+/// `volumes_from` and `links` name services; the engine wants containers.
+fn substitute_peers(service: &mut Service, instance: &Instance) {
+    let named = |text: &str| {
+        let (name, rest) = text.split_once(':').map_or((text, None), |(name, rest)| (name, Some(rest)));
+        let container = instance.peers.get(name).map_or(name, String::as_str);
+        rest.map_or_else(|| container.to_owned(), |rest| format!("{container}:{rest}"))
+    };
+    service.volumes_from =
+        service.volumes_from.iter().map(|from| from.strip_prefix("container:").map_or_else(|| named(from), str::to_owned)).collect();
+    service.links =
+        service.links.iter().map(|link| if link.contains(':') { named(link) } else { format!("{}:{link}", named(link)) }).collect();
+}
+
+/// Contents of configs are kept with the release; secrets are read where they live and must still be the released ones.
+async fn content(cx: &Context, file: &FileRef, release: &Release) -> Result<FileContent, StepError> {
+    let (kind, key) = file.source.split_once(':').unwrap_or(("config", &file.source));
+    let content = if kind == "config" {
+        Secret::new(cx.blobs.get(&file.digest).await?)
+    } else {
+        let object = release.stack.secrets.get(key).cloned().unwrap_or_default();
+        let value = cx.secrets.value(key, &object).await?;
+        if chora_core::model::digest::Digest::of(value.expose()) != file.digest {
+            return Err(StepError::FileChanged { source_key: file.source.clone() });
+        }
+        value
+    };
+    Ok(FileContent { path: file.path.clone(), content, uid: file.uid, gid: file.gid, mode: file.mode })
+}
+
+async fn run_to_completion(cx: &Context, service: &str, container: &str) -> Result<(), StepError> {
+    cx.engine.start_container(container).await?;
+    let code = tokio::select! {
+        code = cx.engine.wait_container(container) => code?,
+        () = cx.cancel.cancelled() => return Err(StepError::Interrupted),
+    };
+    if code == 0 {
+        return Ok(());
+    }
+    let log = crate::logs::last_lines(cx, container).await;
+    Err(StepError::OneShot { service: service.to_owned(), code, log })
+}

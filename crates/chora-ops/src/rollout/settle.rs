@@ -1,0 +1,179 @@
+//! Deployments whose process was killed: undone or completed before anything else happens.
+
+use chora_core::model::deployment::{Deployment, JournalEntry, JournalMark, Outcome, OutcomeKind};
+use chora_core::model::event::ProgressState;
+use chora_core::model::ids::EnvironmentName;
+use chora_core::model::release::Release;
+use chora_core::plan::Plan;
+
+use crate::context::Context;
+use crate::failure::{Failure, FailureKind};
+use crate::health::ServiceExpectations;
+use crate::project::Project;
+use crate::rollout::execute::Run;
+use crate::rollout::finish;
+use crate::rollout::restore::restore;
+
+/// What to do with an open deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Settlement {
+    /// Complete it when its release is recorded, else undo it.
+    Safe,
+    /// Go on from where it stopped.
+    Resume,
+    /// Undo it.
+    Abort,
+}
+
+/// What was done with an open deployment.
+#[derive(Debug, Clone)]
+pub(crate) struct Settled {
+    pub(crate) deployment: Deployment,
+    pub(crate) outcome: Outcome,
+}
+
+/// Ends every open deployment of an environment whose lease is held by this process.
+pub(crate) async fn settle(
+    cx: &Context,
+    project: &Project,
+    environment: &EnvironmentName,
+    how: Settlement,
+) -> Result<Vec<Settled>, Failure> {
+    let open = open_deployments(cx, environment).await?;
+    let mut settled = Vec::new();
+    for deployment in open {
+        let journal = cx.store.journal(&deployment.id).await?;
+        let words = format!("deployment of {} by {}, which was killed", deployment.version, deployment.owner);
+        cx.note(ProgressState::Note, &words, "is found unfinished", (0, 0));
+        let outcome = settle_one(cx, project, &deployment, &journal, how).await?;
+        cx.note(ProgressState::Note, &words, describe(&outcome), (0, 0));
+        settled.push(Settled { deployment, outcome });
+    }
+    Ok(settled)
+}
+
+/// Deployments without an end, oldest first.
+pub(crate) async fn open_deployments(cx: &Context, environment: &EnvironmentName) -> Result<Vec<Deployment>, Failure> {
+    let mut open: Vec<_> =
+        cx.store.deployments(environment, 20).await?.into_iter().filter(|deployment| deployment.ended_at.is_none()).collect();
+    open.reverse();
+    Ok(open)
+}
+
+const fn describe(outcome: &Outcome) -> &'static str {
+    match outcome.kind {
+        OutcomeKind::Deployed | OutcomeKind::Unchanged => "was completed",
+        OutcomeKind::Kept | OutcomeKind::Restored => "was undone; the release before it serves",
+        OutcomeKind::Degraded => "was undone; nothing healthy serves",
+    }
+}
+
+async fn settle_one(
+    cx: &Context,
+    project: &Project,
+    deployment: &Deployment,
+    journal: &[JournalEntry],
+    how: Settlement,
+) -> Result<Outcome, Failure> {
+    let plan = deployment.plan.clone().unwrap_or_default();
+    let release = cx.store.release(&deployment.release).await?;
+    let live = match &deployment.previous {
+        Some(id) => cx.store.release(id).await?,
+        None => None,
+    };
+    let progress = progress(journal);
+    let recorded = plan.point_of_no_return().is_some_and(|record| progress.done(record));
+    let Some(release) = release else {
+        // Killed before there was a release: nothing of it can have been started.
+        let cause = format!("its process was killed ({})", deployment.owner);
+        let outcome = Outcome { kind: OutcomeKind::Kept, cause, log: Vec::new(), gaps: Vec::new() };
+        finish::end(cx, deployment, &outcome, &[], None).await?;
+        return Ok(outcome);
+    };
+    let forward = recorded || how == Settlement::Resume && !plan.is_empty();
+    if recorded && how == Settlement::Abort {
+        let failure =
+            Failure::new(FailureKind::Conflict, format!("{} is already recorded as live, it cannot be aborted", deployment.version));
+        return Err(failure.state("the deployment is still open").hint("`chora resume` completes it; `chora rollback` goes back"));
+    }
+    let asked = project.expectations(&release);
+    let mut run = Run::new(cx, deployment, &plan, &release, &asked);
+    run.switched = progress.begun_switch(&plan);
+    let outcome = if forward {
+        go_on(&mut run, &progress, live.as_ref(), project).await
+    } else {
+        go_back(&mut run, &progress, live.as_ref(), project).await
+    };
+    let checks = std::mem::take(&mut run.checks);
+    let now_live = (outcome.kind == OutcomeKind::Deployed).then_some(&release.id);
+    finish::end(cx, deployment, &outcome, &checks, now_live).await?;
+    Ok(outcome)
+}
+
+/// Does what is left; when that fails before the record, goes back.
+async fn go_on(run: &mut Run<'_>, progress: &JournalProgress, live: Option<&Release>, project: &Project) -> Outcome {
+    // Dead containers of a killed gate would not come back by themselves: everything from the first unfinished step on is done again.
+    let from = (0..run.plan.steps.len()).find(|index| !progress.done(*index)).unwrap_or(run.plan.steps.len());
+    match run.execute(from).await {
+        Ok(()) => Outcome { kind: OutcomeKind::Deployed, cause: String::new(), log: Vec::new(), gaps: std::mem::take(&mut run.gaps) },
+        Err(failure) => {
+            let cause = format!("{}: {}", failure.what, failure.error);
+            back(run, &(0..=failure.index).collect::<Vec<_>>(), live, project, cause, failure.error.log()).await
+        }
+    }
+}
+
+async fn go_back(run: &mut Run<'_>, progress: &JournalProgress, live: Option<&Release>, project: &Project) -> Outcome {
+    let begun: Vec<usize> = (0..run.plan.steps.len()).filter(|index| progress.begun(*index)).collect();
+    let cause = format!("its process was killed ({})", run.deployment.owner);
+    back(run, &begun, live, project, cause, Vec::new()).await
+}
+
+/// Restores and says how that went.
+pub(crate) async fn back(
+    run: &mut Run<'_>,
+    steps: &[usize],
+    live: Option<&Release>,
+    project: &Project,
+    cause: String,
+    log: Vec<String>,
+) -> Outcome {
+    let expectations = live.map(|live| project.expectations(live)).unwrap_or_default();
+    let mut restored = restore(run, steps, live, &expectations).await;
+    // The record may have been made although its answer was lost.
+    if let Err(error) = run.cx.store.set_live_release(&run.deployment.environment.name, run.deployment.previous.as_ref()).await {
+        restored.trouble.push(format!("the record of what is live: {error}"));
+    }
+    let cause = if restored.trouble.is_empty() { cause } else { format!("{cause}; on the way back: {}", restored.trouble.join("; ")) };
+    Outcome { kind: restored.kind, cause, log, gaps: std::mem::take(&mut run.gaps) }
+}
+
+/// What a journal says about each step; its last mark counts.
+struct JournalProgress(std::collections::BTreeMap<usize, JournalMark>);
+
+fn progress(journal: &[JournalEntry]) -> JournalProgress {
+    JournalProgress(journal.iter().map(|entry| (entry.step as usize, entry.mark)).collect())
+}
+
+impl JournalProgress {
+    fn done(&self, index: usize) -> bool {
+        self.0.get(&index) == Some(&JournalMark::Done)
+    }
+
+    /// Begun and not taken back.
+    fn begun(&self, index: usize) -> bool {
+        self.0.get(&index).is_some_and(|mark| *mark != JournalMark::Undone)
+    }
+
+    fn begun_switch(&self, plan: &Plan) -> bool {
+        plan.steps.iter().enumerate().any(|(index, step)| step.phase == chora_core::plan::StepPhase::Switch && self.0.contains_key(&index))
+    }
+}
+
+impl Project {
+    /// What the services of a release are expected to be.
+    #[must_use]
+    pub fn expectations(&self, release: &Release) -> ServiceExpectations {
+        ServiceExpectations::new(release, &self.health)
+    }
+}

@@ -1,0 +1,219 @@
+//! What is live, what happened, and who is at it.
+
+use chora_core::model::container::{ContainerFilter, PublishedPort};
+use chora_core::model::deployment::{Deployment, DeploymentAction, Lease, OutcomeKind};
+use chora_core::model::ids::{DeploymentId, EnvironmentName, ReleaseId};
+use chora_core::plan::labels;
+use indexmap::IndexMap;
+use jiff::Timestamp;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::project::{Project, Selection, load};
+use crate::release;
+use crate::rollout::settle::open_deployments;
+
+/// Which environment.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StatusRequest {
+    /// Environment; `production` unless named.
+    pub environment: Option<String>,
+}
+
+/// An environment at a glance.
+#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
+pub struct StatusOutcome {
+    /// Environment.
+    pub environment: EnvironmentName,
+    /// Version that is live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Release that is live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseId>,
+    /// Who changes it now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+    /// Deployments that a killed process left unfinished, in words.
+    pub unfinished: Vec<String>,
+    /// Containers of the project.
+    pub containers: Vec<ContainerLine>,
+    /// Versions that `rollback` could go back to, newest first.
+    pub rollback_to: Vec<String>,
+    /// The next command.
+    pub next: String,
+}
+
+/// One container in a table.
+#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
+pub struct ContainerLine {
+    /// Service.
+    pub service: String,
+    /// Name on the engine.
+    pub name: String,
+    /// `active`, or `retired` when it is kept for rollback.
+    pub role: String,
+    /// The engine's words.
+    pub status: String,
+    /// Published ports.
+    pub published: Vec<PublishedPort>,
+}
+
+/// Tells what is live in an environment.
+///
+/// # Errors
+/// Unavailable when store or engine do not answer.
+pub async fn status(cx: &Context, request: &StatusRequest) -> Result<StatusOutcome, Failure> {
+    let project = load(cx, &Selection { environment: request.environment.clone(), ..Selection::default() })?;
+    let environment = project.environment.name.clone();
+    let live = release::live(cx, &environment).await?;
+    let lease = cx.store.lease(&environment).await?;
+    let ours = lease.as_ref().map(|lease| lease.owner.clone());
+    let open = open_deployments(cx, &environment).await?;
+    let unfinished: Vec<String> = open
+        .iter()
+        .filter(|deployment| {
+            ours.as_ref() != Some(&deployment.owner) || cx.host.liveness(&deployment.owner) == chora_core::ports::Liveness::Dead
+        })
+        .map(|deployment| {
+            format!("{} of {} by {}, begun {}", word(deployment.action), deployment.version, deployment.owner, deployment.started_at)
+        })
+        .collect();
+    let good = release::good(cx, &environment).await?;
+    let kept = project.environment.releases_kept as usize;
+    let rollback_to = good
+        .iter()
+        .take(kept)
+        .filter(|(release, _)| live.as_ref().is_none_or(|live| live.id != release.id))
+        .map(|(release, _)| release.version.clone());
+    let next = if !unfinished.is_empty() {
+        "chora resume, or chora abort"
+    } else if live.is_some() {
+        "chora health"
+    } else {
+        "chora deploy"
+    };
+    Ok(StatusOutcome {
+        version: live.as_ref().map(|live| live.version.clone()),
+        release: live.as_ref().map(|live| live.id.clone()),
+        lease,
+        containers: containers(cx, &project).await?,
+        rollback_to: rollback_to.collect(),
+        unfinished,
+        environment,
+        next: next.to_owned(),
+    })
+}
+
+/// The project's containers: active ones first.
+pub(crate) async fn containers(cx: &Context, project: &Project) -> Result<Vec<ContainerLine>, Failure> {
+    let filter = ContainerFilter { labels: IndexMap::from([(labels::PROJECT.to_owned(), project.environment.project.clone())]), all: true };
+    let mut lines: Vec<ContainerLine> = Vec::new();
+    for container in cx.engine.containers(&filter).await? {
+        let role = if container.status.starts_with("Up") || container.status.starts_with("Restarting") { "active" } else { "retired" };
+        let service = container.labels.get(labels::SERVICE).cloned().unwrap_or_default();
+        lines.push(ContainerLine {
+            service,
+            name: container.name,
+            role: role.to_owned(),
+            status: container.status,
+            published: container.published,
+        });
+    }
+    lines.sort_by(|a, b| (&a.role, &a.service, &a.name).cmp(&(&b.role, &b.service, &b.name)));
+    Ok(lines)
+}
+
+const fn word(action: DeploymentAction) -> &'static str {
+    match action {
+        DeploymentAction::Deploy => "deploy",
+        DeploymentAction::Rollback => "rollback",
+    }
+}
+
+/// Which deployments.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct HistoryRequest {
+    /// Environment; `production` unless named.
+    pub environment: Option<String>,
+    /// How many at most; 20 unless given.
+    pub limit: Option<u32>,
+}
+
+/// Deployments of an environment, newest first.
+#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
+pub struct HistoryOutcome {
+    /// Environment.
+    pub environment: EnvironmentName,
+    /// Deployments, newest first.
+    pub deployments: Vec<HistoryLine>,
+    /// The next command.
+    pub next: String,
+}
+
+/// One deployment in a table.
+#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
+pub struct HistoryLine {
+    /// Identifier.
+    pub deployment: DeploymentId,
+    /// Deploy or rollback.
+    pub action: DeploymentAction,
+    /// Version.
+    pub version: String,
+    /// Release.
+    pub release: ReleaseId,
+    /// Beginning.
+    #[schemars(with = "String")]
+    pub started_at: Timestamp,
+    /// How long it took, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<f64>,
+    /// How it ended; absent while it is unfinished.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<OutcomeKind>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub cause: String,
+    /// It is the live one.
+    pub live: bool,
+}
+
+/// Lists an environment's deployments.
+///
+/// # Errors
+/// Unavailable when the store does not answer.
+pub async fn history(cx: &Context, request: &HistoryRequest) -> Result<HistoryOutcome, Failure> {
+    let project = load(cx, &Selection { environment: request.environment.clone(), ..Selection::default() })?;
+    let environment = project.environment.name;
+    let live = cx.store.live_release(&environment).await?;
+    let deployments = cx.store.deployments(&environment, request.limit.unwrap_or(20)).await?;
+    let newest_live = deployments
+        .iter()
+        .find(|deployment| is_deployed(deployment) && live.as_ref() == Some(&deployment.release))
+        .map(|deployment| deployment.id.clone());
+    let lines = deployments.into_iter().map(|deployment| {
+        let live = newest_live.as_ref() == Some(&deployment.id);
+        line(deployment, live)
+    });
+    Ok(HistoryOutcome { environment, deployments: lines.collect(), next: "chora rollback VERSION".to_owned() })
+}
+
+fn is_deployed(deployment: &Deployment) -> bool {
+    deployment.outcome.as_ref().is_some_and(|outcome| outcome.kind == OutcomeKind::Deployed)
+}
+
+fn line(deployment: Deployment, live: bool) -> HistoryLine {
+    HistoryLine {
+        deployment: deployment.id,
+        action: deployment.action,
+        version: deployment.version,
+        release: deployment.release,
+        started_at: deployment.started_at,
+        duration_seconds: deployment.took.map(|took| took.as_secs_f64()),
+        outcome: deployment.outcome.as_ref().map(|outcome| outcome.kind),
+        cause: deployment.outcome.map(|outcome| outcome.cause).unwrap_or_default(),
+        live,
+    }
+}

@@ -1,0 +1,186 @@
+//! Fail at every step: every call of a deployment and of a rollback goes wrong once in every way.
+
+use std::time::Duration;
+
+use chora_core::model::ids::EnvironmentName;
+use chora_core::ports::Store as _;
+use chora_ops::deploy::DeployOutcome;
+use chora_ops::failure::{Failure, FailureKind};
+use chora_testkit::faults::Kind;
+use serde_json::json;
+
+use crate::world::{SECRET, World, expected};
+
+/// What is under test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Undertaking {
+    /// v1 is live, v2 is deployed.
+    Deploy,
+    /// v1 is live, a release is deployed whose gate refuses it: the way back is under test as well.
+    Refused,
+    /// v1 and v2 were deployed, v2 is rolled back.
+    Rollback,
+}
+
+impl Undertaking {
+    async fn prepare(self) -> World {
+        let world = World::new();
+        world.deploy("1").await.unwrap();
+        if self == Self::Rollback {
+            world.deploy("2").await.unwrap();
+        }
+        world
+    }
+
+    async fn run(self, world: &World) -> Result<DeployOutcome, Failure> {
+        match self {
+            Self::Deploy => world.deploy("2").await,
+            Self::Refused => world.deploy("bad").await,
+            Self::Rollback => world.roll_back().await,
+        }
+    }
+
+    /// Version live before and, when all goes well, after.
+    const fn versions(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Deploy => ("1", "2"),
+            Self::Refused => ("1", "1"),
+            Self::Rollback => ("2", "1"),
+        }
+    }
+
+    /// The calls of an undisturbed run.
+    async fn calls(self) -> (usize, Vec<String>) {
+        let world = self.prepare().await;
+        let before = world.faults.calls().len();
+        drop(self.run(&world).await);
+        (before, world.faults.calls().into_iter().skip(before).map(|call| call.name).collect())
+    }
+}
+
+/// A run that the dead never come back from is dropped as soon as nothing moves any more.
+async fn run_or_die(undertaking: Undertaking, world: &World) -> Option<Result<DeployOutcome, Failure>> {
+    let watch = async {
+        while !world.faults.is_dead() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        result = undertaking.run(world) => Some(result),
+        () = watch => None,
+    }
+}
+
+async fn check(undertaking: Undertaking, kind: Kind) {
+    let (before, calls) = undertaking.calls().await;
+    assert!(calls.len() > 20, "{calls:?}");
+    for (index, name) in calls.iter().enumerate() {
+        let case = format!("{undertaking:?}, {kind:?} at call {index} ({name})");
+        let mut world = undertaking.prepare().await;
+        world.faults.fail_at(before + index, kind);
+        let result = tokio::time::timeout(Duration::from_secs(20), run_or_die(undertaking, &world)).await;
+        let result = result.unwrap_or_else(|_| panic!("{case}: hangs"));
+        assert_eq!(result.is_none(), kind == Kind::Death, "{case}");
+        if kind == Kind::Death {
+            world.kill();
+        }
+        world.faults.revive();
+        invariants_at_once(&world, undertaking, result.as_ref(), &case).await;
+        // The next command finds whatever is left and brings the environment to a named state.
+        let next = world.deploy("2").await;
+        let next = next.unwrap_or_else(|failure| panic!("{case}: the next deploy fails: {failure:?}"));
+        assert_eq!(next.version, "v2", "{case}");
+        invariants_in_the_end(&world, &case).await;
+    }
+}
+
+/// What holds as soon as the command has ended, however it ended.
+async fn invariants_at_once(world: &World, undertaking: Undertaking, result: Option<&Result<DeployOutcome, Failure>>, case: &str) {
+    let (old, new) = undertaking.versions();
+    let running = world.running();
+    match result {
+        // A killed process may leave a swap half done; the next command is what is tested then.
+        None => {}
+        Some(Ok(outcome)) if outcome.warnings.is_empty() => assert_eq!(running, expected(new), "{case}: deployed"),
+        // What could not be retired is named and left to the next deployment.
+        Some(Ok(_)) => assert!(expected(new).iter().all(|line| running.contains(line)), "{case}: deployed, {running:?}"),
+        Some(Err(failure)) => {
+            let named = [FailureKind::Kept, FailureKind::Restored, FailureKind::Unavailable, FailureKind::Degraded, FailureKind::Conflict];
+            assert!(named.contains(&failure.kind), "{case}: {failure:?}");
+            // Degraded says that something is wrong; every other answer promises that the old release serves.
+            if failure.kind != FailureKind::Degraded {
+                assert_eq!(running, expected(old), "{case}: {failure:?}");
+            }
+            assert!(!failure.message.is_empty() && !failure.hint.is_empty(), "{case}: {failure:?}");
+        }
+    }
+    if result.is_some() {
+        let lease = world.store.lease(&EnvironmentName::new("production")).await.unwrap();
+        let free_or_ours = lease.is_none_or(|lease| lease.owner == world.context().host.owner());
+        assert!(free_or_ours, "{case}: the lease is free or ends with its process");
+    }
+}
+
+/// What holds after the next command.
+async fn invariants_in_the_end(world: &World, case: &str) {
+    assert_eq!(world.running(), expected("2"), "{case}");
+    assert_eq!(world.live().await.as_deref(), Some("v2"), "{case}");
+    let lines = world.log();
+    let begun: Vec<_> = lines.iter().filter(|line| line["status"] == json!("in_progress")).map(|line| line["trace_id"].clone()).collect();
+    for trace in &begun {
+        let terminal = lines.iter().filter(|line| &line["trace_id"] == trace && line["status"] != json!("in_progress")).count();
+        assert_eq!(terminal, 1, "{case}: {trace} has one terminal line in {lines:#?}");
+    }
+    let last = lines.last().unwrap();
+    assert_ne!(last["status"], json!("in_progress"), "{case}: the last event is terminal");
+    let told = format!("{}{lines:?}", world.listener.text());
+    assert!(!told.contains(SECRET), "{case}: a secret was told");
+    let open = world.store.deployments(&EnvironmentName::new("production"), 100).await.unwrap();
+    assert!(open.iter().all(|deployment| deployment.ended_at.is_some()), "{case}: every deployment has ended");
+}
+
+#[tokio::test]
+async fn a_deploy_survives_an_error_at_every_call() {
+    check(Undertaking::Deploy, Kind::Error).await;
+}
+
+#[tokio::test]
+async fn a_deploy_survives_a_time_out_at_every_call() {
+    check(Undertaking::Deploy, Kind::Timeout).await;
+}
+
+#[tokio::test]
+async fn a_deploy_survives_death_at_every_call() {
+    check(Undertaking::Deploy, Kind::Death).await;
+}
+
+#[tokio::test]
+async fn a_refused_deploy_survives_an_error_at_every_call() {
+    check(Undertaking::Refused, Kind::Error).await;
+}
+
+#[tokio::test]
+async fn a_refused_deploy_survives_a_time_out_at_every_call() {
+    check(Undertaking::Refused, Kind::Timeout).await;
+}
+
+#[tokio::test]
+async fn a_refused_deploy_survives_death_at_every_call() {
+    check(Undertaking::Refused, Kind::Death).await;
+}
+
+#[tokio::test]
+async fn a_rollback_survives_an_error_at_every_call() {
+    check(Undertaking::Rollback, Kind::Error).await;
+}
+
+#[tokio::test]
+async fn a_rollback_survives_a_time_out_at_every_call() {
+    check(Undertaking::Rollback, Kind::Timeout).await;
+}
+
+#[tokio::test]
+async fn a_rollback_survives_death_at_every_call() {
+    check(Undertaking::Rollback, Kind::Death).await;
+}

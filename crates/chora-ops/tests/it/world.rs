@@ -1,0 +1,179 @@
+//! A project on disk, an engine in memory, and processes that can die.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use chora_core::model::event::DeployedBy;
+use chora_core::model::ids::EnvironmentName;
+use chora_core::ports::Store as _;
+use chora_ops::context::{Context, Settings};
+use chora_ops::deploy::{DeployOutcome, DeployRequest, deploy};
+use chora_ops::event_log::EventLog;
+use chora_ops::failure::Failure;
+use chora_ops::roll_back::{RollbackRequest, roll_back};
+use chora_ops::secrets::FileSecrets;
+use chora_testkit::fake_engine::{Behaviour, FakeEngine};
+use chora_testkit::faults::Faults;
+use chora_testkit::memory_blobs::MemoryBlobs;
+use chora_testkit::memory_store::MemoryStore;
+use chora_testkit::steady::{Listener, SteadyClock, SteadyHost, SteadyProber};
+use indexmap::IndexMap;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+/// The value that must never be seen.
+pub(crate) const SECRET: &str = "hunter2-do-not-print";
+
+/// Everything that outlives a process.
+pub(crate) struct World {
+    pub(crate) project: TempDir,
+    pub(crate) engine: FakeEngine,
+    pub(crate) store: MemoryStore,
+    pub(crate) faults: Faults,
+    pub(crate) listener: Listener,
+    blobs: MemoryBlobs,
+    clock: SteadyClock,
+    host: SteadyHost,
+}
+
+/// Three services: one published (stop-first), one internal (start-first), one with a volume; a one-shot, a config and a secret.
+pub(crate) fn compose(version: &str) -> String {
+    format!(
+        r#"name: shop
+services:
+  web:
+    image: web:{version}
+    ports: ["8080:80"]
+    depends_on: {{api: {{condition: service_healthy}}}}
+    configs: [{{source: motd, target: /etc/motd}}]
+  api:
+    image: api:{version}
+    secrets: [key]
+    depends_on:
+      db: {{condition: service_healthy}}
+      migrate: {{condition: service_completed_successfully}}
+  migrate:
+    image: migrate:{version}
+    depends_on: {{db: {{condition: service_healthy}}}}
+  db:
+    image: db:1
+    volumes: ["data:/data"]
+volumes: {{data: {{}}}}
+configs: {{motd: {{content: "version {version}"}}}}
+secrets: {{key: {{file: ./key.txt}}}}
+"#
+    )
+}
+
+impl World {
+    /// A world whose registry and engine know versions 1, 2 and `bad` of every image.
+    pub(crate) fn new() -> Self {
+        let faults = Faults::new();
+        let engine = FakeEngine::new(faults.clone());
+        {
+            let mut state = engine.world();
+            for version in ["1", "2", "bad"] {
+                let broken = version == "bad";
+                state.add_image(&format!("web:{version}"), if broken { Behaviour::Unhealthy } else { Behaviour::Healthy });
+                state.add_image(&format!("api:{version}"), Behaviour::Healthy);
+                state.add_image(&format!("migrate:{version}"), Behaviour::Exits(0));
+            }
+            state.add_image("db:1", Behaviour::Healthy);
+        }
+        let project = TempDir::new().unwrap();
+        std::fs::write(project.path().join("key.txt"), SECRET).unwrap();
+        std::fs::write(project.path().join("chora.yaml"), "environments: {production: {gate_timeout: 1s}}\n").unwrap();
+        Self {
+            store: MemoryStore::new(faults.clone()),
+            blobs: MemoryBlobs::new(faults.clone()),
+            host: SteadyHost::default(),
+            clock: SteadyClock::default(),
+            listener: Listener::default(),
+            engine,
+            faults,
+            project,
+        }
+    }
+
+    pub(crate) fn write(&self, version: &str) {
+        std::fs::write(self.project.path().join("compose.yaml"), compose(version)).unwrap();
+    }
+
+    pub(crate) fn context(&self) -> Context {
+        Context {
+            engine: Arc::new(self.engine.clone()),
+            store: Arc::new(self.store.clone()),
+            blobs: Arc::new(self.blobs.clone()),
+            secrets: Arc::new(FileSecrets::new(BTreeMap::new())),
+            clock: Arc::new(self.clock.clone()),
+            host: Arc::new(self.host.clone()),
+            prober: Arc::new(SteadyProber),
+            reporter: Arc::new(self.listener.clone()),
+            log: EventLog::at(self.project.path()),
+            cancel: CancellationToken::new(),
+            settings: Settings {
+                project_dir: self.project.path().to_owned(),
+                variables: IndexMap::new(),
+                deployed_by: DeployedBy::Human,
+                pause: None,
+            },
+        }
+    }
+
+    /// Another living process in another directory, with the same engine and store.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            project: TempDir::new().unwrap(),
+            engine: self.engine.clone(),
+            store: self.store.clone(),
+            faults: self.faults.clone(),
+            listener: self.listener.clone(),
+            blobs: self.blobs.clone(),
+            clock: self.clock.clone(),
+            host: self.host.another(),
+        }
+    }
+
+    /// The process is killed; what follows runs in another one.
+    pub(crate) fn kill(&mut self) {
+        self.host = self.host.killed();
+        self.faults.revive();
+    }
+
+    pub(crate) async fn deploy(&self, version: &str) -> Result<DeployOutcome, Failure> {
+        self.write(version);
+        deploy(&self.context(), &DeployRequest { version: Some(format!("v{version}")), ..DeployRequest::default() }).await
+    }
+
+    pub(crate) async fn roll_back(&self) -> Result<DeployOutcome, Failure> {
+        roll_back(&self.context(), &RollbackRequest::default()).await
+    }
+
+    /// What runs, as `service image` pairs.
+    pub(crate) fn running(&self) -> Vec<String> {
+        self.engine.world().running().into_iter().map(|(service, image)| format!("{service} {image}")).collect()
+    }
+
+    /// The deployment log's lines.
+    pub(crate) fn log(&self) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(log_file(self.project.path())).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The version of the live release.
+    pub(crate) async fn live(&self) -> Option<String> {
+        let environment = EnvironmentName::new("production");
+        let id = self.store.live_release(&environment).await.unwrap()?;
+        self.store.release(&id).await.unwrap().map(|release| release.version)
+    }
+}
+
+pub(crate) fn log_file(project: &Path) -> std::path::PathBuf {
+    project.join(".chora/memory/events/deployment.jsonl")
+}
+
+/// What runs when a version is live.
+pub(crate) fn expected(version: &str) -> Vec<String> {
+    vec![format!("api api:{version}"), "db db:1".to_owned(), format!("web web:{version}")]
+}
