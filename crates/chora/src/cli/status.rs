@@ -1,0 +1,48 @@
+//! `chora status`.
+
+use chora_ops::Failure;
+use chora_ops::status::{StatusOutcome, StatusRequest, status};
+use clap::Args;
+
+use super::EnvironmentArgs;
+use super::door::{Door, next};
+use super::output::Answer;
+use super::ps;
+use super::style::{BOLD, DIM, WARN, paint};
+
+/// Show what is live, what is unfinished, and who is at it
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    environment: EnvironmentArgs,
+}
+
+pub(crate) async fn run(args: StatusArgs, door: &Door) -> Result<Answer, Failure> {
+    let request = StatusRequest { environment: args.environment.environment };
+    let outcome = status(&door.context(request.environment.as_deref())?, &request).await?;
+    let text = render(&outcome);
+    Answer::new(&outcome, text)
+}
+
+fn render(outcome: &StatusOutcome) -> String {
+    let environment = outcome.environment.as_str();
+    let mut text = match (&outcome.version, &outcome.release) {
+        (Some(version), Some(release)) => format!("{}: {} is live {}\n", paint(BOLD, environment), paint(BOLD, version), paint(DIM, format!("(release {release})"))),
+        _ => format!("{}: nothing is live\n", paint(BOLD, environment)),
+    };
+    if let Some(lease) = &outcome.lease {
+        let since = super::history::when(lease.since);
+        text.push_str(&format!("{} {} by {}, since {since}\n", paint(WARN, "under way:"), lease.purpose, lease.owner));
+    }
+    for unfinished in &outcome.unfinished {
+        text.push_str(&format!("{} {unfinished}\n", paint(WARN, "unfinished:")));
+    }
+    if !outcome.containers.is_empty() {
+        text.push_str(&format!("\n{}\n", ps::table(&outcome.containers)));
+    }
+    if !outcome.rollback_to.is_empty() {
+        text.push_str(&format!("rollback to: {}\n", outcome.rollback_to.join(", ")));
+    }
+    text.push_str(&format!("{} {}\n", paint(DIM, "next:"), next(&outcome.next, environment)));
+    text
+}
