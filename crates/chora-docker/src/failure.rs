@@ -103,14 +103,12 @@ pub(crate) fn is_registry_outage(reason: &str) -> bool {
         "tls handshake timeout",
         "network is unreachable",
         "no route to host",
+        ": eof",
         "unexpected eof",
-        "eof",
         "toomanyrequests",
         "too many requests",
-        "429",
         "received unexpected http status: 5",
         "unexpected status code 5",
-        "unexpected status from",
         "500 internal server error",
         "502 bad gateway",
         "503 service unavailable",
@@ -118,9 +116,7 @@ pub(crate) fn is_registry_outage(reason: &str) -> bool {
         "proxyconnect",
         "did not end within",
     ];
-    let denials = ["denied", "unauthorized", "not found", "manifest unknown", "404", "401", "403 forbidden", "invalid reference"];
     outages.iter().any(|words| lower.contains(words))
-        && !denials.iter().any(|words| lower.contains(words) && !lower.contains("unexpected http status: 5"))
 }
 
 #[cfg(test)]
@@ -166,6 +162,8 @@ mod tests {
             "toomanyrequests: You have reached your pull rate limit",
             "received unexpected HTTP status: 503 Service Unavailable",
             "net/http: TLS handshake timeout",
+            "failed to do request: Head \"http://127.0.0.1:5/v2/a/manifests/1\": EOF",
+            "unexpected status from HEAD request to http://r/v2/a/manifests/1: 503 Service Unavailable",
         ] {
             assert!(is_registry_outage(down), "{down}");
         }
@@ -173,6 +171,7 @@ mod tests {
             "manifest for a:1 not found: manifest unknown: manifest unknown",
             "pull access denied for a, repository does not exist or may require 'docker login'",
             "unauthorized: authentication required",
+            "unexpected status from HEAD request to https://r/v2/a/manifests/sha256:4294044045035e0f: 403 Forbidden",
         ] {
             assert!(!is_registry_outage(refused), "{refused}");
         }

@@ -1,6 +1,11 @@
 //! The adapter against the engine at `DOCKER_HOST`, or at the default socket. No engine is a failure.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "what fails here is to fail the test")]
 
 mod contract;
+mod endpoints;
+mod forwarder;
+mod registry;
+mod ssh;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,12 +13,21 @@ use std::sync::Arc;
 use chora_core::ports::Engine;
 use chora_docker::{DockerEngine, EndpointRequest};
 
-/// Finds the engine as the program would, from this process's environment.
-fn engine() -> Arc<dyn Engine> {
-    let request = EndpointRequest {
+/// What the program would read from this process's environment.
+fn request() -> EndpointRequest {
+    EndpointRequest {
         docker_host: std::env::var("DOCKER_HOST").ok(),
         home: std::env::var("HOME").ok().map(PathBuf::from),
         ..EndpointRequest::default()
-    };
-    Arc::new(DockerEngine::connect(&request).expect("the engine's address is usable"))
+    }
+}
+
+fn engine() -> Arc<dyn Engine> {
+    Arc::new(DockerEngine::connect(&request()).expect("the engine's address is usable"))
+}
+
+/// The socket of the engine under test.
+fn socket() -> PathBuf {
+    let address = request().docker_host.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
+    PathBuf::from(address.strip_prefix("unix://").expect("these tests need an engine at a socket"))
 }
