@@ -36,7 +36,8 @@ pub(super) struct Loader<'f> {
     /// Names in messages are relative to this directory.
     pub(super) base: PathBuf,
     pub(super) home: Option<String>,
-    pub(super) documents: HashMap<String, Vec<Node>>,
+    /// Documents that were parsed and not used yet.
+    documents: HashMap<String, Vec<Node>>,
     texts: HashMap<String, (u32, Arc<Source>)>,
 }
 
@@ -102,10 +103,10 @@ impl<'f> Loader<'f> {
         }
     }
 
-    /// The documents of a Compose file, parsed once.
+    /// The documents of a Compose file.
     pub(super) fn parsed(&mut self, path: &str, cause: Span) -> Step<Vec<Node>> {
-        if let Some(documents) = self.documents.get(path) {
-            return Ok(documents.clone());
+        if let Some(documents) = self.documents.remove(path) {
+            return Ok(documents);
         }
         let (source, text) = self.text(path, cause, "file")?;
         let documents = yaml::parse(source, &text.text, &mut self.problems);
@@ -117,8 +118,15 @@ impl<'f> Loader<'f> {
             }
         }
         self.checkpoint()?;
-        self.documents.insert(path.to_owned(), documents.clone());
         Ok(documents)
+    }
+
+    /// Looks at the documents of a file that is loaded later.
+    pub(super) fn look<T>(&mut self, path: &str, see: impl FnOnce(&[Node]) -> T) -> Step<T> {
+        let documents = self.parsed(path, Span::default())?;
+        let seen = see(&documents);
+        self.documents.insert(path.to_owned(), documents);
+        Ok(seen)
     }
 
     /// Loads and merges files that belong together.

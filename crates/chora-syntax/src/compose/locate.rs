@@ -58,10 +58,7 @@ fn add_env_files(loader: &mut Loader<'_>, request: &ResolveRequest, dir: &str, e
         paths = listed.split(',').map(|path| absolute(&request.project_dir, Path::new(path))).collect();
     }
     if paths.is_empty() {
-        let disabled = request
-            .environment
-            .get("COMPOSE_DISABLE_ENV_FILE")
-            .is_some_and(|text| matches!(text.as_str(), "1" | "t" | "T" | "true" | "True" | "TRUE"));
+        let disabled = request.environment.get("COMPOSE_DISABLE_ENV_FILE").is_some_and(|text| is_true(text));
         let default = lexical::join(dir, ".env");
         if disabled || !loader.files.exists(Path::new(&default)) {
             return Ok(());

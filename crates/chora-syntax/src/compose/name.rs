@@ -5,6 +5,7 @@ use super::project::whole;
 use super::request::ResolveRequest;
 use crate::diagnostic::{DiagnosticKind, Problem};
 use crate::span::Span;
+use crate::yaml::Node;
 
 /// The name: as asked for, `COMPOSE_PROJECT_NAME`, the last `name` key, or the directory's.
 pub(super) fn project_name(
@@ -24,13 +25,8 @@ pub(super) fn project_name(
     }
     let mut given: Option<(String, Span)> = None;
     for path in compose_files {
-        for document in loader.parsed(path, Span::default())? {
-            if let Some(node) = document.get("name")
-                && let Some(name) = node.as_text().filter(|name| !name.is_empty())
-            {
-                given = Some((name.to_owned(), node.span));
-            }
-        }
+        let last = loader.look(path, |documents| documents.iter().rev().find_map(name_key))?;
+        given = last.or(given);
     }
     let (name, span) = match given {
         None => (normalized(dir.rsplit('/').next().unwrap_or_default()), Span::default()),
@@ -44,6 +40,12 @@ pub(super) fn project_name(
         return loader.fail(problem.help("add `name: NAME` to the Compose file"));
     }
     Ok(name)
+}
+
+fn name_key(document: &Node) -> Option<(String, Span)> {
+    let node = document.get("name")?;
+    let name = node.as_text().filter(|name| !name.is_empty())?;
+    Some((name.to_owned(), node.span))
 }
 
 /// Lower case, without characters that a name cannot hold.

@@ -6,7 +6,7 @@ use serde_json::{Map as JsonMap, Value as Json};
 
 use super::checks::{entries, items};
 use super::environment::located;
-use super::finish::{finish_object, raw};
+use super::finish::{finish, finish_object, raw};
 use super::load::{Environment, Loader, Step};
 use super::schema::{SERVICE, TOP};
 use crate::diagnostic::{DiagnosticKind, Problem};
@@ -41,14 +41,13 @@ pub(super) fn document(
     }
     let mut document = JsonMap::new();
     document.insert("name".to_owned(), Json::from(name));
-    let resources = finish_object(&TOP, &without_services(model));
     for section in ["networks", "volumes", "configs", "secrets"] {
         let used = used(section, &services);
-        let Some(Json::Object(all)) = resources.get(section) else { continue };
-        let kept: JsonMap<String, Json> =
-            all.iter().filter(|(key, _)| used.contains(key.as_str())).map(|(key, value)| (key.clone(), value.clone())).collect();
-        if !kept.is_empty() {
-            document.insert(section.to_owned(), Json::Object(kept));
+        let all = TOP.field(section).zip(model.get(section)).and_then(|(field, node)| finish(&field.shape, node));
+        let Some(Json::Object(mut all)) = all else { continue };
+        all.retain(|key, _| used.contains(key.as_str()));
+        if !all.is_empty() {
+            document.insert(section.to_owned(), Json::Object(all));
         }
     }
     document.insert("services".to_owned(), Json::Object(services));
@@ -56,24 +55,6 @@ pub(super) fn document(
         document.insert(key.clone(), raw(&entry.node));
     }
     Ok(document)
-}
-
-fn without_services(model: &Node) -> Node {
-    let mut rest = crate::yaml::Map::new();
-    for (key, entry) in model.as_map().into_iter().flatten() {
-        if matches!(key.as_str(), "networks" | "volumes" | "configs" | "secrets") {
-            let mut entry = entry.clone();
-            if let Some(config) = entry.node.as_map_mut().filter(|_| key == "configs") {
-                config.values_mut().filter_map(|entry| entry.node.as_map_mut()).for_each(|config| {
-                    if config.get("environment").is_some_and(|entry| entry.node.as_text() != Some("")) {
-                        config.shift_remove("content");
-                    }
-                });
-            }
-            rest.insert(key.clone(), entry);
-        }
-    }
-    Node::new(model.span, crate::yaml::Value::Map(rest))
 }
 
 /// The entries of a section that services use.
