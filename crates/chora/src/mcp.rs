@@ -10,26 +10,42 @@ mod environments;
 mod offer;
 mod operation;
 mod progress;
+mod records;
 mod running;
 
 use std::sync::Arc;
 
 use chora_core::model::event::DeployedBy;
+use chora_core::ports::Reporter;
 use chora_ops::{Context, Failure};
-use rmcp::model::{CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool};
+use futures_util::future::BoxFuture;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    Tool,
+};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use tokio_util::sync::CancellationToken;
 
 use self::answer::{failed, succeeded};
 use self::consent::{Consent, Question, Seal};
 pub(crate) use self::offer::{Offer, Restriction};
-use self::operation::Operation;
+use self::operation::{Operation, cancelled};
 use self::progress::Pump;
 pub(crate) use self::running::Running;
-use crate::wire::Wanted;
+
+/// What a tool call needs to be given a context of its own.
+pub(crate) struct Wanted {
+    /// Environment that the call names.
+    pub(crate) environment: Option<String>,
+    /// Who is told of its progress.
+    pub(crate) reporter: Arc<dyn Reporter>,
+    /// Ends it; what was begun is undone.
+    pub(crate) cancel: CancellationToken,
+}
 
 /// Makes the context of one call; it fails where engine or project are not there, and the server stays.
-pub(crate) type ContextSource = Arc<dyn Fn(Wanted) -> Result<Context, Failure> + Send + Sync>;
+pub(crate) type ContextSource = Arc<dyn Fn(Wanted) -> BoxFuture<'static, Result<Context, Failure>> + Send + Sync>;
 
 /// What to tell a model about the server as a whole.
 const INSTRUCTIONS: &str = "Chora deploys the project in its directory to Docker. Usual order: `plan`, `deploy`, `health`; `rollback` goes back to \
@@ -55,7 +71,12 @@ impl Door {
         self.offer.operations().count()
     }
 
-    async fn call(&self, operation: &Operation, request: CallToolRequestParams, client: RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
+    async fn call(
+        &self,
+        operation: &Operation,
+        request: CallToolRequestParams,
+        client: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
         let question = Question::new(operation, &request);
         let prepared = match operation.prepare(question.arguments()) {
             Ok(prepared) => prepared,
@@ -64,13 +85,17 @@ impl Door {
         let (pump, reporter) = Pump::new(&client);
         let cancel = self.running.token();
         let wanted = Wanted { environment: question.environment(), reporter, cancel: cancel.clone() };
-        let mut context = match (self.contexts)(wanted) {
+        let mut context = match (self.contexts)(wanted).await {
             Ok(context) => context,
             Err(failure) => return failed(&failure),
         };
         context.settings.deployed_by = DeployedBy::Agent;
         if let Some(preview) = prepared.preview {
-            match question.consent(&self.seal, &client, preview(context.clone())).await {
+            let consent = tokio::select! {
+                consent = question.consent(&self.seal, &client, preview(context.clone())) => consent,
+                () = client.ct.cancelled() => Consent::Withheld(cancelled(operation.name)),
+            };
+            match consent {
                 Consent::Given => {}
                 Consent::Ask(input) => return Ok(CallToolResponse::InputRequired(*input)),
                 Consent::Withheld(failure) => return failed(&failure),

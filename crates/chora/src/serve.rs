@@ -114,7 +114,8 @@ struct Stop {
 
 impl Stop {
     fn new() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::new(FailureKind::Internal, format!("no signals can be received: {error}")));
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::new(FailureKind::Internal, format!("no signals can be received: {error}")));
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 

@@ -9,8 +9,8 @@ use chora_ops::{Failure, FailureKind};
 use futures_util::future::BoxFuture;
 use rmcp::RoleServer;
 use rmcp::model::{
-    BooleanSchema, CallToolRequestParams, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
-    InputRequiredResult, JsonObject, PrimitiveSchemaDefinition, ProtocolVersion, RequestStateCodec, SealOptions,
+    BooleanSchema, CallToolRequestParams, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema,
+    InputRequest, InputRequiredResult, JsonObject, PrimitiveSchemaDefinition, ProtocolVersion, RequestStateCodec, SealOptions,
 };
 use rmcp::service::RequestContext;
 use serde_json::Value;
@@ -84,7 +84,12 @@ impl Question {
     }
 
     /// Finds out whether the call may go on. Where a person can be asked, the argument does not replace the person.
-    pub(super) async fn consent(&self, seal: &Seal, client: &RequestContext<RoleServer>, preview: BoxFuture<'_, Result<Vec<String>, Failure>>) -> Consent {
+    pub(super) async fn consent(
+        &self,
+        seal: &Seal,
+        client: &RequestContext<RoleServer>,
+        preview: BoxFuture<'_, Result<Vec<String>, Failure>>,
+    ) -> Consent {
         let means = means(client);
         if means == Means::InputRequired && self.answers(seal) {
             return self.judge(self.answer.clone().and_then(|answer| serde_json::from_value(answer).ok()));
@@ -103,12 +108,7 @@ impl Question {
                 let request = InputRequest::Elicitation(ElicitRequest::new(self.form(&would)));
                 Consent::Ask(Box::new(InputRequiredResult::new(Some(BTreeMap::from([(CONFIRM.to_owned(), request)])), Some(state))))
             }
-            Means::Elicitation => {
-                tokio::select! {
-                    answer = client.peer.create_elicitation(self.form(&would)) => self.judge(answer.ok()),
-                    () = client.ct.cancelled() => self.judge(None),
-                }
-            }
+            Means::Elicitation => self.judge(client.peer.create_elicitation(self.form(&would)).await.ok()),
         }
     }
 
@@ -142,7 +142,10 @@ impl Question {
 
     fn unconfirmed(&self, would: Vec<String>) -> Failure {
         let failure = Failure::new(FailureKind::Denied, format!("`{}` was not confirmed; it would:", self.tool));
-        failure.state("nothing was changed").hint(format!("when a person agrees, call `{}` again with the same arguments and `confirm: true`", self.tool)).details(would)
+        failure
+            .state("nothing was changed")
+            .hint(format!("when a person agrees, call `{}` again with the same arguments and `confirm: true`", self.tool))
+            .details(would)
     }
 
     fn form(&self, would: &[String]) -> ElicitRequestParams {

@@ -33,9 +33,9 @@ fn deploy_tool() -> Operation {
         description: "Makes the project live in an environment: builds or pulls images, starts candidates, checks their health, then lets them take over. \
 A release that fails its checks is refused and the old one keeps serving. Asks first.",
     };
-    Operation::new(words, Effect::Replaces, |cx, request| Box::pin(deploy(cx, request)), deployed_words).idempotent().asking(|request: &DeployRequest| request.dry_run, |cx, request| {
-        Box::pin(async move { Ok(steps(&planned(cx, request).await?)) })
-    })
+    Operation::new(words, Effect::Replaces, |cx, request| Box::pin(deploy(cx, request)), deployed_words)
+        .idempotent()
+        .asking(|request: &DeployRequest| request.dry_run, |cx, request| Box::pin(async move { Ok(steps(&planned(cx, request).await?)) }))
 }
 
 fn rollback_tool() -> Operation {
@@ -45,12 +45,15 @@ fn rollback_tool() -> Operation {
         description: "Makes an earlier release live again, the last good one unless `release` names another (see `status`). It passes the same health \
 checks as a deployment. Asks first.",
     };
-    Operation::new(words, Effect::Replaces, |cx, request| Box::pin(roll_back(cx, request)), deployed_words).asking(|request: &RollbackRequest| request.dry_run, |cx, request| {
-        Box::pin(async move {
-            let request = RollbackRequest { dry_run: true, ..request.clone() };
-            Ok(steps(&roll_back(cx, &request).await?))
-        })
-    })
+    Operation::new(words, Effect::Replaces, |cx, request| Box::pin(roll_back(cx, request)), deployed_words).asking(
+        |request: &RollbackRequest| request.dry_run,
+        |cx, request| {
+            Box::pin(async move {
+                let request = RollbackRequest { dry_run: true, ..request.clone() };
+                Ok(steps(&roll_back(cx, &request).await?))
+            })
+        },
+    )
 }
 
 fn resume_tool() -> Operation {
@@ -59,7 +62,8 @@ fn resume_tool() -> Operation {
         title: "Resume an unfinished deployment",
         description: "Goes on with a deployment that a killed process left unfinished (see `status`). Asks first.",
     };
-    Operation::new(words, Effect::Replaces, |cx, request| Box::pin(resume(cx, request)), resumed_words).asking(|_: &ResumeRequest| false, |cx, request| unfinished(cx, request, "go on with"))
+    Operation::new(words, Effect::Replaces, |cx, request| Box::pin(resume(cx, request)), resumed_words)
+        .asking(|_: &ResumeRequest| false, |cx, request| unfinished(cx, request, "go on with"))
 }
 
 fn abort_tool() -> Operation {
@@ -68,7 +72,8 @@ fn abort_tool() -> Operation {
         title: "Undo an unfinished deployment",
         description: "Undoes a deployment that a killed process left unfinished (see `status`); the release before it serves again. Asks first.",
     };
-    Operation::new(words, Effect::Replaces, |cx, request| Box::pin(abort(cx, request)), resumed_words).asking(|_: &ResumeRequest| false, |cx, request| unfinished(cx, request, "undo"))
+    Operation::new(words, Effect::Replaces, |cx, request| Box::pin(abort(cx, request)), resumed_words)
+        .asking(|_: &ResumeRequest| false, |cx, request| unfinished(cx, request, "undo"))
 }
 
 fn status_tool() -> Operation {
@@ -81,7 +86,11 @@ fn status_tool() -> Operation {
 }
 
 fn history_tool() -> Operation {
-    let words = Words { name: "history", title: "List deployments", description: "Lists an environment's deployments and rollbacks, newest first, with their outcome and its cause." };
+    let words = Words {
+        name: "history",
+        title: "List deployments",
+        description: "Lists an environment's deployments and rollbacks, newest first, with their outcome and its cause.",
+    };
     Operation::new(words, Effect::Reads, |cx, request| Box::pin(history(cx, request)), history_words)
 }
 
@@ -113,8 +122,15 @@ fn steps(outcome: &DeployOutcome) -> Vec<String> {
 
 fn summary(plan: &Plan) -> String {
     let count = |change| plan.services.iter().filter(|service| service.change == change).count();
-    let counts = [(Change::Create, "create"), (Change::Replace, "replace"), (Change::Run, "run"), (Change::Remove, "remove"), (Change::Keep, "keep")];
-    let parts: Vec<String> = counts.into_iter().filter(|(change, _)| count(*change) > 0).map(|(change, word)| format!("{word} {}", count(change))).collect();
+    let counts = [
+        (Change::Create, "create"),
+        (Change::Replace, "replace"),
+        (Change::Run, "run"),
+        (Change::Remove, "remove"),
+        (Change::Keep, "keep"),
+    ];
+    let parts: Vec<String> =
+        counts.into_iter().filter(|(change, _)| count(*change) > 0).map(|(change, word)| format!("{word} {}", count(change))).collect();
     if parts.is_empty() { "nothing to do".to_owned() } else { format!("{} in {} steps", parts.join(", "), plan.steps.len()) }
 }
 

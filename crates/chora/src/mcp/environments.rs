@@ -23,7 +23,11 @@ fn health_tool() -> Operation {
 }
 
 fn ps_tool() -> Operation {
-    let words = Words { name: "ps", title: "List containers", description: "Lists an environment's containers with the engine's own words about them and their published ports." };
+    let words = Words {
+        name: "ps",
+        title: "List containers",
+        description: "Lists an environment's containers with the engine's own words about them and their published ports.",
+    };
     Operation::new(words, Effect::Reads, |cx, request| Box::pin(ps(cx, request)), ps_words)
 }
 
@@ -33,7 +37,12 @@ fn config_tool() -> Operation {
         title: "Show the resolved stack",
         description: "Reads the Compose files as a deployment would: merged, interpolated, in canonical form. Needs no engine. Says what is wrong with them, and where.",
     };
-    Operation::new(words, Effect::Reads, |cx, request: &ConfigRequest| Box::pin(std::future::ready(config(&cx.settings, request))), config_words)
+    Operation::new(
+        words,
+        Effect::Reads,
+        |cx, request: &ConfigRequest| Box::pin(std::future::ready(config(&cx.settings, request))),
+        config_words,
+    )
 }
 
 fn down_tool() -> Operation {
@@ -42,7 +51,9 @@ fn down_tool() -> Operation {
         title: "Take an environment down",
         description: "Stops and removes the containers and networks of an environment, `development` unless named; with `volumes: true` its data too. Asks first.",
     };
-    Operation::new(words, Effect::Replaces, |cx, request| Box::pin(down(cx, request)), removed_words).idempotent().asking(|_: &DownRequest| false, would_go_down)
+    Operation::new(words, Effect::Replaces, |cx, request| Box::pin(down(cx, request)), removed_words)
+        .idempotent()
+        .asking(|_: &DownRequest| false, would_go_down)
 }
 
 fn prune_tool() -> Operation {
@@ -51,16 +62,23 @@ fn prune_tool() -> Operation {
         title: "Remove what no retained release needs",
         description: "Removes stopped containers and built images that neither the live release nor a release kept for `rollback` needs. Asks first.",
     };
-    Operation::new(words, Effect::Replaces, |cx, request| Box::pin(prune(cx, request)), removed_words).idempotent().asking(|_: &PsRequest| false, |cx, request| {
-        Box::pin(async move {
-            let environment = ps(cx, request).await?.environment;
-            Ok(vec![format!("remove stopped containers and built images of {environment} that no release kept for rollback needs")])
-        })
-    })
+    Operation::new(words, Effect::Replaces, |cx, request| Box::pin(prune(cx, request)), removed_words).idempotent().asking(
+        |_: &PsRequest| false,
+        |cx, request| {
+            Box::pin(async move {
+                let environment = ps(cx, request).await?.environment;
+                Ok(vec![format!("remove stopped containers and built images of {environment} that no release kept for rollback needs")])
+            })
+        },
+    )
 }
 
 fn build_tool() -> Operation {
-    let words = Words { name: "build", title: "Build images", description: "Builds the images of services that have a `build` section. `deploy` does it by itself; use this to try a build." };
+    let words = Words {
+        name: "build",
+        title: "Build images",
+        description: "Builds the images of services that have a `build` section. `deploy` does it by itself; use this to try a build.",
+    };
     Operation::new(words, Effect::Adds, |cx, request| Box::pin(build(cx, request)), build_words).idempotent()
 }
 
@@ -68,7 +86,8 @@ fn would_go_down<'a>(cx: &'a Context, request: &'a DownRequest) -> BoxFuture<'a,
     Box::pin(async move {
         let environment = request.environment.clone().unwrap_or_else(|| chora_ops::project::DEVELOPMENT.to_owned());
         let listed = ps(cx, &PsRequest { environment: Some(environment) }).await?;
-        let mut lines: Vec<String> = listed.containers.iter().map(|container| format!("remove {} ({})", container.name, container.status)).collect();
+        let mut lines: Vec<String> =
+            listed.containers.iter().map(|container| format!("remove {} ({})", container.name, container.status)).collect();
         lines.push(format!("remove the networks of {}", listed.environment));
         if request.volumes {
             lines.push(format!("remove the volumes of {} and all data in them", listed.environment));
@@ -89,12 +108,18 @@ fn health_words(outcome: &HealthOutcome) -> String {
 
 fn ps_words(outcome: &PsOutcome) -> String {
     let mut lines = vec![format!("{} containers in {}", outcome.containers.len(), outcome.environment)];
-    lines.extend(outcome.containers.iter().map(|container| format!("{} {} ({}): {}", container.role, container.name, container.service, container.status)));
+    lines.extend(
+        outcome
+            .containers
+            .iter()
+            .map(|container| format!("{} {} ({}): {}", container.role, container.name, container.service, container.status)),
+    );
     lines.join("\n")
 }
 
 fn config_words(outcome: &ConfigOutcome) -> String {
-    let services: Vec<&str> = outcome.stack.get("services").and_then(serde_json::Value::as_object).into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let services: Vec<&str> =
+        outcome.stack.get("services").and_then(serde_json::Value::as_object).into_iter().flatten().map(|(name, _)| name.as_str()).collect();
     let files: Vec<String> = outcome.files.iter().map(|file| file.display().to_string()).collect();
     let mut lines = vec![format!("{} services: {}", services.len(), services.join(", ")), format!("read from {}", files.join(", "))];
     lines.extend(outcome.warnings.first().map(|warning| format!("warning: {warning}")));
@@ -103,7 +128,12 @@ fn config_words(outcome: &ConfigOutcome) -> String {
 }
 
 fn removed_words(outcome: &RemovedOutcome) -> String {
-    let counts = [(outcome.containers.len(), "containers"), (outcome.networks.len(), "networks"), (outcome.volumes.len(), "volumes"), (outcome.images.len(), "images")];
+    let counts = [
+        (outcome.containers.len(), "containers"),
+        (outcome.networks.len(), "networks"),
+        (outcome.volumes.len(), "volumes"),
+        (outcome.images.len(), "images"),
+    ];
     let parts: Vec<String> = counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, noun)| format!("{count} {noun}")).collect();
     let what = if parts.is_empty() { "there was nothing to remove".to_owned() } else { format!("removed {}", parts.join(", ")) };
     format!("{what}\nnext: {}", outcome.next)

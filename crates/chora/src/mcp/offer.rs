@@ -3,7 +3,7 @@
 use chora_ops::{Failure, FailureKind};
 
 use super::operation::{Effect, Operation};
-use super::{contracts, deployments, environments};
+use super::{contracts, deployments, environments, records};
 
 /// Leaves tools out: an agent should have no more than it needs.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +23,8 @@ impl Offer {
         let all = every();
         if let Some(unknown) = restriction.tools.iter().find(|name| !all.iter().any(|operation| operation.name == name.as_str())) {
             let names: Vec<&str> = all.iter().map(|operation| operation.name).collect();
-            return Err(Failure::new(FailureKind::Invalid, format!("there is no tool `{unknown}`")).hint(format!("name some of: {}", names.join(", "))));
+            return Err(Failure::new(FailureKind::Invalid, format!("there is no tool `{unknown}`"))
+                .hint(format!("name some of: {}", names.join(", "))));
         }
         let named = |operation: &Operation| restriction.tools.is_empty() || restriction.tools.iter().any(|name| name == operation.name);
         let harmless = |operation: &Operation| !restriction.read_only || operation.effect() == Effect::Reads;
@@ -47,6 +48,7 @@ impl Offer {
 fn every() -> Vec<Operation> {
     let mut all = deployments::operations();
     all.extend(environments::operations());
+    all.extend(records::operations());
     all.extend(contracts::operations());
     all
 }

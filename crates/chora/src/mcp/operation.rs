@@ -78,9 +78,15 @@ impl Operation {
             let request: Q = read(words.name, arguments)?;
             Ok(Box::new(move |context| {
                 Box::pin(async move {
-                    let outcome = run(&context, &request).await?;
-                    let structured = serde_json::to_value(&outcome)
-                        .map_err(|error| Failure::new(FailureKind::Internal, format!("the outcome of {} cannot be written: {error}", words.name)))?;
+                    // What leaves nothing half done ends at once when it is cancelled; the others undo what they began.
+                    let cancel = context.cancel.clone();
+                    let outcome = tokio::select! {
+                        outcome = run(&context, &request) => outcome?,
+                        () = cancel.cancelled(), if effect != Effect::Replaces => return Err(cancelled(words.name)),
+                    };
+                    let structured = serde_json::to_value(&outcome).map_err(|error| {
+                        Failure::new(FailureKind::Internal, format!("the outcome of {} cannot be written: {error}", words.name))
+                    })?;
                     Ok(Answer { structured, text: tell(&outcome) })
                 })
             }))
@@ -117,7 +123,8 @@ impl Operation {
         }));
         let mut input = JsonObject::clone(&self.input);
         if let Some(properties) = input.entry("properties").or_insert_with(|| json!({})).as_object_mut() {
-            let description = "Set it to true after a person agreed to what the tool said would happen. Clients that can ask a person are asked instead.";
+            let description =
+                "Set it to true after a person agreed to what the tool said would happen. Clients that can ask a person are asked instead.";
             properties.insert(CONFIRM.to_owned(), json!({ "type": "boolean", "default": false, "description": description }));
         }
         self.input = Arc::new(input);
@@ -175,4 +182,9 @@ fn read<Q: DeserializeOwned>(tool: &str, arguments: &JsonObject) -> Result<Q, Fa
         let failure = Failure::new(FailureKind::Invalid, format!("the arguments of `{tool}` are not right: {error}"));
         failure.state("nothing was done").hint(format!("see the input schema of `{tool}`"))
     })
+}
+
+/// Nobody waits for the answer any more.
+pub(super) fn cancelled(tool: &str) -> Failure {
+    Failure::new(FailureKind::Unavailable, format!("`{tool}` was cancelled")).state("nothing was changed")
 }

@@ -32,7 +32,12 @@ impl Pump {
     }
 
     /// Waits for the work, telling the client how it goes; a client that cancels or goes away cancels the work.
-    pub(super) async fn carry(mut self, client: &RequestContext<RoleServer>, work: JoinHandle<Result<Answer, Failure>>, cancel: &CancellationToken) -> Result<Answer, Failure> {
+    pub(super) async fn carry(
+        mut self,
+        client: &RequestContext<RoleServer>,
+        work: JoinHandle<Result<Answer, Failure>>,
+        cancel: &CancellationToken,
+    ) -> Result<Answer, Failure> {
         let mut work = work;
         let result = loop {
             tokio::select! {

@@ -96,7 +96,10 @@ fn opened(mut response: Response, origin: Option<HeaderValue>) -> Response {
     headers.append(HeaderName::from_static("vary"), HeaderValue::from_static("origin"));
     for (name, value) in [
         ("access-control-allow-methods", "GET, POST, DELETE"),
-        ("access-control-allow-headers", "authorization, content-type, accept, last-event-id, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name"),
+        (
+            "access-control-allow-headers",
+            "authorization, content-type, accept, last-event-id, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name",
+        ),
         ("access-control-expose-headers", "mcp-session-id, www-authenticate"),
         ("access-control-max-age", "600"),
     ] {
@@ -133,7 +136,15 @@ mod tests {
 
     #[test]
     fn only_this_machine_reaches_loopback() {
-        for (address, loopback) in [("127.0.0.1:1", true), ("127.9.9.9:1", true), ("[::1]:1", true), ("[::ffff:127.0.0.1]:1", true), ("0.0.0.0:1", false), ("[::]:1", false), ("10.0.0.1:1", false)] {
+        for (address, loopback) in [
+            ("127.0.0.1:1", true),
+            ("127.9.9.9:1", true),
+            ("[::1]:1", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("0.0.0.0:1", false),
+            ("[::]:1", false),
+            ("10.0.0.1:1", false),
+        ] {
             assert_eq!(is_loopback(address.parse().expect("an address")), loopback, "{address}");
         }
     }

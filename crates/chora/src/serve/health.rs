@@ -43,7 +43,8 @@ impl Vitals {
     /// A server without room for another session is degraded.
     pub(super) fn document(&self, sessions: usize) -> Json<HealthDocument> {
         let status = if sessions < self.max_sessions { "ok" } else { "degraded" };
-        let mcp = Check { status, tools: self.tools, sessions, max_sessions: self.max_sessions, operations_under_way: self.running.count() };
+        let mcp =
+            Check { status, tools: self.tools, sessions, max_sessions: self.max_sessions, operations_under_way: self.running.count() };
         Json(HealthDocument {
             status,
             timestamp: Timestamp::now().to_string(),

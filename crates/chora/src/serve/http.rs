@@ -44,8 +44,13 @@ impl Server {
     pub(super) async fn bind(options: &ServeOptions, door: Door, running: Running) -> Result<Self, Failure> {
         let token = options.token_file.as_deref().map(Token::read).transpose()?;
         if token.is_none() && !options.insecure_no_token && !is_loopback(options.listen) {
-            let failure = Failure::new(FailureKind::Denied, format!("{} can be reached from other machines and no token is asked for", options.listen));
-            return Err(failure.state("nothing is served").hint("give --token-file, listen on 127.0.0.1, or on a closed network say --insecure-no-token"));
+            let failure = Failure::new(
+                FailureKind::Denied,
+                format!("{} can be reached from other machines and no token is asked for", options.listen),
+            );
+            return Err(failure
+                .state("nothing is served")
+                .hint("give --token-file, listen on 127.0.0.1, or on a closed network say --insecure-no-token"));
         }
         let (listener, address) = listen(options.listen).await?;
         let lower = |names: &[String]| names.iter().map(|name| name.to_ascii_lowercase()).collect();
@@ -98,7 +103,9 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failur
             std::io::ErrorKind::PermissionDenied => FailureKind::Denied,
             _ => FailureKind::Invalid,
         };
-        Failure::new(kind, format!("{address} cannot be listened on: {error}")).state("nothing is served").hint("name another address with --listen")
+        Failure::new(kind, format!("{address} cannot be listened on: {error}"))
+            .state("nothing is served")
+            .hint("name another address with --listen")
     })
 }
 
@@ -142,7 +149,8 @@ struct Room {
 impl Room {
     async fn admit(&self, request: Request, next: Next) -> Response {
         if opens_session(&request) && self.sessions.sessions.read().await.len() >= self.most {
-            return (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "10")], "all sessions are taken; end one, or raise --max-sessions").into_response();
+            return (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "10")], "all sessions are taken; end one, or raise --max-sessions")
+                .into_response();
         }
         next.run(request).await
     }
@@ -151,6 +159,7 @@ impl Room {
 /// A request without a session makes one, unless it speaks a revision without sessions.
 fn opens_session(request: &Request) -> bool {
     let headers = request.headers();
-    let stateless = headers.get("mcp-protocol-version").is_some_and(|version| version.as_bytes() >= ProtocolVersion::V_2026_07_28.as_str().as_bytes());
+    let stateless =
+        headers.get("mcp-protocol-version").is_some_and(|version| version.as_bytes() >= ProtocolVersion::V_2026_07_28.as_str().as_bytes());
     request.method() == Method::POST && !stateless && !headers.contains_key("mcp-session-id")
 }

@@ -19,7 +19,10 @@ impl Token {
         })?;
         let token = text.trim();
         if token.len() < SHORTEST || token.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            let failure = Failure::new(FailureKind::Invalid, format!("{} holds no token: one line of at least {SHORTEST} characters", path.display()));
+            let failure = Failure::new(
+                FailureKind::Invalid,
+                format!("{} holds no token: one line of at least {SHORTEST} characters", path.display()),
+            );
             return Err(failure.hint("make one with `openssl rand -hex 32`"));
         }
         Ok(Self(Digest::of(token.as_bytes())))
