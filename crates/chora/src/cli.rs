@@ -24,6 +24,7 @@ mod prune;
 mod ps;
 mod rollback;
 mod schema;
+mod serve;
 mod services;
 mod signals;
 mod status;
@@ -44,7 +45,14 @@ use crate::config::{ColorWhen, Flags, color};
 
 /// Deploy MCP servers and other services on Docker: plan, health gate, rollback, log.
 #[derive(Debug, Parser)]
-#[command(name = "chora", version, max_term_width = 100, disable_help_subcommand = false, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "chora",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = false,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 #[command(after_help = "Start with `chora config`, then `chora plan`, then `chora deploy`, in a directory with a Compose file.")]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -106,6 +114,7 @@ enum Command {
     Wait(wait::WaitArgs),
     Entrypoint(entrypoint::EntrypointArgs),
     Events(events::EventsArgs),
+    Serve(serve::ServeArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
@@ -155,6 +164,7 @@ fn dispatch(command: Command, flags: &Flags, output: Output) -> Result<Answer, F
         Command::Build(args) => door()?.ask(async |door| build::run(args, door).await),
         Command::Health(args) => door()?.ask(async |door| health::run(args, door).await),
         Command::Contract(args) => door()?.ask(async |door| contract::run(args, door).await),
+        Command::Serve(args) => door()?.stay(async |door| serve::run(args, door).await),
         Command::Events(args) => door()?.ask(async |door| events::run(args, door).await),
     }
 }

@@ -9,6 +9,9 @@ use chora_ops::context::Pause;
 use chora_ops::{Failure, FailureKind};
 use indexmap::IndexMap;
 
+/// Files that make a directory a project.
+const PROJECT_FILES: [&str; 5] = ["chora.yaml", "compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+
 /// Where a setting came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
@@ -108,7 +111,7 @@ fn project_dir(flag: Option<&Path>, variable: Option<&str>) -> Result<Setting<Pa
     let (wanted, origin) = match (flag, variable.filter(|value| !value.is_empty())) {
         (Some(path), _) => (path.to_owned(), Origin::Flag("--project")),
         (None, Some(path)) => (PathBuf::from(path), Origin::Environment("CHORA_PROJECT")),
-        (None, None) => (PathBuf::from("."), Origin::Default),
+        (None, None) => (nearest_project(), Origin::Default),
     };
     let refused = |reason: &str| {
         let failure = Failure::new(FailureKind::NotFound, format!("the project directory {} {reason}", wanted.display()));
@@ -119,6 +122,13 @@ fn project_dir(flag: Option<&Path>, variable: Option<&str>) -> Result<Setting<Pa
         _ => refused(&format!("cannot be used: {error}")),
     })?;
     if value.is_dir() { Ok(Setting { value, origin }) } else { Err(refused("is not a directory")) }
+}
+
+/// The present directory or the nearest one above it that holds a project, as Compose looks for it; else the present one.
+fn nearest_project() -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    let holds = |folder: &&Path| PROJECT_FILES.iter().any(|name| folder.join(name).is_file());
+    here.ancestors().find(holds).map(Path::to_owned).unwrap_or(here)
 }
 
 /// The variables that Docker's own client reads.
@@ -150,7 +160,10 @@ fn pause(value: Option<&str>) -> Result<Option<Pause>, Failure> {
         };
         Some(Pause { step: step.parse().ok()?, after, undo })
     });
-    let invalid = || Failure::new(FailureKind::Invalid, format!("CHORA_PAUSE_AT is `{value}`")).hint("write it as `<step>:before|after|undo-before|undo-after`");
+    let invalid = || {
+        Failure::new(FailureKind::Invalid, format!("CHORA_PAUSE_AT is `{value}`"))
+            .hint("write it as `<step>:before|after|undo-before|undo-after`")
+    };
     parsed.map(Some).ok_or_else(invalid)
 }
 

@@ -2,6 +2,8 @@
 
 mod cli;
 mod config;
+mod mcp;
+mod serve;
 mod wire;
 
 use std::process::ExitCode;

@@ -92,7 +92,12 @@ impl Prober for LazyProber {
     async fn probe(&self, container: &Container, probe: &Probe, limit: Duration) -> ProbeAnswer {
         let ready = self.prober.get_or_try_init(|| async {
             let facts = self.engine.facts().await?;
-            Ok::<_, chora_core::ports::EngineError>(NetworkProber::new(Arc::clone(&self.engine), facts, executable(), Arc::clone(&self.clock)))
+            Ok::<_, chora_core::ports::EngineError>(NetworkProber::new(
+                Arc::clone(&self.engine),
+                facts,
+                executable(),
+                Arc::clone(&self.clock),
+            ))
         });
         match ready.await {
             Ok(prober) => prober.probe(container, probe, limit).await,

@@ -27,7 +27,8 @@ pub(crate) struct BuildArgs {
 }
 
 pub(crate) async fn run(args: BuildArgs, door: &Door) -> Result<Answer, Failure> {
-    let request = BuildRequest { environment: args.environment.environment, services: args.services, again: args.again, version: args.version };
+    let request =
+        BuildRequest { environment: args.environment.environment, services: args.services, again: args.again, version: args.version };
     let outcome = {
         let cx = door.context(request.environment.as_deref())?;
         build(&cx, &request).await?

@@ -26,13 +26,15 @@ pub(crate) struct ConfigArgs {
 
 pub(crate) fn run(args: ConfigArgs, door: &Door) -> Result<Answer, Failure> {
     let outcome = config(&door.settings(), &ConfigRequest { environment: args.environment.environment })?;
-    let names = outcome.stack.get("services").and_then(serde_json::Value::as_object).map(|services| services.keys().cloned().collect::<Vec<_>>());
+    let names =
+        outcome.stack.get("services").and_then(serde_json::Value::as_object).map(|services| services.keys().cloned().collect::<Vec<_>>());
     let text = if args.check {
         String::new()
     } else if args.services {
         names.unwrap_or_default().iter().map(|name| format!("{name}\n")).collect()
     } else {
-        let failed = |error: serde_saphyr::ser::Error| Failure::new(FailureKind::Internal, format!("the stack cannot be written as YAML: {error}"));
+        let failed =
+            |error: serde_saphyr::ser::Error| Failure::new(FailureKind::Internal, format!("the stack cannot be written as YAML: {error}"));
         serde_saphyr::to_string(&outcome.stack).map_err(failed)?
     };
     Ok(Answer::verbatim(outcome.stack, text).warnings(&outcome.warnings))

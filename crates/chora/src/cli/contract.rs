@@ -58,23 +58,34 @@ pub(crate) async fn run(args: ContractArgs, door: &Door) -> Result<Answer, Failu
 async fn record(args: ServerArgs, door: &Door) -> Result<Answer, Failure> {
     let cx = door.context(args.environment.environment.as_deref())?;
     let (container, request) = prepare(&cx, args).await?;
-    let outcome = record_contract(cx.prober.as_ref(), &container, &request).await.map_err(refused)?;
+    let outcome = record_contract(cx.prober.as_ref(), &container, &request).await.map_err(|error| refused(&error))?;
     let tools = count(outcome.contract.tools.len(), "tool");
     let how = if outcome.written { "written" } else { "unchanged" };
-    let text = format!("{} {} is {how}: {} {}, {tools}\n{}", paint(GOOD, "✓"), outcome.path, outcome.contract.server, outcome.contract.server_version, list(&outcome.changes));
+    let text = format!(
+        "{} {} is {how}: {} {}, {tools}\n{}",
+        paint(GOOD, "✓"),
+        outcome.path,
+        outcome.contract.server,
+        outcome.contract.server_version,
+        list(&outcome.changes)
+    );
     Answer::new(&outcome, text)
 }
 
 async fn diff(args: ServerArgs, door: &Door) -> Result<Answer, Failure> {
     let cx = door.context(args.environment.environment.as_deref())?;
     let (container, request) = prepare(&cx, args).await?;
-    let outcome = diff_contract(cx.prober.as_ref(), &container, &request).await.map_err(refused)?;
+    let outcome = diff_contract(cx.prober.as_ref(), &container, &request).await.map_err(|error| refused(&error))?;
     let head = match (outcome.changes.is_empty(), outcome.ok) {
         (true, _) => format!("{} {} offers what {} says", paint(GOOD, "✓"), request.service, outcome.path),
         (false, true) => format!("{} {} differs from {}, and nothing breaks", paint(GOOD, "✓"), request.service, outcome.path),
         (false, false) => format!("{} {} breaks {}", paint(BAD, "✗"), request.service, outcome.path),
     };
-    let next = if outcome.changes.is_empty() { String::new() } else { format!("{} chora contract record {}\n", paint(DIM, "next:"), request.service) };
+    let next = if outcome.changes.is_empty() {
+        String::new()
+    } else {
+        format!("{} chora contract record {}\n", paint(DIM, "next:"), request.service)
+    };
     let text = format!("{head}\n{}{next}", list(&outcome.changes));
     Ok(Answer::new(&outcome, text)?.exit(u8::from(!outcome.ok)))
 }
@@ -116,8 +127,8 @@ fn first_port(container: &chora_core::model::container::Container) -> Option<u16
     targets.filter_map(|target| target.strip_suffix("/tcp")).find_map(|port| port.parse().ok())
 }
 
-fn refused(error: ContractError) -> Failure {
-    let (kind, hint) = match &error {
+fn refused(error: &ContractError) -> Failure {
+    let (kind, hint) = match error {
         ContractError::ServiceName { .. } => (FailureKind::Invalid, "chora config --services"),
         ContractError::Missing { .. } => (FailureKind::NotFound, "chora contract record"),
         ContractError::Unreadable { .. } => (FailureKind::Invalid, "mend the file, or record it again"),

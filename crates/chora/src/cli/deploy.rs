@@ -93,7 +93,7 @@ fn request(environment: Option<String>, make: MakeArgs, dry_run: bool) -> Deploy
 async fn carry_out(request: DeployRequest, door: &Door) -> Result<Answer, Failure> {
     let outcome = {
         let cx = door.context(request.environment.as_deref())?;
-        deploy(&cx, &request).await?
+        Box::pin(deploy(&cx, &request)).await?
     };
     let text = render(&outcome);
     Ok(Answer::new(&outcome, text)?.warnings(&outcome.warnings))
@@ -104,7 +104,12 @@ pub(crate) fn render(outcome: &DeployOutcome) -> String {
     match outcome.outcome {
         None => dry_run(outcome),
         Some(OutcomeKind::Unchanged) => {
-            let head = format!("{} {} is live in {} and nothing has to change", paint(GOOD, "✓"), paint(BOLD, &outcome.version), outcome.environment);
+            let head = format!(
+                "{} {} is live in {} and nothing has to change",
+                paint(GOOD, "✓"),
+                paint(BOLD, &outcome.version),
+                outcome.environment
+            );
             format!("{head} {}\n{}", paint(DIM, format!("({})", took(outcome.took_ms))), closing(outcome))
         }
         Some(_) => done(outcome),
@@ -168,7 +173,12 @@ fn steps(plan: &Plan) -> String {
     for (index, step) in plan.steps.iter().enumerate() {
         let style = if step.phase == StepPhase::Switch { WARN } else { PLAIN };
         let number = format!("{:>4}", index + 1);
-        table.row(vec![number.into(), Cell::styled(style, phase(step.phase)), step.action.to_string().into(), Cell::styled(DIM, step.why.clone())]);
+        table.row(vec![
+            number.into(),
+            Cell::styled(style, phase(step.phase)),
+            step.action.to_string().into(),
+            Cell::styled(DIM, step.why.clone()),
+        ]);
     }
     table.render()
 }

@@ -35,7 +35,7 @@ impl Door {
 
     /// Runs a command that only asks: a signal ends it where it stands.
     pub(crate) fn ask(self, work: impl AsyncFnOnce(&Self) -> Result<Answer, Failure>) -> Result<Answer, Failure> {
-        self.on_runtime(false, async |door| {
+        self.on_runtime(Some(false), async |door| {
             tokio::select! {
                 answer = work(door) => answer,
                 () = door.cancel.cancelled() => Ok(Answer::written(130)),
@@ -45,14 +45,21 @@ impl Door {
 
     /// Runs a command that changes something: the operation itself ends in order on a signal.
     pub(crate) fn change(self, work: impl AsyncFnOnce(&Self) -> Result<Answer, Failure>) -> Result<Answer, Failure> {
-        self.on_runtime(true, work)
+        self.on_runtime(Some(true), work)
     }
 
-    fn on_runtime(self, undoes: bool, work: impl AsyncFnOnce(&Self) -> Result<Answer, Failure>) -> Result<Answer, Failure> {
+    /// Runs a command that hears signals itself.
+    pub(crate) fn stay(self, work: impl AsyncFnOnce(&Self) -> Result<Answer, Failure>) -> Result<Answer, Failure> {
+        self.on_runtime(None, work)
+    }
+
+    fn on_runtime(self, undoes: Option<bool>, work: impl AsyncFnOnce(&Self) -> Result<Answer, Failure>) -> Result<Answer, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|error| Failure::new(FailureKind::Unavailable, format!("no runtime could be started: {error}")))?;
         let answer = runtime.block_on(async {
-            signals::listen(self.output, self.cancel.clone(), undoes);
+            if let Some(undoes) = undoes {
+                signals::listen(self.output, self.cancel.clone(), undoes);
+            }
             // Boxed, because the futures of whole commands are large.
             Box::pin(work(&self)).await
         });

@@ -106,7 +106,11 @@ async fn list(args: ListArgs, door: &Door) -> Result<Answer, Failure> {
     let entries = log.events(&query)?;
     let damaged = log.verify()?.damaged.len();
     let document = json!({ "ok": true, "events": entries.iter().map(|entry| &entry.event).collect::<Vec<_>>(), "damaged_lines": damaged });
-    let warnings = if damaged == 0 { Vec::new() } else { vec![format!("{} cannot be read: `chora events repair` mends the log", count(damaged, "line"))] };
+    let warnings = if damaged == 0 {
+        Vec::new()
+    } else {
+        vec![format!("{} cannot be read: `chora events repair` mends the log", count(damaged, "line"))]
+    };
     Ok(Answer::verbatim(document, table(&entries)).warnings(&warnings))
 }
 
@@ -181,7 +185,8 @@ fn row(event: &Event) -> Vec<Cell> {
         EventType::ConfigurationChange => "configuration_change",
     };
     let time = std::time::Duration::try_from_secs_f64(event.duration_seconds).unwrap_or_default();
-    let time = if event.status == EventStatus::InProgress { String::new() } else { took(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)) };
+    let time =
+        if event.status == EventStatus::InProgress { String::new() } else { took(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)) };
     let environment = event.metadata.get("environment_name").and_then(|name| name.as_str()).unwrap_or(event.environment.as_str());
     vec![
         when(event.timestamp).into(),
@@ -207,7 +212,8 @@ fn verified(report: &LogReport) -> String {
     for (number, words) in &report.normalised {
         text.push_str(&format!("  {}\n", paint(DIM, format!("line {number} is in an older vocabulary: {}", words.join(", ")))));
     }
-    let kinds = [("has no end", &report.without_end), ("ended twice", &report.ended_twice), ("has no beginning", &report.without_beginning)];
+    let kinds =
+        [("has no end", &report.without_end), ("ended twice", &report.ended_twice), ("has no beginning", &report.without_beginning)];
     for (what, ids) in kinds {
         text.extend(ids.iter().map(|id| format!("  deployment {id} {what}\n")));
     }

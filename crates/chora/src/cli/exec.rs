@@ -50,7 +50,8 @@ pub(crate) async fn run(args: ExecArgs, door: &Door) -> Result<Answer, Failure> 
     let environment = args.environment.environment.as_deref();
     let cx = door.context(environment)?;
     let (_, instance) = running(&cx, environment, &args.service, args.index).await?;
-    let spec = ExecSpec { command: args.command, user: args.user, working_dir: args.workdir, environment: args.variables, privileged: false };
+    let spec =
+        ExecSpec { command: args.command, user: args.user, working_dir: args.workdir, environment: args.variables, privileged: false };
     let container = instance.container.id.as_str();
     if door.output.json {
         let outcome = cx.engine.exec(container, &spec, args.timeout).await?;

@@ -61,7 +61,8 @@ fn row(line: &HistoryLine) -> Vec<Cell> {
     let seconds = line.duration_seconds.and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok());
     let time = seconds.map(|time| took(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))).unwrap_or_default();
     let first = line.cause.lines().next().unwrap_or_default();
-    let cause = if first.chars().count() > CAUSE { format!("{}…", first.chars().take(CAUSE).collect::<String>()) } else { first.to_owned() };
+    let cause =
+        if first.chars().count() > CAUSE { format!("{}…", first.chars().take(CAUSE).collect::<String>()) } else { first.to_owned() };
     vec![
         when(line.started_at).into(),
         action.into(),

@@ -44,6 +44,9 @@ pub(crate) struct LogsArgs {
     all: bool,
 }
 
+/// Output of the container with this index; nothing when it ended.
+type Piece = (usize, Option<Result<LogChunk, EngineError>>);
+
 /// One container's lines.
 struct Source {
     name: String,
@@ -64,14 +67,20 @@ pub(crate) async fn run(args: LogsArgs, door: &Door) -> Result<Answer, Failure> 
     let width = chosen.iter().map(|instance| instance.name().len()).max().unwrap_or(0);
     let services: Vec<&String> = chosen.iter().map(|instance| &instance.service).collect::<BTreeSet<_>>().into_iter().collect();
     let mut sources = Vec::new();
-    let mut streams: SelectAll<BoxStream<'static, (usize, Option<Result<LogChunk, EngineError>>)>> = SelectAll::new();
+    let mut streams: SelectAll<BoxStream<'static, Piece>> = SelectAll::new();
     for (index, instance) in chosen.iter().enumerate() {
         let chunks = cx.engine.logs(instance.container.id.as_str(), &query).await?;
         let ended = futures_util::stream::once(async { None });
         streams.push(chunks.map(Some).chain(ended).map(move |chunk| (index, chunk)).boxed());
         let color = services.iter().position(|service| *service == &instance.service).unwrap_or(0) % SERVICES.len();
         let style = SERVICES.get(color).copied().unwrap_or(PLAIN);
-        sources.push(Source { name: format!("{:width$}", instance.name()), service: instance.service.clone(), style, stdout: Vec::new(), stderr: Vec::new() });
+        sources.push(Source {
+            name: format!("{:width$}", instance.name()),
+            service: instance.service.clone(),
+            style,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+        });
     }
     while let Some((index, chunk)) = streams.next().await {
         let Some(source) = sources.get_mut(index) else { continue };
@@ -91,7 +100,8 @@ fn chosen(found: Vec<Instance>, all: bool) -> Vec<Instance> {
     if all {
         return found;
     }
-    let up: BTreeSet<(String, u32)> = found.iter().filter(|instance| instance.is_up()).map(|instance| (instance.service.clone(), instance.number)).collect();
+    let up: BTreeSet<(String, u32)> =
+        found.iter().filter(|instance| instance.is_up()).map(|instance| (instance.service.clone(), instance.number)).collect();
     let mut seen = BTreeSet::new();
     let mut kept: Vec<Instance> = found
         .into_iter()

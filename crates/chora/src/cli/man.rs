@@ -39,7 +39,9 @@ pub(crate) fn run(args: &ManArgs) -> Result<Answer, Failure> {
 
 fn page(command: clap::Command) -> Result<String, Failure> {
     let mut page = Vec::new();
-    Man::new(command).render(&mut page).map_err(|error| Failure::new(FailureKind::Internal, format!("the page cannot be made: {error}")))?;
+    Man::new(command)
+        .render(&mut page)
+        .map_err(|error| Failure::new(FailureKind::Internal, format!("the page cannot be made: {error}")))?;
     Ok(String::from_utf8_lossy(&page).into_owned())
 }
 
@@ -53,7 +55,9 @@ fn write_all(folder: &Path, command: clap::Command, name: &str, pages: &mut Vec<
     let titled: &'static str = Box::leak(name.to_owned().into_boxed_str());
     let text = page(command.name(titled))?;
     let failed = |error: std::io::Error| Failure::new(FailureKind::Denied, format!("{} cannot be written: {error}", path.display()));
-    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text)).map_err(|error| failed(error).hint("name a directory that can be written"))?;
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&path, text))
+        .map_err(|error| failed(error).hint("name a directory that can be written"))?;
     pages.push(path.display().to_string());
     Ok(())
 }

@@ -66,7 +66,8 @@ impl Answer {
 
 /// Any value as JSON.
 pub(crate) fn document(value: &impl serde::Serialize) -> Result<Value, Failure> {
-    serde_json::to_value(value).map_err(|error| Failure::new(FailureKind::Internal, format!("the outcome cannot be written as JSON: {error}")))
+    serde_json::to_value(value)
+        .map_err(|error| Failure::new(FailureKind::Internal, format!("the outcome cannot be written as JSON: {error}")))
 }
 
 impl Output {
@@ -109,7 +110,7 @@ impl Output {
 
     /// Writes the answer or the failure, and gives the exit code.
     pub(crate) fn finish(self, result: Result<Answer, Failure>) -> ExitCode {
-        let written = result.and_then(|answer| self.write(answer));
+        let written = result.and_then(|answer| self.write(&answer));
         match written {
             Ok(exit) => ExitCode::from(exit),
             Err(failure) => {
@@ -119,7 +120,7 @@ impl Output {
         }
     }
 
-    fn write(self, answer: Answer) -> Result<u8, Failure> {
+    fn write(self, answer: &Answer) -> Result<u8, Failure> {
         if answer.written {
             return Ok(answer.exit);
         }

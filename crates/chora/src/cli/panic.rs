@@ -9,7 +9,12 @@ pub(crate) fn install(output: Output) {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let words = panic.payload_as_str().unwrap_or("a panic");
         let failure = Failure::new(FailureKind::Internal, format!("a bug in chora: {words}"));
-        output.fail(&failure.state("what was begun is found and settled by the next command").hint("chora status").details(vec![format!("at {place}")]));
+        output.fail(
+            &failure
+                .state("what was begun is found and settled by the next command")
+                .hint("chora status")
+                .details(vec![format!("at {place}")]),
+        );
         // Work beside the main thread is waited for by it, and reported there.
         if std::thread::current().name() == Some("main") {
             leave();

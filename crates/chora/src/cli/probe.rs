@@ -124,7 +124,11 @@ pub(crate) fn run(args: ProbeArgs, output: Output) -> Result<Answer, Failure> {
         ProbeVerdict::NoAnswer | ProbeVerdict::WrongAnswer | ProbeVerdict::Refused => paint(BAD, "failed"),
     };
     let time = took(u64::try_from(answer.took.as_millis()).unwrap_or(u64::MAX));
-    let text = if output.verbosity < 0 { String::new() } else { format!("{mark} {}: {} {}\n", answer.asked, answer.answered, paint(DIM, format!("({time})"))) };
+    let text = if output.verbosity < 0 {
+        String::new()
+    } else {
+        format!("{mark} {}: {} {}\n", answer.asked, answer.answered, paint(DIM, format!("({time})")))
+    };
     Ok(Answer::new(&outcome, text)?.exit(u8::from(!outcome.ok)))
 }
 

@@ -143,7 +143,8 @@ impl State {
     fn ended(&mut self, known: Option<usize>, note: &str) -> String {
         let since = known.map(|index| self.active.remove(index).since.elapsed());
         let time = since.filter(|time| *time >= WORTH_TELLING).map(|time| took(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)));
-        let words: Vec<&str> = [note.lines().next().unwrap_or_default(), time.as_deref().unwrap_or_default()].into_iter().filter(|word| !word.is_empty()).collect();
+        let first = note.lines().next().unwrap_or_default();
+        let words: Vec<&str> = [short(first), time.as_deref().unwrap_or_default()].into_iter().filter(|word| !word.is_empty()).collect();
         if words.is_empty() { String::new() } else { format!(" {}", paint(DIM, format!("({})", words.join(", ")))) }
     }
 }
@@ -155,9 +156,15 @@ impl Active {
         let seconds = self.since.elapsed().as_secs();
         let time = if seconds == 0 { String::new() } else { format!(" {seconds} s") };
         let note = if self.note.is_empty() { String::new() } else { format!(": {}", self.note) };
-        let text: String = format!("{}{}{time}{note}", self.number, self.what).chars().filter(|c| !c.is_control()).take(width.saturating_sub(3)).collect();
+        let text: String =
+            format!("{}{}{time}{note}", self.number, self.what).chars().filter(|c| !c.is_control()).take(width.saturating_sub(3)).collect();
         format!("{} {text}\n", paint(WARN, wheel))
     }
+}
+
+/// An image's id is told by its first digits, as Docker's client does.
+fn short(note: &str) -> &str {
+    note.strip_prefix("sha256:").and_then(|digits| digits.get(..12)).unwrap_or(note)
 }
 
 /// Columns of the terminal.

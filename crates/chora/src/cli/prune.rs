@@ -26,12 +26,17 @@ pub(crate) async fn run(args: PruneArgs, door: &Door) -> Result<Answer, Failure>
 
 /// What is gone, by name.
 pub(crate) fn removed(outcome: &RemovedOutcome, environment: &str) -> String {
-    let kinds = [("container", &outcome.containers), ("network", &outcome.networks), ("volume", &outcome.volumes), ("image", &outcome.images)];
+    let kinds =
+        [("container", &outcome.containers), ("network", &outcome.networks), ("volume", &outcome.volumes), ("image", &outcome.images)];
     let mut text = String::new();
     for (kind, names) in kinds {
         text.extend(names.iter().map(|name| format!("  {kind} {name}\n")));
     }
     let gone: Vec<String> = kinds.iter().filter(|(_, names)| !names.is_empty()).map(|(kind, names)| count(names.len(), kind)).collect();
-    let head = if gone.is_empty() { format!("nothing to remove in {environment}") } else { format!("removed {} of {environment}", gone.join(", ")) };
+    let head = if gone.is_empty() {
+        format!("nothing to remove in {environment}")
+    } else {
+        format!("removed {} of {environment}", gone.join(", "))
+    };
     format!("{} {head}\n{text}{} {}\n", paint(GOOD, "✓"), paint(DIM, "next:"), next(&outcome.next, environment))
 }

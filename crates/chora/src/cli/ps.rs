@@ -22,7 +22,8 @@ pub(crate) struct PsArgs {
 pub(crate) async fn run(args: PsArgs, door: &Door) -> Result<Answer, Failure> {
     let request = PsRequest { environment: args.environment.environment };
     let outcome = ps(&door.context(request.environment.as_deref())?, &request).await?;
-    let text = if outcome.containers.is_empty() { format!("no containers in {}\n", outcome.environment) } else { table(&outcome.containers) };
+    let text =
+        if outcome.containers.is_empty() { format!("no containers in {}\n", outcome.environment) } else { table(&outcome.containers) };
     Answer::new(&outcome, text)
 }
 

@@ -33,7 +33,7 @@ pub(crate) async fn run(args: RollbackArgs, door: &Door) -> Result<Answer, Failu
     let request = RollbackRequest { environment: args.environment.environment, release: args.release, dry_run: args.dry_run };
     let outcome = {
         let cx = door.context(request.environment.as_deref())?;
-        roll_back(&cx, &request).await?
+        Box::pin(roll_back(&cx, &request)).await?
     };
     let text = render(&outcome);
     Ok(Answer::new(&outcome, text)?.warnings(&outcome.warnings))

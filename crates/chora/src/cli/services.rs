@@ -36,7 +36,9 @@ pub(crate) async fn instances(cx: &Context, environment: Option<&str>, services:
     let known = |name: &String| project.stack.services.contains_key(name) || found.iter().any(|instance| &instance.service == name);
     if let Some(unknown) = services.iter().find(|name| !known(name)) {
         let names: Vec<&str> = project.stack.services.keys().map(String::as_str).collect();
-        return Err(Failure::new(FailureKind::NotFound, format!("no service `{unknown}`")).hint(format!("the services are {}", names.join(", "))));
+        return Err(
+            Failure::new(FailureKind::NotFound, format!("no service `{unknown}`")).hint(format!("the services are {}", names.join(", ")))
+        );
     }
     found.retain(|instance| services.is_empty() || services.contains(&instance.service));
     Ok((project, found))
@@ -52,15 +54,21 @@ fn instance(container: ContainerSummary) -> Option<Instance> {
 ///
 /// # Errors
 /// Not found when there is no such service, conflict when none of its containers runs.
-pub(crate) async fn running(cx: &Context, environment: Option<&str>, service: &str, number: Option<u32>) -> Result<(Project, Instance), Failure> {
+pub(crate) async fn running(
+    cx: &Context,
+    environment: Option<&str>,
+    service: &str,
+    number: Option<u32>,
+) -> Result<(Project, Instance), Failure> {
     let (project, found) = instances(cx, environment, &[service.to_owned()]).await?;
-    let up = found.into_iter().rev().filter(|instance| instance.is_up());
+    let up = found.into_iter().rev().filter(Instance::is_up);
     let mut up: Vec<Instance> = up.filter(|instance| number.is_none_or(|number| instance.number == number)).collect();
     up.sort_by_key(|instance| instance.number);
     let first = up.into_iter().next();
     first.map(|instance| (project.clone(), instance)).ok_or_else(|| {
         let which = number.map_or_else(String::new, |number| format!(" with number {number}"));
-        let failure = Failure::new(FailureKind::Conflict, format!("no container of `{service}`{which} is running in {}", project.environment.name));
+        let failure =
+            Failure::new(FailureKind::Conflict, format!("no container of `{service}`{which} is running in {}", project.environment.name));
         failure.hint(super::door::next("chora ps", project.environment.name.as_str()))
     })
 }

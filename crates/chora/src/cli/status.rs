@@ -27,7 +27,9 @@ pub(crate) async fn run(args: StatusArgs, door: &Door) -> Result<Answer, Failure
 fn render(outcome: &StatusOutcome) -> String {
     let environment = outcome.environment.as_str();
     let mut text = match (&outcome.version, &outcome.release) {
-        (Some(version), Some(release)) => format!("{}: {} is live {}\n", paint(BOLD, environment), paint(BOLD, version), paint(DIM, format!("(release {release})"))),
+        (Some(version), Some(release)) => {
+            format!("{}: {} is live {}\n", paint(BOLD, environment), paint(BOLD, version), paint(DIM, format!("(release {release})")))
+        }
         _ => format!("{}: nothing is live\n", paint(BOLD, environment)),
     };
     if let Some(lease) = &outcome.lease {

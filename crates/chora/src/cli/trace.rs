@@ -12,7 +12,8 @@ pub(crate) fn install(output: Output) {
         (1, _) => LevelFilter::INFO,
         _ => LevelFilter::DEBUG,
     };
-    let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_ansi(output.color == ColorWhen::Always);
+    let subscriber =
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_ansi(output.color == ColorWhen::Always);
     // Installed once, at the beginning; a second one cannot be.
     drop(tracing::subscriber::set_global_default(subscriber.without_time().with_target(false).finish()));
 }

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::duration::duration;
 use super::output::Answer;
-use super::style::{BAD, DIM, GOOD, paint, took};
+use super::style::{BAD, DIM, GOOD, count, paint, took};
 
 /// Wait until services answer
 ///
@@ -33,7 +33,12 @@ pub(crate) fn run(args: WaitArgs) -> Result<Answer, Failure> {
     let outcome = outcome.map_err(|error| Failure::new(FailureKind::Invalid, error.to_string()).hint("chora wait --help"))?;
     let line = |target: &chora_ops::wait::TargetOutcome| {
         let mark = if target.ready { paint(GOOD, "✓") } else { paint(BAD, "✗") };
-        format!("{mark} {}: {} {}\n", target.target, target.answered, paint(DIM, format!("({}, asked {} times)", took(target.took_ms), target.attempts)))
+        format!(
+            "{mark} {}: {} {}\n",
+            target.target,
+            target.answered,
+            paint(DIM, format!("({}, asked {})", took(target.took_ms), count(target.attempts as usize, "time")))
+        )
     };
     let text = outcome.targets.iter().map(line).collect();
     Ok(Answer::new(&outcome, text)?.exit(u8::from(!outcome.ok)))

@@ -1,3 +1,6 @@
 //! The program through its doors, and the shape of the workspace that it is made of.
 
 mod architecture;
+mod cli;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,8 @@
+//! The command line, without an engine: what it prints, where, and with which exit code.
+
+mod configuration;
+mod help;
+mod log;
+mod probes;
+mod refusals;
+mod surroundings;
