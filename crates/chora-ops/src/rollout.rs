@@ -4,6 +4,7 @@ pub(crate) mod execute;
 pub(crate) mod finish;
 pub(crate) mod gate;
 pub(crate) mod lease;
+pub(crate) mod materialise;
 pub(crate) mod observe;
 pub(crate) mod perform;
 pub(crate) mod restore;

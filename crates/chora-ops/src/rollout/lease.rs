@@ -24,8 +24,6 @@ const GIVE_BACK_PAUSE: Duration = Duration::from_millis(200);
 pub(crate) struct HeldLease {
     environment: EnvironmentName,
     heartbeat: tokio::task::JoinHandle<()>,
-    /// Whether another owner died holding it.
-    pub(crate) taken_from: Option<Lease>,
 }
 
 /// Takes the lease; from a dead owner too.
@@ -45,7 +43,7 @@ pub(crate) async fn take(cx: &Context, environment: &EnvironmentName, purpose: &
         Err(error) if !is_ours(cx, &lease).await => return Err(error.into()),
         Err(_) => {}
     }
-    Ok(HeldLease { environment: environment.clone(), heartbeat: beat(cx, environment), taken_from: dead })
+    Ok(HeldLease { environment: environment.clone(), heartbeat: beat(cx, environment) })
 }
 
 async fn is_ours(cx: &Context, lease: &Lease) -> bool {

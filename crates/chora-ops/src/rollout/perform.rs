@@ -1,6 +1,6 @@
 //! One action against the engine. Every action may be repeated: a resumed deployment does what a killed one had begun.
 
-use chora_core::compose::{MountKind, Service};
+use chora_core::compose::{Mount, MountKind, Service};
 use chora_core::model::container::{ContainerSpec, FileContent};
 use chora_core::model::release::Release;
 use chora_core::model::secret::Secret;
@@ -9,6 +9,7 @@ use chora_core::ports::{BlobError, EngineError, SecretError, StoreError};
 
 use crate::context::Context;
 use crate::rollout::gate::Refusal;
+use crate::rollout::materialise;
 
 /// Why a step failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -133,8 +134,9 @@ async fn spec(cx: &Context, instance: &Instance, release: &Release) -> Result<Co
     }
     let mut files = Vec::with_capacity(instance.files.len());
     for file in &instance.files {
-        files.push(content(cx, file, release).await?);
+        files.push((file, content(cx, file, release).await?));
     }
+    let files = place(cx, &service, files, &mut mounts).await?;
     Ok(ContainerSpec {
         name: instance.name.clone(),
         image: instance.image.clone(),
@@ -146,6 +148,25 @@ async fn spec(cx: &Context, instance: &Instance, release: &Release) -> Result<Co
         files,
         publish: true,
     })
+}
+
+/// Splits files into those written into the container and those mounted, because its root is read-only.
+async fn place(
+    cx: &Context,
+    service: &Service,
+    files: Vec<(&FileRef, FileContent)>,
+    mounts: &mut Vec<Mount>,
+) -> Result<Vec<FileContent>, StepError> {
+    let mut written = Vec::with_capacity(files.len());
+    for (reference, file) in files {
+        let mountable = service.read_only && reference.source.starts_with("config:") && materialise::needs_mount(&file);
+        if mountable && cx.engine.facts().await?.same_files {
+            mounts.push(materialise::mount(cx, &file).map_err(|error| BlobError::Failed(error.to_string()))?);
+        } else {
+            written.push(file);
+        }
+    }
+    Ok(written)
 }
 
 /// `volumes_from` and `links` name services; the engine wants containers.
