@@ -28,7 +28,9 @@ use crate::mcp::{Door, Running};
 const IDLE: Duration = Duration::from_secs(2 * 60 * 60);
 /// The largest request body.
 const BODY_BYTES: usize = 4 * 1024 * 1024;
-/// How long open answers have once nothing is under way any more.
+/// How long answers have to reach their clients once nothing is under way any more; streams that stay open take all of it.
+const ANSWERING: Duration = Duration::from_millis(500);
+/// How long streams have to close.
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// A server that has its address.
@@ -79,9 +81,12 @@ impl Server {
         }
         stopping.cancel();
         super::settle(&running, stop, limit).await;
-        streams.cancel();
-        if tokio::time::timeout(CLOSING, &mut serving).await.is_err() {
-            serving.abort();
+        // The last answers go out first: closing the streams would cut them off.
+        if tokio::time::timeout(ANSWERING, &mut serving).await.is_err() {
+            streams.cancel();
+            if tokio::time::timeout(CLOSING, &mut serving).await.is_err() {
+                serving.abort();
+            }
         }
         Ok(())
     }

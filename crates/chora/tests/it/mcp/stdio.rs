@@ -1,0 +1,152 @@
+//! Raw messages over standard input and output.
+
+use serde_json::{Value, json};
+
+use super::{Pipe, Project, chora, empty_folder, offered};
+
+fn names(tools: &[Value]) -> Vec<&str> {
+    tools.iter().map(|tool| tool["name"].as_str().expect("a name")).collect()
+}
+
+#[test]
+fn it_answers_where_there_is_no_project_and_no_engine() {
+    let folder = empty_folder();
+    let mut pipe = Pipe::open(chora().args(["serve", "--stdio", "--project"]).arg(folder.path()));
+    let hello = pipe.shake_hands("2025-11-25");
+    assert_eq!(hello["serverInfo"]["name"], "chora");
+    assert!(hello["instructions"].as_str().is_some_and(|text| text.contains("`plan`")));
+    let failure = pipe.call("config", json!({}))["result"].clone();
+    assert_eq!((&failure["isError"], &failure["structuredContent"]["kind"]), (&json!(true), &json!("not_found")), "{failure}");
+    assert!(pipe.close().success());
+}
+
+#[test]
+fn every_revision_with_a_handshake_is_spoken() {
+    let project = Project::new();
+    for revision in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
+        let mut pipe = Pipe::open(&mut project.serve(&["--stdio"]));
+        assert_eq!(pipe.shake_hands(revision)["protocolVersion"], revision);
+    }
+}
+
+#[test]
+fn tools_say_what_they_do_to_the_world() {
+    let project = Project::new();
+    let tools = offered(&mut Pipe::open(&mut project.serve(&["--stdio"])));
+    let mut table = String::new();
+    for tool in &tools {
+        let (hints, input) = (&tool["annotations"], &tool["inputSchema"]["properties"]);
+        let flag = |name: &str, letter: &str| if hints[name] == true { letter.to_owned() } else { "-".to_owned() };
+        let letters = [flag("readOnlyHint", "reads"), flag("destructiveHint", "destroys"), flag("idempotentHint", "repeats")].join(" ");
+        let asks = if input["confirm"].is_object() { "asks" } else { "-" };
+        assert_eq!(hints["destructiveHint"] == true, asks == "asks", "what destroys asks, and nothing else does: {tool}");
+        assert_eq!(hints["openWorldHint"], false);
+        assert!(tool["title"].is_string() && tool["outputSchema"]["type"] == "object" && tool["inputSchema"]["type"] == "object", "{tool}");
+        assert!(
+            input.as_object().is_none_or(|input| input.values().all(|property| property["description"].is_string())),
+            "an argument without a word: {tool}"
+        );
+        table.push_str(&format!("{:15} {letters:26} {asks}\n", tool["name"].as_str().expect("a name")));
+    }
+    insta::assert_snapshot!(table, @r"
+    plan            reads - repeats            -
+    deploy          - destroys repeats         asks
+    rollback        - destroys -               asks
+    resume          - destroys -               asks
+    abort           - destroys -               asks
+    status          reads - repeats            -
+    history         reads - repeats            -
+    health          reads - repeats            -
+    ps              reads - repeats            -
+    config          reads - repeats            -
+    down            - destroys repeats         asks
+    prune           - destroys repeats         asks
+    build           - - repeats                -
+    logs            reads - repeats            -
+    events          reads - repeats            -
+    contract_record - - repeats                -
+    contract_diff   reads - repeats            -
+    ");
+}
+
+#[test]
+fn a_tool_fails_with_what_happened_and_what_to_do() {
+    let project = Project::new();
+    let mut pipe = Pipe::open(&mut project.serve(&["--stdio"]));
+    pipe.shake_hands("2025-11-25");
+    let result = pipe.call("status", json!({}))["result"].clone();
+    let failure = &result["structuredContent"];
+    assert_eq!((&result["isError"], &failure["kind"], &failure["retry"]), (&json!(true), &json!("unavailable"), &json!(true)), "{result}");
+    let text = result["content"][0]["text"].as_str().expect("text");
+    assert!(text.contains("engine") && text.contains("next: "), "{text}");
+}
+
+#[test]
+fn arguments_are_checked_before_anything_is_asked() {
+    let project = Project::new();
+    let mut pipe = Pipe::open(&mut project.serve(&["--stdio"]));
+    pipe.shake_hands("2025-11-25");
+    for (tool, arguments) in [
+        ("status", json!({ "enviroment": "staging" })),
+        ("history", json!({ "limit": "many" })),
+        ("down", json!({ "confirm": "yes" })),
+        ("contract_diff", json!({})),
+    ] {
+        let result = pipe.call(tool, arguments.clone())["result"].clone();
+        assert_eq!(result["structuredContent"]["kind"], "invalid", "{tool} {arguments}: {result}");
+    }
+    let unknown = pipe.call("destroy", json!({}));
+    assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
+}
+
+#[test]
+fn the_resolved_stack_needs_no_engine() {
+    let project = Project::new();
+    let mut pipe = Pipe::open(&mut project.serve(&["--stdio"]));
+    pipe.shake_hands("2025-11-25");
+    let result = pipe.call("config", json!({}))["result"].clone();
+    assert_eq!(result["structuredContent"]["stack"]["services"]["web"]["image"], "shop/web:1", "{result}");
+    assert!(result["content"][0]["text"].as_str().is_some_and(|text| text.starts_with("1 services: web\n")), "{result}");
+}
+
+#[test]
+fn fewer_tools_can_be_offered() {
+    let project = Project::new();
+    let two = offered(&mut Pipe::open(&mut project.serve(&["--stdio", "--tools", "status,history"])));
+    assert_eq!(names(&two), ["status", "history"]);
+    let mut reading = Pipe::open(&mut project.serve(&["--stdio", "--read-only"]));
+    let harmless = offered(&mut reading);
+    assert!(names(&harmless).contains(&"plan") && harmless.iter().all(|tool| tool["annotations"]["readOnlyHint"] == true));
+    let refused = reading.call("down", json!({ "confirm": true }));
+    assert_eq!(refused["error"]["code"], -32602, "a tool that is not offered cannot be called: {refused}");
+}
+
+#[test]
+fn an_offer_of_nothing_is_refused() {
+    let project = Project::new();
+    for (arguments, says) in
+        [(["--tools", "status,nonsense"].as_slice(), "nonsense"), (&["--read-only", "--tools", "down"], "no tool is left")]
+    {
+        let output = project.serve(&[&["--stdio"], arguments].concat()).output().expect("it ends");
+        assert_eq!(output.status.code(), Some(64));
+        assert!(String::from_utf8_lossy(&output.stderr).contains(says), "{output:?}");
+    }
+}
+
+#[test]
+fn without_a_person_to_ask_consent_is_an_argument() {
+    let project = Project::new().with_empty_engine();
+    let mut pipe = Pipe::open(&mut project.serve(&["--stdio"]));
+    pipe.shake_hands("2025-11-25");
+    let asked = pipe.call("down", json!({ "volumes": true }))["result"].clone();
+    let failure = &asked["structuredContent"];
+    assert_eq!(
+        (&asked["isError"], &failure["kind"], &failure["state"]),
+        (&json!(true), &json!("denied"), &json!("nothing was changed")),
+        "{asked}"
+    );
+    assert!(failure["hint"].as_str().is_some_and(|hint| hint.contains("`confirm: true`")), "{asked}");
+    assert!(failure["details"].to_string().contains("volumes of development and all data in them"), "{asked}");
+    let done = pipe.call("down", json!({ "volumes": true, "confirm": true }))["result"].clone();
+    assert_eq!((&done["isError"], &done["structuredContent"]["containers"]), (&json!(false), &json!([])), "{done}");
+}
