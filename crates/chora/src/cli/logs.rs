@@ -50,6 +50,7 @@ type Piece = (usize, Option<Result<LogChunk, EngineError>>);
 /// One container's lines.
 struct Source {
     name: String,
+    container: String,
     service: String,
     style: Style,
     stdout: Vec<u8>,
@@ -76,6 +77,7 @@ pub(crate) async fn run(args: LogsArgs, door: &Door) -> Result<Answer, Failure> 
         let style = SERVICES.get(color).copied().unwrap_or(PLAIN);
         sources.push(Source {
             name: format!("{:width$}", instance.name()),
+            container: instance.container.name.clone(),
             service: instance.service.clone(),
             style,
             stdout: Vec::new(),
@@ -138,7 +140,7 @@ impl Source {
         let text = String::from_utf8_lossy(lines);
         let lines = text.lines().map(|line| {
             if json {
-                format!("{}\n", json!({ "service": self.service, "container": self.name.trim_end(), "stream": stream, "line": line }))
+                format!("{}\n", json!({ "service": self.service, "container": self.container, "stream": stream, "line": line }))
             } else {
                 format!("{} {line}\n", paint(self.style, format!("{} |", self.name)))
             }

@@ -3,7 +3,6 @@
 use tracing::level_filters::LevelFilter;
 
 use super::output::Output;
-use crate::config::ColorWhen;
 
 pub(crate) fn install(output: Output) {
     let level = match (output.verbosity, output.json) {
@@ -12,8 +11,7 @@ pub(crate) fn install(output: Output) {
         (1, _) => LevelFilter::INFO,
         _ => LevelFilter::DEBUG,
     };
-    let subscriber =
-        tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_ansi(output.color == ColorWhen::Always);
+    let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_ansi(false);
     // Installed once, at the beginning; a second one cannot be.
     drop(tracing::subscriber::set_global_default(subscriber.without_time().with_target(false).finish()));
 }

@@ -35,11 +35,13 @@ fn a_full_disk_behind_standard_output_is_a_failure() {
 fn colours_come_when_asked_for_and_go_with_no_color() {
     let shop = Chora::new();
     assert!(!shop.run(["status"]).stderr.contains('\x1b'));
-    assert!(shop.run(["status", "--color", "always"]).stderr.contains('\x1b'));
+    let colored = shop.run(["status", "--color", "always"]);
+    assert!(colored.code == 66 && colored.stderr.contains("\x1b[1m\x1b[31merror:"), "{colored}");
     assert!(!shop.run(["status", "--color", "never"]).stderr.contains('\x1b'));
     let quiet = Chora::new().env("NO_COLOR", "1");
     assert!(!quiet.run(["status"]).stderr.contains('\x1b'));
-    assert!(quiet.run(["status", "--color", "always"]).stderr.contains('\x1b'), "a flag wins over the environment");
+    let colored = quiet.run(["status", "--color", "always"]);
+    assert!(colored.code == 66 && colored.stderr.contains("\x1b[1m"), "a flag wins over the environment: {colored}");
 }
 
 #[test]
