@@ -2,5 +2,7 @@
 
 mod architecture;
 mod cli;
+mod doors;
+mod mcp;
 #[cfg(test)]
 mod support;
