@@ -71,8 +71,25 @@ impl Door {
 
 /// The next command, with the environment it is about.
 pub(crate) fn next(next: &str, environment: &str) -> String {
-    if environment == chora_ops::project::DEFAULT_ENVIRONMENT || next.contains("--env") || next.starts_with("chora up") {
+    let is_development = environment == chora_ops::project::DEVELOPMENT;
+    let next = if next == "chora up" && !is_development { "chora deploy" } else { next };
+    if environment == chora_ops::project::DEFAULT_ENVIRONMENT || next.contains("--env") || next == "chora up" {
         return next.to_owned();
     }
     next.split(", or ").map(|command| format!("{command} --env {environment}")).collect::<Vec<_>>().join(", or ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next;
+
+    #[test]
+    fn the_next_command_names_an_environment_that_is_not_the_default() {
+        assert_eq!(next("chora health", "production"), "chora health");
+        assert_eq!(next("chora resume, or chora abort", "staging"), "chora resume --env staging, or chora abort --env staging");
+        assert_eq!(
+            ["development", "production", "staging"].map(|name| next("chora up", name)),
+            ["chora up", "chora deploy", "chora deploy --env staging"]
+        );
+    }
 }
