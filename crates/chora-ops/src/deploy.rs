@@ -5,9 +5,11 @@ use std::time::Duration;
 use chora_core::model::deployment::{Deployment, DeploymentAction, Gap, Outcome, OutcomeKind};
 use chora_core::model::health::Check;
 use chora_core::model::ids::{DeploymentId, EnvironmentName, ReleaseId};
+use chora_core::model::image::ImagePin;
 use chora_core::model::release::Release;
 use chora_core::model::trace;
 use chora_core::plan::{DeployInput, Plan, Reuse, plan_deploy};
+use indexmap::IndexMap;
 
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
@@ -17,12 +19,13 @@ use crate::rollout::execute::{Run, StepFailure};
 use crate::rollout::finish;
 use crate::rollout::lease;
 use crate::rollout::observe::observe;
-use crate::rollout::settle::{Settled, Settlement, back, settle};
+use crate::rollout::settle::{Cause, Settled, Settlement, back, settle};
 use crate::{preflight, release, version};
 
 /// What to deploy, and where.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches, as the command line has them")]
 pub struct DeployRequest {
     /// Environment; `production` unless named.
     pub environment: Option<String>,
@@ -75,7 +78,7 @@ pub struct DeployOutcome {
 /// # Errors
 /// Kept, restored or degraded when the release was refused; invalid, unavailable, conflict or denied when nothing was begun.
 pub async fn deploy(cx: &Context, request: &DeployRequest) -> Result<DeployOutcome, Failure> {
-    let selection = Selection { environment: request.environment.clone(), ..Selection::default() };
+    let selection = Selection { environment: request.environment.clone() };
     let project = load(cx, &selection)?;
     if request.dry_run {
         return dry_run(cx, &project, request).await;
@@ -147,14 +150,26 @@ fn checked_version(version: &str) -> Result<String, Failure> {
 
 /// Release and plan, when every image is present.
 async fn ready(cx: &Context, project: &Project, request: &DeployRequest, prepared: &Prepared) -> Result<Option<(Release, Plan)>, Failure> {
-    let Some(pins) = prepared.images.pins() else { return Ok(None) };
+    match prepared.images.pins() {
+        Some(pins) => with_images(cx, project, request, prepared, pins).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn with_images(
+    cx: &Context,
+    project: &Project,
+    request: &DeployRequest,
+    prepared: &Prepared,
+    pins: IndexMap<String, ImagePin>,
+) -> Result<(Release, Plan), Failure> {
     let files = release::digest_files(cx, &project.stack).await?;
     let mut release = release::make(cx, project, &prepared.version, pins, files)?;
     release.id = prepared.release_id.clone();
     let id = DeploymentId::new(cx.host.fresh_id());
     let plan =
         plan_for(cx, project, prepared, &release, PlanFor { deployment: &id, reuse: Reuse::LiveOnly, recreate: request.recreate }).await?;
-    Ok(Some((release, plan)))
+    Ok((release, plan))
 }
 
 /// What distinguishes the plan of a deploy from that of a rollback.
@@ -193,10 +208,8 @@ async fn dry_run(cx: &Context, project: &Project, request: &DeployRequest) -> Re
     let prepared = prepare(cx, project, request).await?;
     let mut warnings = project.warnings.clone();
     warnings.extend(prepared.warnings.iter().cloned());
-    let plan = match ready(cx, project, request, &prepared).await? {
-        Some((_, plan)) => plan,
-        None => Plan::default(),
-    };
+    // An image that is not there yet counts as another one: the plan shows what happens when it is.
+    let (_, plan) = with_images(cx, project, request, &prepared, prepared.images.likely_pins()).await?;
     Ok(DeployOutcome {
         environment: project.environment.name.clone(),
         version: prepared.version.clone(),
@@ -322,7 +335,7 @@ pub(crate) async fn carry_out(cx: &Context, project: &Project, deployment: &Depl
             returning.stopped_at = std::mem::take(&mut run.stopped_at);
             returning.gaps = std::mem::take(&mut run.gaps);
             let begun: Vec<usize> = (0..=index).collect();
-            back(&mut returning, &begun, live, project, cause, error.log()).await
+            back(&mut returning, &begun, live, project, Cause { words: cause, log: error.log() }).await
         }
     };
     let checks = std::mem::take(&mut run.checks);

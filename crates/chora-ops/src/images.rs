@@ -8,6 +8,7 @@ use std::time::Duration;
 use chora_core::compose::{Build, Service, Stack};
 use chora_core::model::digest::Digest;
 use chora_core::model::event::ProgressState;
+use chora_core::model::ids::ImageId;
 use chora_core::model::image::{Image, ImageBuild, ImagePin};
 use chora_core::plan::labels;
 use chora_core::ports::EngineError;
@@ -56,6 +57,16 @@ impl ImagePlan {
             Source::Pull { .. } | Source::Build(_) => None,
         });
         pins.collect()
+    }
+
+    /// Pins with a placeholder where an image is not there yet, for a plan to look at.
+    pub(crate) fn likely_pins(&self) -> IndexMap<String, ImagePin> {
+        let pin = |source: &Source| match source {
+            Source::Present(pin) => pin.clone(),
+            Source::Pull { reference } => ImagePin { reference: reference.clone(), id: ImageId::new("(pulled first)"), digest: None },
+            Source::Build(prepared) => ImagePin { reference: prepared.reference.clone(), id: ImageId::new("(built first)"), digest: None },
+        };
+        self.sources.iter().map(|(service, source)| (service.clone(), pin(source))).collect()
     }
 
     /// What is missing, in words.

@@ -57,7 +57,8 @@ fn bind_sources(stack: &Stack, facts: &EngineFacts) -> Result<(), Failure> {
     }
     for (name, service) in &stack.services {
         for mount in service.volumes.iter().filter(|mount| mount.kind == MountKind::Bind) {
-            let may_create = mount.bind.as_ref().and_then(|bind| bind.create_host_path).unwrap_or(true);
+            // The short form may create it; the long form says so (Compose Specification).
+            let may_create = mount.bind.as_ref().is_some_and(|bind| bind.create_host_path.unwrap_or(true));
             let Some(source) = mount.source.as_ref().filter(|source| !may_create && !std::path::Path::new(source).exists()) else {
                 continue;
             };

@@ -93,8 +93,9 @@ pub(crate) async fn good(cx: &Context, environment: &EnvironmentName) -> Result<
 pub(crate) async fn last_good(cx: &Context, environment: &EnvironmentName, live: &ReleaseId) -> Result<Option<Release>, Failure> {
     let deployments = cx.store.deployments(environment, HISTORY).await?;
     let good = |deployment: &&Deployment| deployment.outcome.as_ref().is_some_and(|outcome| outcome.kind == OutcomeKind::Deployed);
-    let brought = deployments.iter().filter(good).filter(|deployment| &deployment.release == live);
-    let first = brought.filter(|deployment| deployment.action == DeploymentAction::Deploy).last();
+    // Newest first: the first deployment of the live release is the last one in the list.
+    let brought = deployments.iter().rev().filter(good).filter(|deployment| &deployment.release == live);
+    let first = brought.into_iter().find(|deployment| deployment.action == DeploymentAction::Deploy);
     match first.and_then(|deployment| deployment.previous.clone()) {
         Some(id) => Ok(cx.store.release(&id).await?),
         None => Ok(None),

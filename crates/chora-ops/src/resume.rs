@@ -50,7 +50,7 @@ pub async fn abort(cx: &Context, request: &ResumeRequest) -> Result<ResumeOutcom
 }
 
 async fn finish_open(cx: &Context, request: &ResumeRequest, how: Settlement) -> Result<ResumeOutcome, Failure> {
-    let project = load(cx, &Selection { environment: request.environment.clone(), ..Selection::default() })?;
+    let project = load(cx, &Selection { environment: request.environment.clone() })?;
     let environment = project.environment.name.clone();
     let purpose = if how == Settlement::Resume { "resume" } else { "abort" };
     let held = lease::take(cx, &environment, purpose).await?;

@@ -34,13 +34,13 @@ pub struct RollbackRequest {
 /// # Errors
 /// Not found when there is nothing to go back to; else as `deploy`.
 pub async fn roll_back(cx: &Context, request: &RollbackRequest) -> Result<DeployOutcome, Failure> {
-    let selection = Selection { environment: request.environment.clone(), ..Selection::default() };
+    let selection = Selection { environment: request.environment.clone() };
     let project = load(cx, &selection)?;
     if request.dry_run {
         return dry_run(cx, &project, request).await;
     }
     let held = lease::take(cx, &project.environment.name, "rollback").await?;
-    let result = roll_back_held(cx, &project, request).await;
+    let result = Box::pin(roll_back_held(cx, &project, request)).await;
     held.give_back(cx).await;
     result
 }

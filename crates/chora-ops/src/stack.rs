@@ -47,8 +47,7 @@ pub struct RemovedOutcome {
 /// # Errors
 /// Conflict while a deployment runs; unavailable when the engine does not answer.
 pub async fn down(cx: &Context, request: &DownRequest) -> Result<RemovedOutcome, Failure> {
-    let selection =
-        Selection { environment: Some(request.environment.clone().unwrap_or_else(|| DEVELOPMENT.to_owned())), ..Selection::default() };
+    let selection = Selection { environment: Some(request.environment.clone().unwrap_or_else(|| DEVELOPMENT.to_owned())) };
     let project = load(cx, &selection)?;
     let held = lease::take(cx, &project.environment.name, "down").await?;
     let settled = settle(cx, &project, &project.environment.name, Settlement::Safe).await;
@@ -109,7 +108,7 @@ pub struct PsOutcome {
 /// # Errors
 /// Unavailable when the engine does not answer.
 pub async fn ps(cx: &Context, request: &PsRequest) -> Result<PsOutcome, Failure> {
-    let project = load(cx, &Selection { environment: request.environment.clone(), ..Selection::default() })?;
+    let project = load(cx, &Selection { environment: request.environment.clone() })?;
     Ok(PsOutcome { containers: containers(cx, &project).await?, environment: project.environment.name })
 }
 
@@ -141,7 +140,7 @@ pub struct BuildOutcome {
 /// # Errors
 /// Invalid when a build fails; unavailable when the engine does not answer.
 pub async fn build(cx: &Context, request: &BuildRequest) -> Result<BuildOutcome, Failure> {
-    let mut project = load(cx, &Selection { environment: request.environment.clone(), ..Selection::default() })?;
+    let mut project = load(cx, &Selection { environment: request.environment.clone() })?;
     project
         .stack
         .services
@@ -157,7 +156,7 @@ pub async fn build(cx: &Context, request: &BuildRequest) -> Result<BuildOutcome,
 /// # Errors
 /// Conflict while a deployment runs; unavailable when the engine does not answer.
 pub async fn prune(cx: &Context, request: &PsRequest) -> Result<RemovedOutcome, Failure> {
-    let project = load(cx, &Selection { environment: request.environment.clone(), ..Selection::default() })?;
+    let project = load(cx, &Selection { environment: request.environment.clone() })?;
     let held = lease::take(cx, &project.environment.name, "prune").await?;
     let settled = settle(cx, &project, &project.environment.name, Settlement::Safe).await;
     let result = match settled {

@@ -65,7 +65,7 @@ pub struct ContainerLine {
 /// # Errors
 /// Unavailable when store or engine do not answer.
 pub async fn status(cx: &Context, request: &StatusRequest) -> Result<StatusOutcome, Failure> {
-    let project = load(cx, &Selection { environment: request.environment.clone(), ..Selection::default() })?;
+    let project = load(cx, &Selection { environment: request.environment.clone() })?;
     let environment = project.environment.name.clone();
     let live = release::live(cx, &environment).await?;
     let lease = cx.store.lease(&environment).await?;
@@ -185,7 +185,7 @@ pub struct HistoryLine {
 /// # Errors
 /// Unavailable when the store does not answer.
 pub async fn history(cx: &Context, request: &HistoryRequest) -> Result<HistoryOutcome, Failure> {
-    let project = load(cx, &Selection { environment: request.environment.clone(), ..Selection::default() })?;
+    let project = load(cx, &Selection { environment: request.environment.clone() })?;
     let environment = project.environment.name;
     let live = cx.store.live_release(&environment).await?;
     let deployments = cx.store.deployments(&environment, request.limit.unwrap_or(20)).await?;

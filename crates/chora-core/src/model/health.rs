@@ -238,7 +238,7 @@ pub struct ServiceHealth {
 #[derive(Debug, Clone, PartialEq)]
 pub enum FunctionCheck {
     /// Over the network (or stdio).
-    Probe(Probe),
+    Probe(Box<Probe>),
     /// A command that must exit with 0 in the container.
     Command(Vec<String>),
 }

@@ -55,6 +55,7 @@ pub enum StoreError {
 
 /// Durable state of one project. Every write is durable when the call returns.
 #[async_trait]
+#[expect(clippy::too_many_arguments, reason = "the end of a deployment is one transaction with one caller")]
 pub trait Store: Send + Sync {
     /// Takes the lease of an environment when it is free or `steal_from` (a provably dead or silent owner) holds it.
     ///

@@ -51,7 +51,7 @@ pub struct HealthOutcome {
 /// # Errors
 /// Not found when nothing is deployed there, or a service is not known; unavailable when the engine does not answer.
 pub async fn health(cx: &Context, request: &HealthRequest) -> Result<HealthOutcome, Failure> {
-    let selection = Selection { environment: request.environment.clone(), ..Selection::default() };
+    let selection = Selection { environment: request.environment.clone() };
     let project = load(cx, &selection)?;
     let levels = levels(request.level)?;
     let environment = project.environment.name.clone();

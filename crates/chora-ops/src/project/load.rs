@@ -99,7 +99,8 @@ fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Projec
         gate_timeout: wanted.gate_timeout.0,
     };
     let services = super::manifest::services(manifest.as_ref(), &settings.project_dir)?;
-    let unsupported = resolved.unsupported();
+    let mut unsupported: Vec<String> = resolved.unsupported().iter().map(|diagnostic| diagnostic.render(false)).collect();
+    unsupported.extend(super::manifest::not_honoured(manifest.as_ref(), &name, &wanted));
     let project = Project {
         directory: settings.project_dir.clone(),
         repository: manifest.and_then(|manifest| manifest.repository.or(manifest.name)).unwrap_or(own),
@@ -109,7 +110,7 @@ fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Projec
         files: resolved.files.clone(),
         health: services.health,
         rollouts: services.rollouts,
-        unsupported: unsupported.iter().map(|diagnostic| diagnostic.render(false)).collect(),
+        unsupported,
         warnings: resolved.warnings.iter().map(ToString::to_string).collect(),
     };
     Ok((project, resolved))

@@ -56,6 +56,30 @@ fn checked_name(name: &str) -> Result<Environment, Failure> {
         .hint("use lower-case letters, digits, dashes and underscores"))
 }
 
+/// Keys of `chora.yaml` that a deployment into this environment would have to honour and does not yet.
+pub(super) fn not_honoured(manifest: Option<&Manifest>, name: &str, environment: &Environment) -> Vec<String> {
+    let Some(manifest) = manifest else { return Vec::new() };
+    let at = format!("environments.{name}");
+    let here = [
+        (environment.promote_from.is_some(), format!("{at}.promote_from")),
+        (environment.approval == manifest::Approval::Required, format!("{at}.approval")),
+        (environment.watch.is_some(), format!("{at}.watch")),
+        (environment.backup, format!("{at}.backup")),
+        (environment.drain.is_some(), format!("{at}.drain")),
+        (!manifest.secrets.is_empty(), "secrets".to_owned()),
+        (manifest.inbox != manifest::Inbox::default(), "inbox".to_owned()),
+        (manifest.hooks != manifest::Hooks::default(), "hooks".to_owned()),
+    ];
+    let mut keys: Vec<String> = here.into_iter().filter(|(set, _)| *set).map(|(_, key)| key).collect();
+    for (service, settings) in &manifest.services {
+        keys.extend(settings.backup.as_ref().map(|_| format!("services.{service}.backup")));
+        keys.extend(settings.drain.map(|_| format!("services.{service}.drain")));
+    }
+    keys.into_iter()
+        .map(|key| format!("{FILE}: `{key}` is not honoured yet; a deployment that ignored it would not do what it says"))
+        .collect()
+}
+
 /// Checks and rollouts by service.
 pub(super) fn services(manifest: Option<&Manifest>, directory: &Path) -> Result<ServiceSettings, Failure> {
     let mut settings = ServiceSettings::default();

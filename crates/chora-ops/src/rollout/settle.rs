@@ -118,7 +118,7 @@ async fn go_on(run: &mut Run<'_>, progress: &JournalProgress, live: Option<&Rele
         Ok(()) => Outcome { kind: OutcomeKind::Deployed, cause: String::new(), log: Vec::new(), gaps: std::mem::take(&mut run.gaps) },
         Err(failure) => {
             let cause = format!("{}: {}", failure.what, failure.error);
-            back(run, &(0..=failure.index).collect::<Vec<_>>(), live, project, cause, failure.error.log()).await
+            back(run, &(0..=failure.index).collect::<Vec<_>>(), live, project, Cause { words: cause, log: failure.error.log() }).await
         }
     }
 }
@@ -126,18 +126,19 @@ async fn go_on(run: &mut Run<'_>, progress: &JournalProgress, live: Option<&Rele
 async fn go_back(run: &mut Run<'_>, progress: &JournalProgress, live: Option<&Release>, project: &Project) -> Outcome {
     let begun: Vec<usize> = (0..run.plan.steps.len()).filter(|index| progress.begun(*index)).collect();
     let cause = format!("its process was killed ({})", run.deployment.owner);
-    back(run, &begun, live, project, cause, Vec::new()).await
+    back(run, &begun, live, project, Cause { words: cause, log: Vec::new() }).await
+}
+
+/// Why it goes back.
+pub(crate) struct Cause {
+    pub(crate) words: String,
+    /// The last log lines of the container that failed.
+    pub(crate) log: Vec<String>,
 }
 
 /// Restores and says how that went.
-pub(crate) async fn back(
-    run: &mut Run<'_>,
-    steps: &[usize],
-    live: Option<&Release>,
-    project: &Project,
-    cause: String,
-    log: Vec<String>,
-) -> Outcome {
+pub(crate) async fn back(run: &mut Run<'_>, steps: &[usize], live: Option<&Release>, project: &Project, cause: Cause) -> Outcome {
+    let Cause { words: cause, log } = cause;
     let expectations = live.map(|live| project.expectations(live)).unwrap_or_default();
     let mut restored = restore(run, steps, live, &expectations).await;
     // The record may have been made although its answer was lost.

@@ -117,8 +117,11 @@ async fn prepare(cx: &Context, args: ServerArgs) -> Result<(chora_core::model::c
 
 fn own_check(project: &Project, service: &str) -> Option<McpProbe> {
     match &project.health.get(service)?.function {
-        Some(FunctionCheck::Probe(Probe::Mcp(mcp))) => Some(mcp.clone()),
-        _ => None,
+        Some(FunctionCheck::Probe(probe)) => match probe.as_ref() {
+            Probe::Mcp(mcp) => Some(mcp.clone()),
+            Probe::Tcp { .. } | Probe::Http(_) => None,
+        },
+        Some(FunctionCheck::Command(_)) | None => None,
     }
 }
 

@@ -59,12 +59,12 @@ struct ServerRequest {
 
 async fn record(cx: &Context, request: &ServerRequest) -> Result<RecordOutcome, Failure> {
     let (container, question) = question(cx, request).await?;
-    record_contract(cx.prober.as_ref(), &container, &question).await.map_err(refused)
+    record_contract(cx.prober.as_ref(), &container, &question).await.map_err(|error| refused(&error))
 }
 
 async fn diff(cx: &Context, request: &ServerRequest) -> Result<DiffOutcome, Failure> {
     let (container, question) = question(cx, request).await?;
-    diff_contract(cx.prober.as_ref(), &container, &question).await.map_err(refused)
+    diff_contract(cx.prober.as_ref(), &container, &question).await.map_err(|error| refused(&error))
 }
 
 /// The service's running container, and how to ask it.
@@ -96,8 +96,11 @@ async fn question(cx: &Context, request: &ServerRequest) -> Result<(Container, C
 
 fn own_check(project: &Project, service: &str) -> Option<McpProbe> {
     match &project.health.get(service)?.function {
-        Some(FunctionCheck::Probe(Probe::Mcp(mcp))) => Some(mcp.clone()),
-        _ => None,
+        Some(FunctionCheck::Probe(probe)) => match probe.as_ref() {
+            Probe::Mcp(mcp) => Some(mcp.clone()),
+            Probe::Tcp { .. } | Probe::Http(_) => None,
+        },
+        Some(FunctionCheck::Command(_)) | None => None,
     }
 }
 
@@ -106,8 +109,8 @@ fn first_port(container: &Container) -> Option<u16> {
     targets.filter_map(|target| target.strip_suffix("/tcp")).find_map(|port| port.parse().ok())
 }
 
-fn refused(error: ContractError) -> Failure {
-    let (kind, hint) = match &error {
+fn refused(error: &ContractError) -> Failure {
+    let (kind, hint) = match error {
         ContractError::ServiceName { .. } => (FailureKind::Invalid, "config"),
         ContractError::Missing { .. } => (FailureKind::NotFound, "contract_record"),
         ContractError::Unreadable { .. } => (FailureKind::Invalid, "mend the file, or record it again with contract_record"),

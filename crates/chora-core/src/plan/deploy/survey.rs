@@ -55,7 +55,9 @@ impl<'a> Survey<'a> {
         let mut surveys = Vec::new();
         for name in waves(stack, &|_| false)?.into_iter().flatten() {
             let Some((name, service)) = stack.services.get_key_value(&name) else { continue };
-            let forced = input.recreate || order::shared_with(service).iter().any(|other| changed.contains(*other));
+            let follows = |other: &str| changed.contains(other);
+            let restarts = service.depends_on.iter().any(|(on, dependency)| dependency.restart && follows(on));
+            let forced = input.recreate || restarts || order::shared_with(service).iter().any(|other| follows(other));
             let survey = survey(input, name, service, forced);
             if survey.change != Change::Keep {
                 changed.insert(name.as_str());

@@ -33,8 +33,8 @@ pub(super) fn service_health(service: &str, health: &Health, contract: &Path) ->
     let function = match &health.function {
         None => None,
         Some(check) => Some(match (&check.mcp, &check.http, &check.command) {
-            (Some(mcp), _, _) => FunctionCheck::Probe(Probe::Mcp(mcp_probe(mcp, contract, &at("function.mcp"))?)),
-            (None, Some(http), _) => FunctionCheck::Probe(Probe::Http(http_probe(http, &at("function.http"))?)),
+            (Some(mcp), _, _) => FunctionCheck::Probe(Box::new(Probe::Mcp(mcp_probe(mcp, contract, &at("function.mcp"))?))),
+            (None, Some(http), _) => FunctionCheck::Probe(Box::new(Probe::Http(http_probe(http, &at("function.http"))?))),
             (None, None, Some(command)) => FunctionCheck::Command(command.clone()),
             (None, None, None) => return Err(refused(&at("function"), "needs `mcp`, `http` or `command`")),
         }),
