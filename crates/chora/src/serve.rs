@@ -41,7 +41,7 @@ pub(crate) struct ServeOptions {
     /// `localhost` and IP addresses are always accepted.
     #[arg(long, value_name = "NAME", conflicts_with = "stdio")]
     allow_host: Vec<String>,
-    /// Origin of a web page that may call this server, such as https://app.example.com; none unless named
+    /// Origin of a web page that may call this server, such as `https://app.example.com`; none unless named
     #[arg(long, value_name = "ORIGIN", conflicts_with = "stdio")]
     allow_origin: Vec<String>,
     /// Offer only these tools

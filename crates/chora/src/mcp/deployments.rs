@@ -50,7 +50,7 @@ checks as a deployment. Asks first.",
         |cx, request| {
             Box::pin(async move {
                 let request = RollbackRequest { dry_run: true, ..request.clone() };
-                Ok(steps(&roll_back(cx, &request).await?))
+                Ok(steps(&Box::pin(roll_back(cx, &request)).await?))
             })
         },
     )
@@ -97,7 +97,7 @@ fn history_tool() -> Operation {
 fn planned<'a>(cx: &'a Context, request: &'a DeployRequest) -> BoxFuture<'a, Result<DeployOutcome, Failure>> {
     Box::pin(async move {
         let request = DeployRequest { dry_run: true, ..request.clone() };
-        deploy(cx, &request).await
+        Box::pin(deploy(cx, &request)).await
     })
 }
 

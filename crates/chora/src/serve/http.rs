@@ -76,7 +76,7 @@ impl Server {
         let serving = axum::serve(listener, self.router).with_graceful_shutdown(stopping.clone().cancelled_owned());
         let mut serving = tokio::spawn(async move { serving.await });
         tokio::select! {
-            ended = &mut serving => return ended.map_err(|error| error.to_string()).and_then(|ended| ended.map_err(|error| error.to_string())).map_err(broken),
+            ended = &mut serving => return ended.map_err(|error| error.to_string()).and_then(|ended| ended.map_err(|error| error.to_string())).map_err(|reason| broken(&reason)),
             () = stop.requested() => {}
         }
         stopping.cancel();
@@ -92,7 +92,7 @@ impl Server {
     }
 }
 
-fn broken(reason: String) -> Failure {
+fn broken(reason: &str) -> Failure {
     Failure::new(FailureKind::Unavailable, format!("the server ended: {reason}"))
 }
 
