@@ -78,6 +78,9 @@ pub struct DeployOutcome {
 /// # Errors
 /// Kept, restored or degraded when the release was refused; invalid, unavailable, conflict or denied when nothing was begun.
 pub async fn deploy(cx: &Context, request: &DeployRequest) -> Result<DeployOutcome, Failure> {
+    if let Some(version) = &request.version {
+        checked_version(version)?;
+    }
     let selection = Selection { environment: request.environment.clone() };
     let project = load(cx, &selection)?;
     if request.dry_run {
@@ -129,7 +132,7 @@ async fn prepare(cx: &Context, project: &Project, request: &DeployRequest) -> Re
     let eager = Eagerness { pull: request.pull, build: request.build };
     let images = images::survey(cx, project, eager).await?;
     let version = match &request.version {
-        Some(version) => checked_version(version)?,
+        Some(version) => version.clone(),
         None => match version::describe(&project.directory).await {
             Some(version) => version,
             None => format!("r{}", cx.store.deployments(environment, 10_000).await?.len() + 1),
@@ -139,13 +142,13 @@ async fn prepare(cx: &Context, project: &Project, request: &DeployRequest) -> Re
 }
 
 /// A version is shown in tables and used in names: one word.
-fn checked_version(version: &str) -> Result<String, Failure> {
+fn checked_version(version: &str) -> Result<(), Failure> {
     let fine = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
     if version.is_empty() || version.len() > 100 || !version.chars().all(fine) {
         let failure = Failure::new(FailureKind::Invalid, format!("`{version}` is not a version"));
         return Err(failure.hint("use letters, digits, dots, dashes, underscores and plus signs"));
     }
-    Ok(version.to_owned())
+    Ok(())
 }
 
 /// Release and plan, when every image is present.

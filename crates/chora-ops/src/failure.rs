@@ -126,7 +126,9 @@ impl From<EngineError> for Failure {
             EngineError::ApiVersion { .. } => (FailureKind::Unavailable, "use an engine with API 1.41 (Docker 20.10) or newer"),
             EngineError::NotFound { .. } => (FailureKind::NotFound, "see what is there with `chora ps`"),
             EngineError::Conflict { .. } => (FailureKind::Conflict, "see what is there with `chora ps`"),
-            EngineError::Invalid { .. } => (FailureKind::Invalid, "change the Compose file, see `chora config`"),
+            EngineError::Invalid { .. } => {
+                (FailureKind::Invalid, "change what it refuses in the Compose file (see `chora config`), or the engine's address")
+            }
             EngineError::PortTaken { .. } => (FailureKind::Conflict, "stop what holds the port, or publish another one"),
             EngineError::DiskFull { .. } => (FailureKind::Unavailable, "free space on the engine's disk, for instance with `chora prune`"),
             EngineError::ImageUnavailable { .. } => (FailureKind::NotFound, "check the image's name and the login to its registry"),

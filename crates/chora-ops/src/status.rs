@@ -68,7 +68,8 @@ pub async fn status(cx: &Context, request: &StatusRequest) -> Result<StatusOutco
     let project = load(cx, &Selection { environment: request.environment.clone() })?;
     let environment = project.environment.name.clone();
     let live = release::live(cx, &environment).await?;
-    let lease = cx.store.lease(&environment).await?;
+    // A dead owner is at nothing any more; what it left is named as unfinished.
+    let lease = cx.store.lease(&environment).await?.filter(|lease| cx.host.liveness(&lease.owner) != chora_core::ports::Liveness::Dead);
     let ours = lease.as_ref().map(|lease| lease.owner.clone());
     let open = open_deployments(cx, &environment).await?;
     let unfinished: Vec<String> = open
@@ -194,10 +195,11 @@ pub async fn history(cx: &Context, request: &HistoryRequest) -> Result<HistoryOu
         .find(|deployment| is_deployed(deployment) && live.as_ref() == Some(&deployment.release))
         .map(|deployment| deployment.id.clone());
     let lines = deployments.into_iter().map(|deployment| {
-        let live = newest_live.as_ref() == Some(&deployment.id);
-        line(deployment, live)
+        let is_live = newest_live.as_ref() == Some(&deployment.id);
+        line(deployment, is_live)
     });
-    Ok(HistoryOutcome { environment, deployments: lines.collect(), next: "chora rollback VERSION".to_owned() })
+    let next = if live.is_some() { "chora rollback VERSION" } else { "chora deploy" };
+    Ok(HistoryOutcome { environment, deployments: lines.collect(), next: next.to_owned() })
 }
 
 fn is_deployed(deployment: &Deployment) -> bool {

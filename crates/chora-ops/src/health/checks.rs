@@ -145,7 +145,12 @@ pub(super) async fn configuration(cx: &Context, container: &Container, expectati
         }
     }
     if !expectation.files.is_empty() {
-        done.push(format!("{} files with the released content", expectation.files.len()));
+        let count = expectation.files.len();
+        done.push(if count == 1 {
+            "1 file with the released content".to_owned()
+        } else {
+            format!("{count} files with the released content")
+        });
     }
     for name in &health.required_variables {
         let set = container

@@ -80,7 +80,8 @@ fn collect(root: &Path, below: &Path, ignore: &Dockerignore, files: &mut Vec<Pat
         let entry = entry?;
         let relative = below.join(entry.file_name());
         let text = relative.to_string_lossy();
-        let ignored = ignore.ignores(&text);
+        // Chora's own state changes with every deployment; as an input it would make every image a new one.
+        let ignored = ignore.ignores(&text) || text == ".chora";
         if entry.file_type()?.is_dir() {
             if ignored && !ignore.may_include_below(&text) {
                 continue;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chora_core::model::deployment::{Deployment, Gap, JournalEntry, JournalMark};
 use chora_core::model::event::ProgressState;
-use chora_core::model::health::Check;
+use chora_core::model::health::{Check, Verdict};
 use chora_core::model::release::Release;
 use chora_core::plan::{Action, Plan, Step, StepPhase};
 use chora_core::ports::EngineError;
@@ -118,7 +118,8 @@ impl<'a> Run<'a> {
                 let checks = gate(self.cx, targets, self.expectations, self.deployment.environment.gate_timeout).await;
                 let checks =
                     checks.map_err(|refusal| if refusal.interrupted { StepError::Interrupted } else { StepError::Gate(*refusal) })?;
-                let note = format!("{} checks passed", checks.len());
+                let passed = checks.iter().filter(|check| matches!(check.verdict, Verdict::Pass | Verdict::Warning)).count();
+                let note = format!("{passed} checks passed");
                 self.checks.extend(checks);
                 for target in targets {
                     self.close_gap(&target.service);

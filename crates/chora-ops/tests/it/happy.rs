@@ -80,11 +80,13 @@ async fn rollback_restarts_the_retained_containers_of_the_release_before() {
     assert_eq!(world.running(), expected("1"));
     let now = world.faults.calls().iter().filter(|call| call.name == "engine.create_container").count();
     assert_eq!(now, created, "retained containers are started, none is created");
-    let again = roll_back(&world.context(), &RollbackRequest { release: Some("v2".into()), ..RollbackRequest::default() }).await.unwrap();
+    let again =
+        Box::pin(roll_back(&world.context(), &RollbackRequest { release: Some("v2".into()), ..RollbackRequest::default() })).await.unwrap();
     assert_eq!(again.version, "v2");
     assert_eq!(world.running(), expected("2"));
-    let nothing =
-        roll_back(&world.context(), &RollbackRequest { release: Some("v9".into()), ..RollbackRequest::default() }).await.unwrap_err();
+    let nothing = Box::pin(roll_back(&world.context(), &RollbackRequest { release: Some("v9".into()), ..RollbackRequest::default() }))
+        .await
+        .unwrap_err();
     assert_eq!(nothing.kind, FailureKind::NotFound);
 }
 
@@ -110,7 +112,7 @@ async fn a_dry_run_tells_the_plan_and_touches_nothing() {
     world.write("2");
     let before = world.running();
     let request = DeployRequest { version: Some("v2".into()), dry_run: true, ..DeployRequest::default() };
-    let outcome = deploy(&world.context(), &request).await.unwrap();
+    let outcome = Box::pin(deploy(&world.context(), &request)).await.unwrap();
     let rollouts: Vec<_> = outcome
         .plan
         .services
@@ -141,7 +143,7 @@ async fn a_second_process_is_told_who_holds_the_environment() {
         heartbeat: one.clock.now(),
     };
     one.store.acquire_lease(&lease, None).await.unwrap();
-    let failure = deploy(&two.context(), &DeployRequest::default()).await.unwrap_err();
+    let failure = Box::pin(deploy(&two.context(), &DeployRequest::default())).await.unwrap_err();
     assert_eq!((failure.kind, failure.kind.exit_code()), (FailureKind::Conflict, 75));
     assert!(failure.message.contains("process 100 on steady"), "{}", failure.message);
 }
@@ -154,6 +156,6 @@ async fn no_secret_is_ever_told() {
     let told =
         format!("{}{:?}{:?}", world.listener.text(), world.log(), history(&world.context(), &HistoryRequest::default()).await.unwrap());
     assert!(!told.contains(SECRET));
-    let nothing = abort(&world.context(), &ResumeRequest::default()).await.unwrap_err();
+    let nothing = Box::pin(abort(&world.context(), &ResumeRequest::default())).await.unwrap_err();
     assert_eq!(nothing.kind, FailureKind::NotFound);
 }

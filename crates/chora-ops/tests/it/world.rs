@@ -143,11 +143,12 @@ impl World {
 
     pub(crate) async fn deploy(&self, version: &str) -> Result<DeployOutcome, Failure> {
         self.write(version);
-        deploy(&self.context(), &DeployRequest { version: Some(format!("v{version}")), ..DeployRequest::default() }).await
+        let request = DeployRequest { version: Some(format!("v{version}")), ..DeployRequest::default() };
+        Box::pin(deploy(&self.context(), &request)).await
     }
 
     pub(crate) async fn roll_back(&self) -> Result<DeployOutcome, Failure> {
-        roll_back(&self.context(), &RollbackRequest::default()).await
+        Box::pin(roll_back(&self.context(), &RollbackRequest::default())).await
     }
 
     /// What runs, as `service image` pairs.

@@ -55,6 +55,7 @@ fn the_server_gets_the_process_and_both_streams_to_itself() {
 fn what_fails_stops_the_start_with_its_code() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let closed = format!("postgres://me:secret@{free}/db");
+    #[expect(clippy::type_complexity, reason = "a table: waits, runs, server, exit code, words")]
     let cases: [(&[&str], &[&str], &[&str], i32, &str); 6] = [
         (&[], &["true", "sh -c 'exit 7'", "echo late"], &["echo", "served"], 7, "`sh -c 'exit 7'` failed with exit code 7"),
         (&[], &["sh -c 'kill -9 $$'"], &["echo", "served"], 137, "failed with exit code 137"),

@@ -1,8 +1,13 @@
 //! The program through its doors, and the shape of the workspace that it is made of.
 
+#[cfg(test)]
 mod architecture;
+#[cfg(test)]
 mod cli;
+#[cfg(test)]
 mod doors;
+mod engine;
+#[cfg(test)]
 mod mcp;
 #[cfg(test)]
 mod support;

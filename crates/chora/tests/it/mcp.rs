@@ -169,6 +169,7 @@ impl Pipe {
     }
 
     /// Asks, and gives the answer; what comes before it is dropped.
+    #[expect(clippy::needless_pass_by_value, reason = "callers write the value in place")]
     pub(crate) fn ask(&mut self, method: &str, params: Value) -> Value {
         self.last += 1;
         let id = self.last;
@@ -190,6 +191,7 @@ impl Pipe {
         hello["result"].clone()
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "callers write the value in place")]
     pub(crate) fn call(&mut self, tool: &str, arguments: Value) -> Value {
         self.ask("tools/call", json!({ "name": tool, "arguments": arguments }))
     }

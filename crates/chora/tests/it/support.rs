@@ -49,7 +49,6 @@ impl Chora {
     }
 
     /// Lets the program find the engine that the tests were given, as Docker's own client would.
-    #[expect(dead_code, reason = "the suites that need an engine call it")]
     pub(crate) fn on_engine(self) -> Self {
         let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
         self.env("DOCKER_HOST", &host)
@@ -87,7 +86,6 @@ impl Chora {
     }
 
     /// Allows more or less time.
-    #[expect(dead_code, reason = "for the suites that need an engine")]
     pub(crate) fn limit(self, limit: Duration) -> Self {
         Self { limit, ..self }
     }
@@ -104,8 +102,13 @@ impl Chora {
 
     /// Starts a command and leaves it running.
     pub(crate) fn start<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> Running {
+        self.start_with(&[], arguments)
+    }
+
+    /// Starts a command with variables that others do not get.
+    pub(crate) fn start_with<I: IntoIterator<Item: AsRef<OsStr>>>(&self, variables: &[(&str, &str)], arguments: I) -> Running {
         let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_chora")));
-        command.args(arguments);
+        command.args(arguments).envs(variables.iter().copied());
         Running::start(command, self.input.as_deref(), self.limit, vec![(self.path().display().to_string(), "[project]")])
     }
 

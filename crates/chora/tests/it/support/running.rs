@@ -54,7 +54,6 @@ impl Running {
     }
 
     /// Kills it as a crash would, and waits until it is gone.
-    #[expect(dead_code, reason = "for the suites that kill deployments")]
     pub(crate) fn kill(mut self) -> Ran {
         self.child.kill().unwrap();
         self.wait()
