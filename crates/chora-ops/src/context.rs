@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use tokio_util::sync::CancellationToken;
 
 use crate::event_log::EventLog;
+use crate::redactor::Redactor;
 
 /// The ports and settings of one run; built only in the program's wiring.
 #[derive(Clone)]
@@ -31,6 +32,8 @@ pub struct Context {
     pub reporter: Arc<dyn Reporter>,
     /// The deployment log.
     pub log: EventLog,
+    /// Secrets met so far; nothing that is told contains one.
+    pub redactor: Redactor,
     /// Ends long work; what was begun is undone.
     pub cancel: CancellationToken,
     /// Settings.
@@ -64,13 +67,16 @@ pub struct Pause {
 impl Context {
     /// Reports progress outside or inside a plan.
     pub(crate) fn note(&self, state: ProgressState, what: &str, note: &str, (step, steps): (u32, u32)) {
-        self.reporter.progress(&Progress { state, what: what.to_owned(), note: note.to_owned(), step, steps });
+        let (what, note) = (self.redactor.clean(what), self.redactor.clean(note));
+        self.reporter.progress(&Progress { state, what, note, step, steps });
     }
 
     /// Writes an event to the log and tells the reporter.
-    pub(crate) fn record(&self, event: &Event) -> Result<(), crate::event_log::LogError> {
-        self.log.append(event)?;
-        self.reporter.event(event);
+    pub(crate) fn record(&self, event: Event) -> Result<(), crate::event_log::LogError> {
+        let errors = event.errors.iter().map(|error| self.redactor.clean(error)).collect();
+        let event = Event { errors, ..event };
+        self.log.append(&event)?;
+        self.reporter.event(&event);
         Ok(())
     }
 }

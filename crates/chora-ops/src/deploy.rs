@@ -290,8 +290,15 @@ async fn obtain(cx: &Context, deployment: &mut Deployment, work: &Work<'_>) -> R
     Ok(release)
 }
 
+/// A failure that tells no secret: build output may hold one.
+fn cleaned(cx: &Context, failure: Failure) -> Failure {
+    let details = failure.details.iter().map(|line| cx.redactor.clean(line)).collect();
+    Failure { message: cx.redactor.clean(&failure.message), details, ..failure }
+}
+
 /// A deployment that failed before its first step: the world is as it was.
 pub(crate) async fn refused_early(cx: &Context, deployment: &Deployment, failure: Failure) -> Failure {
+    let failure = cleaned(cx, failure);
     let outcome = Outcome { kind: OutcomeKind::Kept, cause: failure.message.clone(), log: failure.details.clone(), gaps: Vec::new() };
     let ended = finish::end(cx, deployment, &outcome, &[], None).await;
     let was = deployment

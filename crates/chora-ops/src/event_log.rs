@@ -7,7 +7,7 @@ mod line;
 mod mend;
 mod normalise;
 mod query;
-mod redact;
+pub(crate) mod redact;
 mod repair;
 mod verify;
 

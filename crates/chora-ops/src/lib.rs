@@ -13,6 +13,7 @@ mod logs;
 mod preflight;
 pub mod probe;
 pub mod project;
+pub mod redactor;
 mod release;
 pub mod resume;
 pub mod roll_back;

@@ -33,6 +33,7 @@ pub(crate) async fn digest_files(cx: &Context, stack: &Stack) -> Result<IndexMap
     for key in used(|service| &service.secrets) {
         let object = stack.secrets.get(&key).unwrap_or(&none);
         let value = cx.secrets.value(&key, object).await?;
+        cx.redactor.learn(&value);
         files.insert(format!("secret:{key}"), Digest::of(value.expose()));
     }
     Ok(files)

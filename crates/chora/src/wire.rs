@@ -66,6 +66,7 @@ pub(crate) fn context(config: &Config, wanted: Wanted) -> Result<Context, Failur
         prober: Arc::new(LazyProber { engine: Arc::clone(&engine), clock: Arc::clone(&clock), prober: OnceCell::new() }),
         reporter: wanted.reporter,
         log: log(config),
+        redactor: chora_ops::redactor::Redactor::default(),
         cancel: wanted.cancel,
         engine,
         clock,

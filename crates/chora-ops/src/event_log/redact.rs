@@ -26,7 +26,7 @@ pub(super) fn redact(event: &Event, secrets: &[Secret<Vec<u8>>]) -> Event {
 }
 
 /// What to look for, longest first: each value, the value without surrounding white space, and its longer lines.
-fn needles(secrets: &[Secret<Vec<u8>>]) -> Vec<String> {
+pub(crate) fn needles(secrets: &[Secret<Vec<u8>>]) -> Vec<String> {
     let mut needles = Vec::new();
     for secret in secrets {
         let text = String::from_utf8_lossy(secret.expose());
@@ -39,7 +39,7 @@ fn needles(secrets: &[Secret<Vec<u8>>]) -> Vec<String> {
     needles
 }
 
-fn replace(text: &str, needles: &[String]) -> String {
+pub(crate) fn replace(text: &str, needles: &[String]) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {

@@ -64,12 +64,16 @@ pub async fn health(cx: &Context, request: &HealthRequest) -> Result<HealthOutco
         let failure = Failure::new(FailureKind::NotFound, format!("no service `{unknown}` in release {}", live.version));
         return Err(failure.hint(format!("its services are {}", known.join(", "))));
     }
+    crate::redactor::learn(cx, &project.stack).await;
     let expectations = project.expectations(&live);
     let targets = targets(cx, &project, &live, &request.services).await?;
     let examinations = targets.iter().map(|target| examine(cx, target, &expectations, &levels, BUDGET));
     let mut checks: Vec<Check> =
         futures_util::future::join_all(examinations).await.into_iter().flat_map(|examination| examination.checks).collect();
     checks.extend(absent(&targets, &live, &request.services));
+    for check in &mut checks {
+        check.answered = cx.redactor.clean(&check.answered);
+    }
     Ok(outcome(environment, live.version, checks))
 }
 

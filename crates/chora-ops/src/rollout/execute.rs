@@ -149,6 +149,7 @@ impl<'a> Run<'a> {
     }
 
     pub(crate) async fn journal(&self, index: usize, mark: JournalMark, note: String) -> Result<(), StepError> {
+        let note = self.cx.redactor.clean(&note);
         let entry = JournalEntry { step: number(index), mark, at: self.cx.clock.now(), note };
         Ok(self.cx.store.append_journal(&self.deployment.id, &entry).await?)
     }

@@ -21,7 +21,7 @@ const METADATA_VERSION: &str = "1.0.0";
 pub(crate) async fn begin(cx: &Context, deployment: &Deployment) -> Result<(), Failure> {
     cx.store.put_deployment(deployment).await?;
     let event = event(cx, deployment, EventStatus::InProgress, Duration::ZERO);
-    cx.record(&event).map_err(|error| Failure::from(error).state("nothing was changed"))
+    cx.record(event).map_err(|error| Failure::from(error).state("nothing was changed"))
 }
 
 /// Writes the terminal line, then ends the deployment in the store. When the line cannot be written the deployment stays
@@ -36,7 +36,7 @@ pub(crate) async fn end(
     let now = cx.clock.now();
     let took = now.duration_since(deployment.started_at).try_into().unwrap_or(Duration::ZERO);
     if !has_terminal_line(cx, deployment)? {
-        cx.record(&terminal(cx, deployment, outcome, checks, took))?;
+        cx.record(terminal(cx, deployment, outcome, checks, took))?;
     }
     cx.store.finish_deployment(&deployment.id, outcome, now, took, live).await?;
     Ok(())

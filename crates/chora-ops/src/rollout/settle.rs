@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
 use crate::health::ServiceExpectations;
 use crate::project::Project;
+use crate::redactor;
 use crate::rollout::execute::Run;
 use crate::rollout::finish;
 use crate::rollout::restore::restore;
@@ -39,6 +40,7 @@ pub(crate) async fn settle(
     environment: &EnvironmentName,
     how: Settlement,
 ) -> Result<Vec<Settled>, Failure> {
+    redactor::learn(cx, &project.stack).await;
     let open = open_deployments(cx, environment).await?;
     let mut settled = Vec::new();
     for deployment in open {
@@ -146,7 +148,9 @@ pub(crate) async fn back(run: &mut Run<'_>, steps: &[usize], live: Option<&Relea
         restored.trouble.push(format!("the record of what is live: {error}"));
     }
     let cause = if restored.trouble.is_empty() { cause } else { format!("{cause}; on the way back: {}", restored.trouble.join("; ")) };
-    Outcome { kind: restored.kind, cause, log, gaps: std::mem::take(&mut run.gaps) }
+    let clean = &run.cx.redactor;
+    let log = log.iter().map(|line| clean.clean(line)).collect();
+    Outcome { kind: restored.kind, cause: clean.clean(&cause), log, gaps: std::mem::take(&mut run.gaps) }
 }
 
 /// What a journal says about each step; its last mark counts.

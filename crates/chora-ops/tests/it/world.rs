@@ -11,6 +11,7 @@ use chora_ops::context::{Context, Settings};
 use chora_ops::deploy::{DeployOutcome, DeployRequest, deploy};
 use chora_ops::event_log::EventLog;
 use chora_ops::failure::Failure;
+use chora_ops::redactor::Redactor;
 use chora_ops::roll_back::{RollbackRequest, roll_back};
 use chora_ops::secrets::FileSecrets;
 use chora_testkit::fake_engine::{Behaviour, FakeEngine};
@@ -47,6 +48,7 @@ services:
     ports: ["8080:80"]
     depends_on: {{api: {{condition: service_healthy}}}}
     configs: [{{source: motd, target: /etc/motd}}]
+    secrets: [key]
   api:
     image: api:{version}
     secrets: [key]
@@ -111,6 +113,7 @@ impl World {
             prober: Arc::new(SteadyProber),
             reporter: Arc::new(self.listener.clone()),
             log: EventLog::at(self.project.path()),
+            redactor: Redactor::default(),
             cancel: CancellationToken::new(),
             settings: Settings {
                 project_dir: self.project.path().to_owned(),
