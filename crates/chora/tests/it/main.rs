@@ -6,6 +6,7 @@ mod architecture;
 mod cli;
 #[cfg(test)]
 mod doors;
+#[cfg(test)]
 mod engine;
 #[cfg(test)]
 mod mcp;

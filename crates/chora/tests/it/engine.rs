@@ -1,0 +1,7 @@
+//! The program against a real engine: releases, refusals, ways back, sudden deaths. No engine is a failure.
+
+mod bad_input;
+mod daemon;
+mod deploy;
+mod files;
+mod site;
