@@ -1,5 +1,7 @@
 //! `chora contract record` and `chora contract diff`: what an MCP server offers, written down and held against it.
 
+mod operation;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,6 +10,8 @@ use chora_core::model::container::Container;
 use chora_core::model::contract::{Contract, ContractChange, compare};
 use chora_core::model::health::{McpProbe, Probe, ProbeAnswer, ProbeVerdict};
 use chora_core::ports::Prober;
+
+pub use operation::{ServerRequest, diff, record};
 
 /// The newest format of a contract file that this program reads.
 const SCHEMA_VERSION: u32 = 1;

@@ -3,17 +3,14 @@
 use std::time::Duration;
 
 use chora_core::model::contract::ContractChange;
-use chora_core::model::health::{FunctionCheck, McpProbe, Probe};
-use chora_ops::contract::{ContractError, ContractRequest, diff_contract, record_contract};
-use chora_ops::project::Project;
-use chora_ops::{Context, Failure, FailureKind};
+use chora_ops::Failure;
+use chora_ops::contract::{self, ServerRequest};
 use clap::{Args, Subcommand};
 
 use super::EnvironmentArgs;
 use super::door::Door;
 use super::duration::duration;
 use super::output::Answer;
-use super::services::running;
 use super::style::{BAD, DIM, GOOD, count, paint};
 
 /// Record what an MCP server offers, or compare it with its recording
@@ -57,8 +54,7 @@ pub(crate) async fn run(args: ContractArgs, door: &Door) -> Result<Answer, Failu
 
 async fn record(args: ServerArgs, door: &Door) -> Result<Answer, Failure> {
     let cx = door.context(args.environment.environment.as_deref())?;
-    let (container, request) = prepare(&cx, args).await?;
-    let outcome = record_contract(cx.prober.as_ref(), &container, &request).await.map_err(|error| refused(&error))?;
+    let outcome = contract::record(&cx, &args.into()).await?;
     let tools = count(outcome.contract.tools.len(), "tool");
     let how = if outcome.written { "written" } else { "unchanged" };
     let text = format!(
@@ -74,8 +70,8 @@ async fn record(args: ServerArgs, door: &Door) -> Result<Answer, Failure> {
 
 async fn diff(args: ServerArgs, door: &Door) -> Result<Answer, Failure> {
     let cx = door.context(args.environment.environment.as_deref())?;
-    let (container, request) = prepare(&cx, args).await?;
-    let outcome = diff_contract(cx.prober.as_ref(), &container, &request).await.map_err(|error| refused(&error))?;
+    let request = ServerRequest::from(args);
+    let outcome = contract::diff(&cx, &request).await?;
     let head = match (outcome.changes.is_empty(), outcome.ok) {
         (true, _) => format!("{} {} offers what {} says", paint(GOOD, "✓"), request.service, outcome.path),
         (false, true) => format!("{} {} differs from {}, and nothing breaks", paint(GOOD, "✓"), request.service, outcome.path),
@@ -98,45 +94,9 @@ fn list(changes: &[ContractChange]) -> String {
     changes.iter().map(line).collect()
 }
 
-/// The container and how to ask it: as the service's own MCP check does, else on its first port.
-async fn prepare(cx: &Context, args: ServerArgs) -> Result<(chora_core::model::container::Container, ContractRequest), Failure> {
-    let (project, instance) = running(cx, args.environment.environment.as_deref(), &args.service, None).await?;
-    let gone = || Failure::new(FailureKind::NotFound, format!("the container of `{}` is gone", args.service)).hint("chora ps");
-    let container = cx.engine.container(instance.container.id.as_str()).await?.ok_or_else(gone)?;
-    let mut how = own_check(&project, &args.service).unwrap_or_default();
-    if let Some(port) = args.port.or_else(|| Some(how.port).filter(|port| *port != 0)).or_else(|| first_port(&container)) {
-        how.port = port;
-    } else {
-        return Err(Failure::new(FailureKind::Invalid, format!("`{}` has no port to ask on", args.service)).hint("name it with --port"));
+impl From<ServerArgs> for ServerRequest {
+    fn from(args: ServerArgs) -> Self {
+        let limit_ms = Some(u64::try_from(args.timeout.as_millis()).unwrap_or(u64::MAX));
+        Self { service: args.service, environment: args.environment.environment, port: args.port, path: args.path, limit_ms }
     }
-    if let Some(path) = args.path {
-        how.path = path;
-    }
-    Ok((container, ContractRequest { service: args.service, project: cx.settings.project_dir.clone(), how, limit: args.timeout }))
-}
-
-fn own_check(project: &Project, service: &str) -> Option<McpProbe> {
-    match &project.health.get(service)?.function {
-        Some(FunctionCheck::Probe(probe)) => match probe.as_ref() {
-            Probe::Mcp(mcp) => Some(mcp.clone()),
-            Probe::Tcp { .. } | Probe::Http(_) => None,
-        },
-        Some(FunctionCheck::Command(_)) | None => None,
-    }
-}
-
-fn first_port(container: &chora_core::model::container::Container) -> Option<u16> {
-    let targets = container.published.iter().map(|port| &port.target).chain(&container.exposed);
-    targets.filter_map(|target| target.strip_suffix("/tcp")).find_map(|port| port.parse().ok())
-}
-
-fn refused(error: &ContractError) -> Failure {
-    let (kind, hint) = match error {
-        ContractError::ServiceName { .. } => (FailureKind::Invalid, "chora config --services"),
-        ContractError::Missing { .. } => (FailureKind::NotFound, "chora contract record"),
-        ContractError::Unreadable { .. } => (FailureKind::Invalid, "mend the file, or record it again"),
-        ContractError::Unwritable { .. } => (FailureKind::Denied, "make .chora/contracts writable"),
-        ContractError::NotObserved { .. } => (FailureKind::Unavailable, "chora health, chora logs"),
-    };
-    Failure::new(kind, error.to_string()).hint(hint)
 }
