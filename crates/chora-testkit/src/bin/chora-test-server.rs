@@ -153,6 +153,9 @@ fn respond(target: &str) -> (u64, Vec<u8>) {
             Ok(content) => (200, content),
             Err(error) => (404, error.to_string().into_bytes()),
         },
+        "/hang" => loop {
+            std::thread::park();
+        },
         _ => (200, variable("VERSION").unwrap_or_else(|| "ok".to_owned()).into_bytes()),
     }
 }

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod daemon;
+mod deaths;
 mod deploy;
 mod files;
 mod site;

@@ -127,3 +127,51 @@ fn a_health_check_that_never_passes() {
     assert_eq!(ran.code, 12, "{ran}");
     assert!(ran.stderr.contains("`web` failed level 1 (container)"), "{ran}");
 }
+
+/// Deploys the test server and asks it as an MCP server.
+fn refused_as_mcp(path: &str) -> Ran {
+    let checks = format!("services: {{ web: {{ health: {{ function: {{ mcp: {{ port: 8080, path: {path} }} }} }} }} }}\n");
+    Site::new("services: { web: { image: \"${IMAGE}\" } }\n", &format!("{SOON}{checks}")).deploy("v1")
+}
+
+#[test]
+fn an_mcp_server_that_hangs_in_initialize() {
+    let ran = refused_as_mcp("/hang");
+    assert_eq!(ran.code, 12, "{ran}");
+    assert!(ran.stderr.starts_with("error: deploy of v1 refused: `web` failed level 5 (function): mcp http://"), "{ran}");
+    assert!(ran.stderr.contains("(out of time)"), "{ran}");
+}
+
+#[test]
+fn a_server_that_does_not_speak_mcp() {
+    let ran = refused_as_mcp("/");
+    assert_eq!(ran.code, 12, "{ran}");
+    assert!(ran.stderr.starts_with("error: deploy of v1 refused: `web` failed level 5 (function): mcp http://"), "{ran}");
+}
+
+/// Chora's own server, in an image that is built for the test.
+const OWN_SERVER: &str = r#"
+services:
+  mcp:
+    build: .
+    command: [serve, --listen=0.0.0.0:8000, --insecure-no-token, --allow-host=*, "--tools=${TOOLS}"]
+    ports: ["127.0.0.1:${PORT}:8000"]
+"#;
+
+#[test]
+fn an_mcp_server_that_breaks_its_contract() {
+    let checks = "services: { mcp: { health: { function: { mcp: { port: 8000 } } } } }\n";
+    let site = Site::new(OWN_SERVER, &format!("{SOON}{checks}"));
+    site.chora.write("chora", std::fs::read(env!("CARGO_BIN_EXE_chora")).unwrap());
+    site.chora.write("Dockerfile", "FROM scratch\nCOPY --chmod=755 chora /chora\nENTRYPOINT [\"/chora\"]\n");
+    site.set(&[("TOOLS", "status,history,health")]);
+    let ran = site.deploy("v1");
+    assert_eq!(ran.code, 0, "{ran}");
+    let ran = site.chora.run(["contract", "record", "mcp"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    site.set(&[("TOOLS", "status,health")]);
+    let ran = site.deploy("v2");
+    assert_eq!(ran.code, 11, "{ran}");
+    assert!(ran.stderr.contains("failed level 5 (function)") && ran.stderr.contains("history"), "{ran}");
+    assert!(ran.stderr.contains("v1 serves again in production and is healthy"), "{ran}");
+}

@@ -1,0 +1,169 @@
+//! The program killed before and after every step of a deploy, of a rollback and of the way back: the next command finds
+//! what was left and says so, a healthy release serves, and the log stays sound.
+
+use super::site::{ASKED, PAIR, Site};
+use serde_json::Value;
+
+/// What is done after a death.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    /// The same command again.
+    Again,
+    /// `status`, then `resume`.
+    Resume,
+    Abort,
+}
+
+/// Commands after a death alternate; over the steps of a plan each of them meets every phase.
+const NEXT: [Next; 3] = [Next::Again, Next::Resume, Next::Abort];
+
+/// A command that dies.
+struct Death<'a> {
+    site: &'a Site,
+    arguments: Vec<&'a str>,
+    /// Version that it was to make live.
+    version: &'a str,
+    /// Version that is live.
+    previous: &'a str,
+    /// It dies after its release was recorded.
+    recorded: bool,
+}
+
+impl Death<'_> {
+    /// Lets it die; gives its process id.
+    fn die(&self, at: &str) -> u32 {
+        let doomed = self.site.chora.start_with(&[("CHORA_PAUSE_AT", at)], &self.arguments);
+        doomed.wait_for("waiting to be killed");
+        let pid = doomed.pid();
+        assert_eq!(doomed.kill().code, 137);
+        pid
+    }
+
+    /// Runs the next command; gives the version that must be live then.
+    fn recover(&self, next: Next, pid: u32) -> &str {
+        match next {
+            Next::Again => {
+                let ended = if self.recorded { "completed" } else { "undone" };
+                let found = format!("an unfinished deployment of {} (process {pid} on ", self.version);
+                let said = self.says(&self.arguments, 0, &found);
+                assert!(said.contains(&format!(") was found and {ended}")), "{said}");
+                self.version
+            }
+            Next::Resume => {
+                self.says(&["status"], 0, &format!("of {} by process {pid} on ", self.version));
+                self.says(&["resume"], 0, &format!("{} is live", self.version));
+                self.version
+            }
+            Next::Abort if self.recorded => {
+                self.says(&["abort"], 75, "is already recorded as live, it cannot be aborted");
+                self.says(&["resume"], 0, &format!("{} is live", self.version));
+                self.version
+            }
+            Next::Abort => {
+                self.says(&["abort"], 0, &format!("{} was undone; {} serves", self.version, self.previous));
+                self.previous
+            }
+        }
+    }
+
+    fn says(&self, arguments: &[&str], code: i32, words: &str) -> String {
+        let ran = self.site.chora.run(arguments);
+        assert!(ran.code == code && ran.to_string().contains(words), "{arguments:?} is to end with {code} and say `{words}`\n{ran}");
+        ran.to_string()
+    }
+}
+
+fn steps(plan: &Value) -> Vec<Value> {
+    plan["plan"]["steps"].as_array().unwrap_or_else(|| panic!("no steps: {plan:#}")).clone()
+}
+
+/// Where a plan's point of no return is.
+fn record(steps: &[Value]) -> usize {
+    steps.iter().position(|step| step["phase"] == "record").expect("a plan that records its release")
+}
+
+/// Both services are of one release, healthy, and everything is told.
+fn assert_whole(site: &Site, version: &str) {
+    site.assert_settled(version);
+    let variables = site.running("worker")["Config"]["Env"].clone();
+    assert!(variables.as_array().unwrap().contains(&format!("VERSION={version}").into()), "worker is not of {version}: {variables}");
+}
+
+#[test]
+fn a_deploy_killed_at_any_step_is_ended_by_the_next_command() {
+    let site = Site::new(PAIR, ASKED);
+    // From the third release on, plans also tidy up.
+    ["v1", "v2", "v3"].iter().for_each(|version| site.release(version));
+    let mut live = "v3".to_owned();
+    let mut round = 0;
+    loop {
+        let (step, place) = (round / 2, if round % 2 == 0 { "before" } else { "after" });
+        let version = format!("v{}", round + 4);
+        site.set(&[("RELEASE", &version)]);
+        let steps = steps(&site.json(&["plan", "--version", &version]));
+        if step >= steps.len() {
+            break;
+        }
+        let arguments = vec!["deploy", "--version", &version];
+        let death = Death { site: &site, arguments, version: &version, previous: &live, recorded: step > record(&steps) };
+        let pid = death.die(&format!("{step}:{place}"));
+        let next = NEXT[(step + round % 2) % 3];
+        println!("killed {place} step {step} ({}), then {next:?}", steps[step]["phase"]);
+        live = death.recover(next, pid).to_owned();
+        site.set(&[("RELEASE", &live)]);
+        assert_whole(&site, &live);
+        round += 1;
+    }
+    assert!(round > 20, "only {round} deaths");
+}
+
+#[test]
+fn a_rollback_killed_at_any_step_is_ended_by_the_next_command() {
+    let site = Site::new(PAIR, ASKED);
+    ["v1", "v2"].iter().for_each(|version| site.release(version));
+    let mut live = "v2";
+    let mut round = 0;
+    loop {
+        let (step, place) = (round / 2, if round % 2 == 0 { "before" } else { "after" });
+        let version = if live == "v2" { "v1" } else { "v2" };
+        let steps = steps(&site.json(&["rollback", version, "--dry-run"]));
+        if step >= steps.len() {
+            break;
+        }
+        let death = Death { site: &site, arguments: vec!["rollback", version], version, previous: live, recorded: step > record(&steps) };
+        let pid = death.die(&format!("{step}:{place}"));
+        let next = NEXT[(step + round % 2) % 3];
+        println!("killed {place} step {step} ({}), then {next:?}", steps[step]["phase"]);
+        live = if death.recover(next, pid) == version { version } else { live };
+        assert_whole(&site, live);
+        round += 1;
+    }
+    assert!(round > 20, "only {round} deaths");
+}
+
+#[test]
+fn a_way_back_killed_at_any_step_is_ended_by_the_next_command() {
+    let site = Site::new(PAIR, ASKED);
+    site.release("v1");
+    site.set(&[("RELEASE", "v2"), ("WEB_ENDS", "1")]);
+    let steps = steps(&site.json(&["plan", "--version", "v2"]));
+    let mut round = 0;
+    let undone = steps.iter().enumerate().take(record(&steps)).filter(|(_, step)| !step["undo"].is_null());
+    for (step, place) in undone.flat_map(|(step, _)| [(step, "undo-before"), (step, "undo-after")]) {
+        // Steps after the refused gate are never begun.
+        if steps[..step].iter().any(|earlier| earlier["action"]["targets"][0]["service"] == "web") {
+            break;
+        }
+        let death = Death { site: &site, arguments: vec!["deploy", "--version", "v2"], version: "v2", previous: "v1", recorded: false };
+        let pid = death.die(&format!("{step}:{place}"));
+        println!("killed {place} step {step}");
+        match round % 3 {
+            0 => drop(death.recover(Next::Abort, pid)),
+            1 => drop(death.says(&["resume"], 11, "v1 serves again in production and is healthy")),
+            _ => drop(death.says(&["deploy", "--version", "v2"], 11, "v1 serves again in production and is healthy")),
+        }
+        assert_whole(&site, "v1");
+        round += 1;
+    }
+    assert!(round > 8, "only {round} deaths");
+}
