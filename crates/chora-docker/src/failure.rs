@@ -45,6 +45,8 @@ fn missing_object(reason: &str, about: &str) -> String {
     if let Some(image) = reason.strip_prefix("No such image: ").or_else(|| reason.strip_prefix("no such image: ")) {
         return format!("image `{image}`");
     }
+    // The engine puts the object that is missing last: "… matching network mode n: network n not found".
+    let reason = reason.rsplit(": ").next().unwrap_or(reason);
     if let Some(network) = reason.strip_prefix("network ").and_then(|rest| rest.strip_suffix(" not found")) {
         return format!("network `{network}`");
     }

@@ -42,8 +42,9 @@ pub(super) fn create(state: &mut FakeState, spec: &ContainerSpec) -> Result<Cont
     state.next += 1;
     let id = format!("{:064x}", state.next);
     let networks: BTreeMap<_, _> = spec.attachments.iter().map(|place| (place.network.clone(), place.clone())).collect();
+    let home = spec.attachments.first().map(|place| place.network.clone());
     let container =
-        FakeContainer { spec: spec.clone(), id: id.clone(), state: ContainerState::Created, exit_code: None, networks, stops: 0 };
+        FakeContainer { spec: spec.clone(), id: id.clone(), state: ContainerState::Created, exit_code: None, networks, home, stops: 0 };
     state.containers.insert(spec.name.clone(), container);
     Ok(ContainerId::new(id))
 }
@@ -71,6 +72,9 @@ pub(super) fn start(state: &mut FakeState, name: &str) -> Result<(), EngineError
         return Err(EngineError::NotFound { what: format!("network `{lost}`") });
     }
     let behaviour = state.behaviour(&container);
+    if let Some(lost) = container.home.as_ref().filter(|home| !state.networks.contains_key(*home)) {
+        return Err(EngineError::NotFound { what: format!("network `{lost}` of its creation") });
+    }
     let Some(container) = state.container_mut(name) else { return Err(missing(name)) };
     match behaviour {
         Behaviour::Exits(code) => {

@@ -31,6 +31,8 @@ pub struct FakeContainer {
     pub exit_code: Option<i64>,
     /// Networks it is connected to.
     pub networks: BTreeMap<String, Attachment>,
+    /// The network of its creation, which has to exist whenever it starts.
+    pub home: Option<String>,
     /// Whether it was ever asked to stop.
     pub stops: u32,
 }

@@ -156,11 +156,32 @@ impl<'a> Builder<'a> {
     }
 
     fn create(&mut self, service: &ServiceSurvey<'_>, number: u32, phase: StepPhase) -> String {
-        let instance = instance(self.input, (service.name, service.service), number, self.places(service), &self.peers);
+        // The engine starts a container only while the network of its creation exists: that must not be a staging network.
+        let staged = service.is_staged();
+        let home = base_attachments(&self.input.release.stack, service.name, service.service);
+        let places = if staged { home.clone() } else { self.places(service) };
+        let instance = instance(self.input, (service.name, service.service), number, places, &self.peers);
         let name = instance.name.clone();
         let undo = Some(Action::RemoveContainer { container: name.clone() });
         self.push(phase, Action::CreateContainer { instance: Box::new(instance) }, undo, service.why.clone());
+        if staged {
+            self.step_aside(service, &name, &home);
+        }
         name
+    }
+
+    /// Moves a container that does not run yet from the project's networks into the staging ones.
+    fn step_aside(&mut self, service: &ServiceSurvey<'_>, container: &str, home: &[Attachment]) {
+        let wanted = self.places(service);
+        let why = "out of sight until its gate has passed";
+        for place in wanted.iter().filter(|place| home.iter().all(|own| own.network != place.network)) {
+            let action = Action::Connect { container: container.to_owned(), attachment: place.clone() };
+            self.push(StepPhase::Prepare, action, None, why);
+        }
+        for place in home.iter().filter(|place| wanted.iter().all(|other| other.network != place.network)) {
+            let action = Action::Disconnect { container: container.to_owned(), network: place.network.clone() };
+            self.push(StepPhase::Prepare, action, None, why);
+        }
     }
 
     /// Brings a retained container to where a new one would be.

@@ -150,6 +150,8 @@ fn a_changed_internal_service_starts_beside_the_old_one_out_of_sight() {
             "connect shop-db-d1-1 to shop_default_new",
             "connect shop-web-d1-1 to shop_default_new",
             "create shop-api-new-1",
+            "connect shop-api-new-1 to shop_default_new",
+            "disconnect shop-api-new-1 from shop_default",
             "start shop-api-new-1",
             "gate shop-api-new-1",
             "connect shop-api-new-1 to shop_default",
@@ -157,7 +159,7 @@ fn a_changed_internal_service_starts_beside_the_old_one_out_of_sight() {
             "stop shop-api-d1-1",
         ]
     );
-    let switch = plan.steps.iter().find(|step| step.action.to_string().starts_with("connect shop-api")).unwrap();
+    let switch = plan.steps.iter().rfind(|step| step.action.to_string().starts_with("connect shop-api")).unwrap();
     assert_eq!(switch.undo.as_ref().unwrap().to_string(), "disconnect shop-api-00000-d2-1 from shop_default");
 }
 
