@@ -95,15 +95,15 @@ class Project:
     """One stack under one tool."""
 
     def __init__(self, root, tool, up, down):
-        self.path, self.tool, self.up, self.down, self.generation = root / tool, tool, up, down, 0
+        self.path, self.tool, self.up, self.down, self.generation, self.changes = root / tool, tool, up, down, 0, 0
         self.path.mkdir()
 
-    def write(self, web):
-        (self.path / "compose.yaml").write_text(COMPOSE.format(name=f"bench-{self.tool}", generation=self.generation, web=web))
+    def write(self, web, generation):
+        (self.path / "compose.yaml").write_text(COMPOSE.format(name=f"bench-{self.tool}", generation=generation, web=web))
 
     def first(self):
         self.generation += 1
-        self.write(self.generation)
+        self.write(self.generation, self.generation)
         took, memory = run(self.up, self.path)
         self.memory = memory
         run(self.down, self.path)
@@ -137,14 +137,14 @@ def main():
     row("first deployment over bare engine calls", gated, bare(os.environ["DOCKER_HOST"].removeprefix("unix://"), rounds), "at most 1.15")
 
     for project, up in ((ours, ours.up), (theirs, [compose, "up", "-d"])):
-        project.write(0)
+        project.write(0, generation=0)
         run(up, project.path)
     nothing = [median(lambda p=p, c=c: run(c, p.path)[0], rounds * 2) for p, c in ((ours, ours.up), (theirs, [compose, "up", "-d"]))]
     row("nothing to do (peer: up -d)", *nothing, "at most 1.00")
 
     def changed(project, up):
-        project.generation += 1
-        project.write(f"web-{project.generation}")
+        project.changes += 1
+        project.write(f"web-{project.changes}", generation=0)
         return run(up, project.path)[0]
     row("one service changed (peer: ungated up -d)", median(lambda: changed(ours, ours.up), rounds), median(lambda: changed(theirs, [compose, "up", "-d"]), rounds), "at most 1.00")
     row("rollback to a retained release", median(lambda: run([chora, "rollback"], ours.path)[0] if changed(ours, ours.up) else 0, rounds), 0, "1 s and the start-up")
