@@ -6,3 +6,4 @@ mod deaths;
 mod deploy;
 mod files;
 mod site;
+mod third_party;

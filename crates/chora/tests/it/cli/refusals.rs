@@ -161,7 +161,7 @@ fn engine_address_that_is_none() {
     exit 64
     --- stderr
     error: `docker` is not an engine's address: it has no unix://, tcp:// or ssh://
-    next: change the Compose file, see `chora config`
+    next: change what it refuses in the Compose file (see `chora config`), or the engine's address
     "#);
 }
 
