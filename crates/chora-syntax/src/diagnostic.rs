@@ -20,6 +20,8 @@ pub enum DiagnosticKind {
     UnknownKey,
     /// A value of the wrong type or form.
     Value,
+    /// A key that has to be there.
+    Missing,
     /// A variable that is required and missing, or a malformed `${…}`.
     Variable,
     /// Something is named that is not defined, or two parts contradict each other.
@@ -153,6 +155,10 @@ impl Problem {
         Self::new(DiagnosticKind::Value, span, message)
     }
 
+    pub(crate) fn missing(span: Span, message: impl Into<String>) -> Self {
+        Self::new(DiagnosticKind::Missing, span, message)
+    }
+
     pub(crate) fn reference(span: Span, message: impl Into<String>) -> Self {
         Self::new(DiagnosticKind::Reference, span, message)
     }
@@ -183,6 +189,7 @@ fn on_characters(text: &str, start: usize, end: usize) -> (usize, usize) {
 /// Turns problems into diagnostics, in the order of the text and without repetitions.
 pub(crate) fn locate_all(mut problems: Vec<Problem>, sources: &Sources) -> Diagnostics {
     problems.sort_by_key(|problem| (problem.span.source, problem.span.start));
-    problems.dedup();
+    let mut told = std::collections::HashSet::new();
+    problems.retain(|problem| told.insert((problem.span, problem.message.clone())));
     Diagnostics(problems.into_iter().map(|problem| problem.locate(sources)).collect())
 }

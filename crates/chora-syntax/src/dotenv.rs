@@ -32,12 +32,25 @@ pub fn parse(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Inde
 /// # Errors
 /// The first line that cannot be read; the values before it are kept.
 pub fn parse_into(text: &str, lookup: &dyn Fn(&str) -> Option<String>, values: &mut IndexMap<String, String>) -> Result<(), DotenvError> {
-    let start = usize::from(text.starts_with('\u{feff}')) * '\u{feff}'.len_utf8();
-    let mut reader = Reader { text, at: start, lookup, values };
+    let mut reader = Reader::new(text, lookup, values);
     while reader.next_statement() {
         reader.statement()?;
     }
     Ok(())
+}
+
+/// As [`parse_into`], with every error: a line that cannot be read is left out, and the next one is read.
+pub fn parse_lines(text: &str, lookup: &dyn Fn(&str) -> Option<String>, values: &mut IndexMap<String, String>) -> Vec<DotenvError> {
+    let mut errors = Vec::new();
+    let mut reader = Reader::new(text, lookup, values);
+    while reader.next_statement() {
+        let start = reader.at;
+        if let Err(error) = reader.statement() {
+            reader.skip_line(start, error.at);
+            errors.push(error);
+        }
+    }
+    errors
 }
 
 /// Reads the `raw` format: `key=value` lines, nothing in them special but `#` at their start.
@@ -45,6 +58,12 @@ pub fn parse_into(text: &str, lookup: &dyn Fn(&str) -> Option<String>, values: &
 /// # Errors
 /// The first line without a name, or with white space in it.
 pub fn parse_raw(text: &str, lookup: &dyn Fn(&str) -> Option<String>, values: &mut IndexMap<String, String>) -> Result<(), DotenvError> {
+    parse_raw_lines(text, lookup, values).into_iter().next().map_or(Ok(()), Err)
+}
+
+/// As [`parse_raw`], with every error: a line that cannot be read is left out.
+pub fn parse_raw_lines(text: &str, lookup: &dyn Fn(&str) -> Option<String>, values: &mut IndexMap<String, String>) -> Vec<DotenvError> {
+    let mut errors = Vec::new();
     let mut at = 0;
     for whole in text.split_inclusive('\n') {
         let line = whole.trim_start_matches('\u{feff}').trim_end_matches(['\n', '\r']).trim_start();
@@ -56,13 +75,14 @@ pub fn parse_raw(text: &str, lookup: &dyn Fn(&str) -> Option<String>, values: &m
         let (key, value) = line.split_once('=').map_or((line, None), |(key, value)| (key, Some(value.to_owned())));
         if key.is_empty() || key.contains([' ', '\t']) {
             let message = format!("`{key}` is not the name of a variable");
-            return Err(DotenvError { at: start, len: line.len(), message, missing_variable: false });
+            errors.push(DotenvError { at: start, len: line.len(), message, missing_variable: false });
+            continue;
         }
         if let Some(value) = value.or_else(|| lookup(key)) {
             values.insert(key.to_owned(), value);
         }
     }
-    Ok(())
+    errors
 }
 
 struct Reader<'a> {
@@ -78,6 +98,20 @@ const fn is_blank(c: char) -> bool {
 }
 
 impl<'a> Reader<'a> {
+    fn new(text: &'a str, lookup: &'a dyn Fn(&str) -> Option<String>, values: &'a mut IndexMap<String, String>) -> Self {
+        let at = usize::from(text.starts_with('\u{feff}')) * '\u{feff}'.len_utf8();
+        Self { text, at, lookup, values }
+    }
+
+    /// Moves past the line in which a statement that began at `start` failed.
+    fn skip_line(&mut self, start: usize, failed: usize) {
+        self.at = self.at.max(failed);
+        let line_is_read = self.at > start && self.text.get(..self.at).is_some_and(|before| before.ends_with('\n'));
+        if !line_is_read {
+            self.at += self.rest().find('\n').map_or(self.rest().len(), |end| end + 1);
+        }
+    }
+
     fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }
@@ -187,6 +221,8 @@ impl<'a> Reader<'a> {
             value.push(c);
         }
         let line = rest.split('\n').next().unwrap_or_default();
+        // What was meant to stand inside the quotes cannot be told from what was not.
+        self.at = self.text.len();
         Err(self.error(start, line.len(), "this quoted value has no end"))
     }
 
@@ -242,7 +278,7 @@ fn escape(after: &str) -> (String, usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{parse, parse_lines};
 
     fn read(text: &str) -> String {
         let lookup = |name: &str| (name == "HOME").then(|| "/root".to_owned());
@@ -281,10 +317,20 @@ mod tests {
         assert_eq!(read("A=${X:?no}\n"), "2: variable `X` is required: no");
     }
 
+    #[test]
+    fn every_broken_line_is_named_and_the_others_are_read() {
+        let text = "!A=1\nB=2\nC D\nE=${1}\nF=6\nG=\"a\nb ${}\" x\nH=8\nI='\nJ=9\n";
+        let mut values = indexmap::IndexMap::new();
+        let errors: Vec<usize> = parse_lines(text, &|_| None, &mut values).iter().map(|error| error.at).collect();
+        assert_eq!(errors, [0, 9, 15, 26, 44]);
+        assert_eq!(values.keys().map(String::as_str).collect::<Vec<_>>(), ["B", "F", "H"]);
+    }
+
     proptest::proptest! {
         #[test]
         fn no_text_panics(text in "\\PC{0,60}") {
             let _ = parse(&text, &|_| None);
+            let _ = parse_lines(&text, &|_| None, &mut indexmap::IndexMap::new());
         }
     }
 }

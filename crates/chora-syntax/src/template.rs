@@ -32,13 +32,15 @@ pub struct Variables<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     /// Names that were not set and got the blank string.
     pub unset: Vec<String>,
+    /// Required names that were not set.
+    missing: Vec<TemplateError>,
 }
 
 impl<'a> Variables<'a> {
     /// Looks names up with a function.
     #[must_use]
     pub fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { lookup, unset: Vec::new() }
+        Self { lookup, unset: Vec::new(), missing: Vec::new() }
     }
 }
 
@@ -47,7 +49,22 @@ impl<'a> Variables<'a> {
 /// # Errors
 /// A malformed `${`, a required variable that is missing, or defaults nested too deeply.
 pub fn substitute(text: &str, variables: &mut Variables<'_>) -> Result<String, TemplateError> {
-    expand(text, variables, 0)
+    substitute_all(text, variables).map_err(|mut errors| errors.swap_remove(0))
+}
+
+/// As [`substitute`], with every required variable that is missing.
+///
+/// # Errors
+/// At least one, in the order of the text.
+pub fn substitute_all(text: &str, variables: &mut Variables<'_>) -> Result<String, Vec<TemplateError>> {
+    let result = expand(text, variables, 0);
+    let mut errors = std::mem::take(&mut variables.missing);
+    match result {
+        Ok(value) if errors.is_empty() => return Ok(value),
+        Ok(_) => {}
+        Err(error) => errors.push(error),
+    }
+    Err(errors)
 }
 
 fn expand(text: &str, variables: &mut Variables<'_>, depth: usize) -> Result<String, TemplateError> {
@@ -134,7 +151,8 @@ fn braced<'t>(body: &'t str, variables: &mut Variables<'_>, depth: usize) -> Res
         '+' if usable => expand(argument, variables, depth + 1)?,
         '?' if !usable => {
             let reason = expand(argument, variables, depth + 1)?;
-            return Err(TemplateError::Required { name: name.to_owned(), reason });
+            variables.missing.push(TemplateError::Required { name: name.to_owned(), reason });
+            String::new()
         }
         _ => value.unwrap_or_default(),
     };

@@ -72,7 +72,7 @@ fn shape(shape_of: &'static Shape, node: &mut Node, problems: &mut Vec<Problem>)
 /// A mapping of one key.
 fn single(key: &str, node: Node) -> Node {
     let span = node.span;
-    let mut map = Map::new();
+    let mut map = Map::default();
     insert(&mut map, key, node);
     Node::new(span, Value::Map(map))
 }
@@ -148,7 +148,7 @@ fn ports(node: &mut Node) {
 /// `key=value` lines as a mapping; a line without `=` has no value.
 fn key_values(node: &mut Node, keep_text: bool) {
     let Value::List(list) = &mut node.value else { return };
-    let mut map = Map::new();
+    let mut map = Map::default();
     for item in std::mem::take(list) {
         let Some(text) = item.as_text() else { continue };
         let value = match text.split_once('=') {

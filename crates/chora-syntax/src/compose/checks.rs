@@ -6,16 +6,16 @@ use super::forms::number;
 use crate::diagnostic::Problem;
 use crate::yaml::{Map, Node};
 
-/// Checks volumes, configs, secrets and parts of services.
-pub(super) fn check(model: &Node, problems: &mut Vec<Problem>) {
+/// Checks volumes, configs, secrets and parts of services. What is missing in a model that is incomplete is not reported.
+pub(super) fn check(model: &Node, incomplete: bool, problems: &mut Vec<Problem>) {
     for (name, node) in entries(model, "volumes") {
         external_volume(name, node, problems);
     }
     for (name, node) in entries(model, "configs") {
-        one_origin("configs", name, node, &["file", "environment", "content"], problems);
+        problems.extend(one_origin(&format!("configs.{name}"), node, &["file", "environment", "content"], incomplete));
     }
     for (name, node) in entries(model, "secrets") {
-        one_origin("secrets", name, node, &["file", "environment"], problems);
+        problems.extend(one_origin(&format!("secrets.{name}"), node, &["file", "environment"], incomplete));
     }
     for (_, service) in entries(model, "services") {
         check_service(service, problems);
@@ -46,16 +46,18 @@ fn external_volume(name: &str, node: &Node, problems: &mut Vec<Problem>) {
     }
 }
 
-fn one_origin(section: &str, name: &str, node: &Node, keys: &[&str], problems: &mut Vec<Problem>) {
-    let Some(map) = node.as_map() else { return };
+fn one_origin(place: &str, node: &Node, keys: &[&str], incomplete: bool) -> Option<Problem> {
+    let map = node.as_map()?;
+    let incomplete = incomplete || map.values().any(|entry| entry.node.is_unknown());
     let given: Vec<&str> = keys.iter().copied().filter(|key| map.contains_key(*key)).collect();
-    let listed = keys.join("`, `");
-    if given.len() > 1 {
-        let message = format!("`{section}.{name}` has `{}`; only one of them can be", given.join("` and `"));
-        problems.push(Problem::reference(node.span, message));
-    } else if given.is_empty() && !map.contains_key("driver") && !map.contains_key("external") {
-        problems.push(Problem::reference(node.span, format!("`{section}.{name}` needs one of `{listed}` or `external`")));
-    }
+    let message = if given.len() > 1 {
+        format!("`{place}` has `{}`; only one of them can be", given.join("` and `"))
+    } else if given.is_empty() && !incomplete && !map.contains_key("driver") && !map.contains_key("external") {
+        format!("`{place}` needs one of `{}` or `external`", keys.join("`, `"))
+    } else {
+        return None;
+    };
+    Some(Problem::reference(node.span, message))
 }
 
 fn check_service(service: &Node, problems: &mut Vec<Problem>) {

@@ -6,6 +6,8 @@ mod service;
 use std::collections::HashSet;
 
 use super::checks::entries;
+use super::schema::TOP;
+use super::validate::is_mistyped;
 use crate::diagnostic::Problem;
 use crate::nearest::nearest;
 use crate::span::Span;
@@ -15,7 +17,9 @@ use crate::yaml::{Map, Node};
 pub(super) struct Names<'n> {
     pub(super) model: &'n Node,
     /// Services whose profiles are active.
-    pub(super) active: HashSet<&'n str>,
+    pub(super) active: &'n HashSet<&'n str>,
+    /// A part of the project could not be read: what is not defined may be defined there.
+    pub(super) incomplete: bool,
 }
 
 impl<'n> Names<'n> {
@@ -27,7 +31,9 @@ impl<'n> Names<'n> {
     fn require(&self, section: &str, name: &str, span: Span, problems: &mut Vec<Problem>) {
         let what = section.trim_end_matches('s');
         let map = self.section(section);
-        if map.is_some_and(|map| map.contains_key(name)) {
+        let mistyped = map.is_none() && self.model.as_map().is_some_and(|top| is_mistyped(&TOP, top, section));
+        let unknown = mistyped || self.model.get(section).is_some_and(Node::is_unknown);
+        if unknown || map.is_some_and(|map| map.contains_key(name)) {
             return;
         }
         let problem = Problem::reference(span, format!("there is no {what} `{name}`"));
@@ -55,9 +61,14 @@ impl<'n> Names<'n> {
     }
 }
 
-/// Checks the active services and the secrets of a project.
+/// Checks the active services and the secrets of a project. Where a part is not known, only what no part can mend is reported.
 pub(super) fn check(names: &Names<'_>, problems: &mut Vec<Problem>) {
-    let services: Vec<(&str, &Node)> = entries(names.model, "services").filter(|(name, _)| names.active.contains(name)).collect();
+    let services: Vec<(&str, &Node)> =
+        entries(names.model, "services").filter(|(name, node)| names.active.contains(name) && !node.is_unknown()).collect();
+    cycle::check(&services, problems);
+    if names.incomplete {
+        return;
+    }
     let mut container_names = std::collections::HashMap::new();
     for (name, node) in &services {
         service::check(name, node, names, problems);
@@ -68,14 +79,11 @@ pub(super) fn check(names: &Names<'_>, problems: &mut Vec<Problem>) {
             problems.push(Problem::reference(container.span, format!("service `{other}` has the container name `{text}` too")));
         }
     }
-    for (name, node) in entries(names.model, "secrets") {
-        let given = |key: &str| node.get(key).and_then(Node::as_text).is_some_and(|text| !text.is_empty());
-        let external = node.get("external").is_some_and(|node| super::forms::number::flag(node).unwrap_or(false));
+    for (name, node) in entries(names.model, "secrets").filter(|(_, node)| !node.is_unknown()) {
+        let given = |key: &str| node.get(key).is_some_and(|node| node.is_unknown() || node.as_text().is_some_and(|text| !text.is_empty()));
+        let external = node.get("external").is_some_and(|node| node.is_unknown() || super::forms::number::flag(node).unwrap_or(false));
         if !external && !given("file") && !given("environment") {
             problems.push(Problem::reference(node.span, format!("secret `{name}` needs `file` or `environment`")));
         }
-    }
-    if problems.is_empty() {
-        cycle::check(&services, problems);
     }
 }

@@ -1,6 +1,6 @@
 //! Variables: from env files, and for names that a service lists without a value.
 
-use super::load::{Environment, Loader, Step};
+use super::load::{Environment, Loader};
 use crate::diagnostic::{DiagnosticKind, Problem};
 use crate::dotenv::{self, DotenvError};
 use crate::span::Span;
@@ -13,17 +13,21 @@ pub(super) fn add(environment: &mut Environment, variables: Environment) {
     }
 }
 
-/// Reads env files in order; later files win, `current` wins in their own `${…}`.
-pub(super) fn read_files(loader: &mut Loader<'_>, paths: &[String], cause: Span, current: &Environment) -> Step<Environment> {
+/// Reads env files in order; later files win, `current` wins in their own `${…}`. Tells whether all of it could be read.
+pub(super) fn read_files(loader: &mut Loader<'_>, paths: &[String], cause: Span, current: &Environment) -> (Environment, bool) {
     let mut variables = Environment::new();
+    let mut known = true;
     for path in paths {
-        let (source, text) = loader.text(path, cause, "env file")?;
-        let result = dotenv::parse_into(&text.text, &|name| current.get(name).cloned(), &mut variables);
-        if let Err(error) = result {
-            return loader.fail(located(error, source));
-        }
+        let Ok((source, text)) = loader.text(path, cause, "env file") else {
+            known = false;
+            continue;
+        };
+        let errors = dotenv::parse_lines(&text.text, &|name| current.get(name).cloned(), &mut variables);
+        // What a line asks for may have been set in one that could not be read.
+        let told = errors.into_iter().filter(|error| std::mem::replace(&mut known, false) || !error.missing_variable);
+        loader.problems.extend(told.map(|error| located(error, source)));
     }
-    Ok(variables)
+    (variables, known)
 }
 
 /// An env file's error at its place.

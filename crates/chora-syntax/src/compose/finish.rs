@@ -75,7 +75,7 @@ fn entries(node: &Node, value: impl Fn(&Node) -> Option<Json>) -> Option<Json> {
 /// A value as written.
 pub(super) fn raw(node: &Node) -> Json {
     match &node.value {
-        Value::Null => Json::Null,
+        Value::Null | Value::Unknown => Json::Null,
         Value::Bool(value) => Json::Bool(*value),
         Value::Int(value) => Json::from(*value),
         Value::Float(value) => values::float(*value),

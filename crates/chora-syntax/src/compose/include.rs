@@ -2,7 +2,7 @@
 
 use super::environment;
 use super::lexical;
-use super::load::{Loader, Scope, Step};
+use super::load::{Loader, Scope, Step, Stop};
 use super::marks::Marks;
 use super::merge;
 use super::path::Path;
@@ -24,19 +24,20 @@ struct Included {
 
 impl Loader<'_> {
     /// Loads everything a document includes and adds it to the document.
-    pub(super) fn include_all(&mut self, document: &mut Node, file: &str, marks: &Marks, scope: Scope<'_>) -> Step {
-        let Some(map) = document.as_map_mut() else { return Ok(()) };
-        let Some(entry) = map.shift_remove("include") else { return Ok(()) };
-        validate::check(&Shape::Include, &entry.node, &Path::ROOT.key("include"), &mut self.problems);
-        self.checkpoint()?;
+    pub(super) fn include_all(&mut self, document: &mut Node, file: &str, marks: &Marks, scope: Scope<'_>) {
+        let Some(map) = document.as_map_mut() else { return };
+        let Some(mut entry) = map.shift_remove("include") else { return };
+        self.checked(&mut entry.node, |node, _, problems| validate::check(&Shape::Include, node, &Path::ROOT.key("include"), problems));
+        self.incomplete |= has_unknown(&entry.node);
         let mut included = scope.included.to_vec();
         included.push(file.to_owned());
-        for item in entry.node.as_list().into_iter().flatten() {
+        for item in entry.node.as_list().into_iter().flatten().filter(|item| !has_unknown(item)) {
             let wanted = read(item);
-            let imported = self.include(wanted, Scope { included: &included, ..scope })?;
-            self.import(imported, map, marks);
+            match self.include(wanted, Scope { included: &included, ..scope }) {
+                Ok(imported) => self.import(imported, map, marks),
+                Err(Stop) => self.incomplete = true,
+            }
         }
-        self.checkpoint()
     }
 
     fn include(&mut self, wanted: Included, scope: Scope<'_>) -> Step<Node> {
@@ -55,10 +56,11 @@ impl Loader<'_> {
         if wanted.env_files.is_empty() && self.files.exists(std::path::Path::new(&default)) {
             env_files.push(default);
         }
-        let variables = environment::read_files(self, &env_files, wanted.span, scope.environment)?;
+        let (variables, known) = environment::read_files(self, &env_files, wanted.span, scope.environment);
         let mut environment = scope.environment.clone();
         environment::add(&mut environment, variables);
-        self.model(&paths, wanted.span, Scope { dir: &dir, environment: &environment, included: scope.included })
+        let scope = Scope { dir: &dir, environment: &environment, known: known && scope.known, included: scope.included };
+        Ok(self.model(&paths, wanted.span, scope))
     }
 
     /// Adds imported entries; an entry that the document has too is merged over the imported one.
@@ -69,9 +71,9 @@ impl Loader<'_> {
             let Value::Map(entries) = from.node.value else { continue };
             let target = document
                 .entry(section.to_owned())
-                .or_insert_with(|| crate::yaml::Entry { key: from.key, node: Node::new(from.node.span, Value::Map(Map::new())) });
+                .or_insert_with(|| crate::yaml::Entry { key: from.key, node: Node::new(from.node.span, Value::Map(Map::default())) });
             if target.node.is_null() {
-                target.node.value = Value::Map(Map::new());
+                target.node.value = Value::Map(Map::default());
             }
             let Value::Map(target) = &mut target.node.value else { continue };
             for (name, mut entry) in entries {
@@ -89,6 +91,16 @@ impl Loader<'_> {
                 own.node = entry.node;
             }
         }
+    }
+}
+
+/// Whether a part of a node is unknown.
+fn has_unknown(node: &Node) -> bool {
+    match &node.value {
+        Value::Unknown => true,
+        Value::List(list) => list.iter().any(has_unknown),
+        Value::Map(map) => map.values().any(|entry| has_unknown(&entry.node)),
+        _ => false,
     }
 }
 

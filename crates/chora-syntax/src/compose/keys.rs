@@ -8,7 +8,7 @@ pub use reference::reference;
 use std::collections::HashSet;
 
 use exceptions::EXCEPTIONS;
-use serde_json::Value as Json;
+use serde_json::{Map as JsonMap, Value as Json};
 
 use crate::diagnostic::{DiagnosticKind, Problem};
 use crate::span::Span;
@@ -38,7 +38,7 @@ pub(super) struct Exception {
 }
 
 /// What a model holds that is refused, and what has no effect, each at its key.
-pub(super) fn review(model: &Node, active: &HashSet<&str>, document: &Json) -> (Vec<Problem>, Vec<Problem>) {
+pub(super) fn review(model: &Node, active: &HashSet<&str>, document: &JsonMap<String, Json>) -> (Vec<Problem>, Vec<Problem>) {
     let (mut refused, mut ignored) = (Vec::new(), Vec::new());
     for exception in EXCEPTIONS {
         let problems = match exception.support {
@@ -77,10 +77,11 @@ fn find(node: &Node, key: Span, path: &[&str], exception: &Exception, problems: 
         }
         return;
     };
-    for (name, entry) in node.as_map().into_iter().flatten() {
-        if *first == "*" || name == first {
-            find(&entry.node, entry.key, rest, exception, problems);
-        }
+    let Some(map) = node.as_map() else { return };
+    if *first == "*" {
+        map.values().for_each(|entry| find(&entry.node, entry.key, rest, exception, problems));
+    } else if let Some(entry) = map.get(*first) {
+        find(&entry.node, entry.key, rest, exception, problems);
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::environment;
 use super::lexical;
-use super::load::{Environment, Loader, Step};
+use super::load::{Environment, Loader, Step, Stop};
 use super::project::whole;
 use super::request::ResolveRequest;
 use super::resolve::absolute;
@@ -20,6 +20,8 @@ pub(super) struct Located {
     pub(super) compose_files: Vec<String>,
     pub(super) working_dir: String,
     pub(super) environment: Environment,
+    /// Whether all env files could be read.
+    pub(super) known: bool,
 }
 
 /// Finds the Compose files and env files of a request.
@@ -31,7 +33,7 @@ pub(super) fn locate(loader: &mut Loader<'_>, request: &ResolveRequest) -> Step<
     environment.entry("PWD".to_owned()).or_insert_with(|| start.clone());
 
     let dir = working_dir(fixed.as_deref(), &compose_files, &start);
-    add_env_files(loader, request, &dir, &mut environment)?;
+    let mut known = add_env_files(loader, request, &dir, &mut environment);
     if compose_files.is_empty() {
         compose_files = from_variable(loader, &environment, &start)?;
     }
@@ -39,8 +41,8 @@ pub(super) fn locate(loader: &mut Loader<'_>, request: &ResolveRequest) -> Step<
         compose_files = default_files(loader, &dir)?;
     }
     let dir = working_dir(fixed.as_deref(), &compose_files, &start);
-    add_env_files(loader, request, &dir, &mut environment)?;
-    Ok(Located { compose_files, working_dir: dir, environment })
+    known &= add_env_files(loader, request, &dir, &mut environment);
+    Ok(Located { compose_files, working_dir: dir, environment, known })
 }
 
 fn working_dir(fixed: Option<&str>, compose_files: &[String], start: &str) -> String {
@@ -51,8 +53,8 @@ fn working_dir(fixed: Option<&str>, compose_files: &[String], start: &str) -> St
     }
 }
 
-/// Adds the variables of the env files that are named, or of `.env` in the working directory.
-fn add_env_files(loader: &mut Loader<'_>, request: &ResolveRequest, dir: &str, environment: &mut Environment) -> Step {
+/// Adds the variables of the env files that are named, or of `.env` in the working directory; whether all could be read.
+fn add_env_files(loader: &mut Loader<'_>, request: &ResolveRequest, dir: &str, environment: &mut Environment) -> bool {
     let mut paths: Vec<String> = request.env_files.iter().map(|path| absolute(&request.project_dir, path)).collect();
     if let (true, Some(listed)) = (paths.is_empty(), request.environment.get("COMPOSE_ENV_FILES").filter(|listed| !listed.is_empty())) {
         paths = listed.split(',').map(|path| absolute(&request.project_dir, Path::new(path))).collect();
@@ -61,30 +63,30 @@ fn add_env_files(loader: &mut Loader<'_>, request: &ResolveRequest, dir: &str, e
         let disabled = request.environment.get("COMPOSE_DISABLE_ENV_FILE").is_some_and(|text| is_true(text));
         let default = lexical::join(dir, ".env");
         if disabled || !loader.files.exists(Path::new(&default)) {
-            return Ok(());
+            return true;
         }
         paths.push(default);
     }
     if paths.iter().all(|path| loader.read.iter().any(|read| read == Path::new(path))) {
-        return Ok(());
+        return true;
     }
-    let variables = environment::read_files(loader, &paths, Span::default(), environment)?;
+    let (variables, known) = environment::read_files(loader, &paths, Span::default(), environment);
     environment::add(environment, variables);
-    Ok(())
+    known
 }
 
 /// The files that `COMPOSE_FILE` names.
 fn from_variable(loader: &mut Loader<'_>, environment: &Environment, start: &str) -> Step<Vec<String>> {
     let Some(listed) = environment.get("COMPOSE_FILE") else { return Ok(Vec::new()) };
     let separator = environment.get("COMPOSE_PATH_SEPARATOR").filter(|text| !text.is_empty()).map_or(":", String::as_str);
-    let paths: Vec<String> = listed.split(separator).map(|path| lexical::join(start, path)).collect();
-    for path in &paths {
-        if !loader.files.exists(Path::new(path)) {
-            let message = format!("file `{}`, named in COMPOSE_FILE, does not exist", loader.shown(path));
-            return loader.fail(whole(DiagnosticKind::File, message));
-        }
+    let paths = listed.split(separator).map(|path| lexical::join(start, path));
+    let (there, missing): (Vec<String>, Vec<String>) = paths.partition(|path| loader.files.exists(Path::new(path)));
+    for path in &missing {
+        let message = format!("file `{}`, named in COMPOSE_FILE, does not exist", loader.shown(path));
+        loader.problems.push(whole(DiagnosticKind::File, message));
     }
-    Ok(paths)
+    loader.incomplete |= !missing.is_empty();
+    if there.is_empty() { Err(Stop) } else { Ok(there) }
 }
 
 /// The default file and its override, in the directory or the nearest one above that has a file.

@@ -10,7 +10,9 @@ impl Marks {
     /// Collects the marks of a tree and removes what is marked `!reset` from it.
     pub(super) fn collect(node: &mut Node) -> Self {
         let mut marks = Self::default();
-        marks.gather(node, &mut Vec::new());
+        if is_marked(node) {
+            marks.gather(node, &mut Vec::new());
+        }
         marks
     }
 
@@ -62,6 +64,16 @@ impl Marks {
     pub(super) fn covers(&self, place: &[&str]) -> bool {
         self.0.iter().any(|path| path.len() == place.len() && path.iter().zip(place).all(|(key, wanted)| key == wanted))
     }
+}
+
+/// Whether there is a mark anywhere; most files have none.
+fn is_marked(node: &Node) -> bool {
+    node.mark != Mark::None
+        || match &node.value {
+            Value::Map(map) => map.values().any(|entry| is_marked(&entry.node)),
+            Value::List(list) => list.iter().any(is_marked),
+            _ => false,
+        }
 }
 
 fn remove(node: &mut Node, path: &[String]) {

@@ -80,6 +80,8 @@ fn merge_object(object: Option<&'static Object>, base: &mut Node, over: Node, pa
         return;
     }
     match (&mut base.value, over.value) {
+        (value, Value::Unknown) => *value = Value::Unknown,
+        (Value::Unknown, Value::Map(_) | Value::List(_)) => {}
         (Value::Map(map), Value::Map(other)) => {
             for (key, entry) in other {
                 match map.get_mut(&key) {
@@ -102,6 +104,7 @@ fn merge_object(object: Option<&'static Object>, base: &mut Node, over: Node, pa
             let over = Node::new(over.span, value);
             let message = format!("`{path}` is {} here, but {} in an earlier file", over.kind_name(), base.kind_name());
             problems.push(Problem::value(over.span, message).help("use the tag `!override` to replace the earlier value"));
+            base.value = Value::Unknown;
         }
         (value, other) => {
             *value = other;
@@ -163,7 +166,7 @@ fn merge_field(field: Option<&'static Field>, base: &mut Node, over: Node, path:
 
 /// An empty tree to merge files into.
 pub(super) fn empty() -> Node {
-    Node::new(crate::span::Span::default(), Value::Map(Map::new()))
+    Node::new(crate::span::Span::default(), Value::Map(Map::default()))
 }
 
 #[cfg(test)]

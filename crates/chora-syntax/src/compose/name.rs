@@ -1,45 +1,66 @@
 //! The name of a project.
 
-use super::load::{Environment, Loader, Step, Stop};
+use super::load::{Loader, Scope};
 use super::project::whole;
 use super::request::ResolveRequest;
 use crate::diagnostic::{DiagnosticKind, Problem};
 use crate::span::Span;
 use crate::yaml::Node;
 
-/// The name: as asked for, `COMPOSE_PROJECT_NAME`, the last `name` key, or the directory's.
-pub(super) fn project_name(
-    loader: &mut Loader<'_>,
-    request: &ResolveRequest,
-    compose_files: &[String],
-    dir: &str,
-    environment: &Environment,
-) -> Step<String> {
-    let from_variable = || environment.get("COMPOSE_PROJECT_NAME").filter(|name| !name.is_empty()).cloned();
-    if let Some(name) = request.project_name.clone().filter(|name| !name.is_empty()).or_else(from_variable) {
-        if normalized(&name) == name {
-            return Ok(name);
-        }
-        let problem = whole(DiagnosticKind::Value, format!("`{name}` is not a project name"));
-        return loader.fail(problem.help("lower-case letters, digits, `-` and `_`, starting with a letter or digit"));
-    }
+/// Stands for a name that could not be interpolated, which was reported.
+const UNKNOWN: &str = "unknown";
+
+/// The names of a project.
+pub(super) struct ProjectName {
+    /// As asked for; else its own with what is to be added.
+    pub(super) used: String,
+    /// From `COMPOSE_PROJECT_NAME`, the last `name` key, or the directory.
+    pub(super) own: String,
+}
+
+/// Finds the name of a project; the files are parsed, and nothing in them but the name is interpolated.
+pub(super) fn project_name(loader: &mut Loader<'_>, request: &ResolveRequest, compose_files: &[String], scope: Scope<'_>) -> ProjectName {
     let mut given: Option<(String, Span)> = None;
     for path in compose_files {
-        let last = loader.look(path, |documents| documents.iter().rev().find_map(name_key))?;
-        given = last.or(given);
+        given = loader.look(path).iter().rev().find_map(name_key).or(given);
+    }
+    let Some(asked) = request.project_name.as_ref().filter(|name| !name.is_empty()) else {
+        let own = own_name(loader, given, scope);
+        return ProjectName { used: format!("{own}{}", request.name_suffix), own };
+    };
+    // A project that is given a name need not have a usable one of its own.
+    let told = (loader.problems.len(), loader.warnings.len());
+    let own = own_name(loader, given, scope);
+    let failed = loader.problems.len() > told.0;
+    loader.problems.truncate(told.0);
+    loader.warnings.truncate(told.1);
+    ProjectName { used: checked(loader, asked), own: if failed { asked.clone() } else { own } }
+}
+
+fn own_name(loader: &mut Loader<'_>, given: Option<(String, Span)>, scope: Scope<'_>) -> String {
+    if let Some(name) = scope.environment.get("COMPOSE_PROJECT_NAME").filter(|name| !name.is_empty()) {
+        return checked(loader, name);
     }
     let (name, span) = match given {
-        None => (normalized(dir.rsplit('/').next().unwrap_or_default()), Span::default()),
-        Some((text, span)) => {
-            let Some(name) = loader.interpolation(environment).replaced(&text, span) else { return Err(Stop) };
-            (normalized(&name), span)
-        }
+        None => (normalized(scope.dir.rsplit('/').next().unwrap_or_default()), Span::default()),
+        Some((text, span)) => match loader.interpolation(scope).replaced(&text, span) {
+            Some(name) => (normalized(&name), span),
+            None => return UNKNOWN.to_owned(),
+        },
     };
     if name.is_empty() {
         let problem = Problem::value(span, "the project has no usable name");
-        return loader.fail(problem.help("add `name: NAME` to the Compose file"));
+        loader.problems.push(problem.help("add `name: NAME` to the Compose file"));
     }
-    Ok(name)
+    name
+}
+
+fn checked(loader: &mut Loader<'_>, name: &str) -> String {
+    if normalized(name) != name {
+        let problem = whole(DiagnosticKind::Value, format!("`{name}` is not a project name"));
+        loader.problems.push(problem.help("lower-case letters, digits, `-` and `_`, starting with a letter or digit"));
+    }
+    name.to_owned()
 }
 
 fn name_key(document: &Node) -> Option<(String, Span)> {

@@ -22,7 +22,7 @@ pub(super) fn normalize(model: &mut Node, name: &str, environment: &Environment)
         let span = map.get("services").map(|entry| entry.key).unwrap_or_default();
         let networks = map.entry("networks".to_owned()).or_insert_with(|| section(span));
         if networks.node.is_null() {
-            networks.node.value = Value::Map(Map::new());
+            networks.node.value = Value::Map(Map::default());
         }
         if let Value::Map(networks) = &mut networks.node.value {
             default(networks, "default", span, || Value::Null);
@@ -36,7 +36,7 @@ pub(super) fn normalize(model: &mut Node, name: &str, environment: &Environment)
 }
 
 fn section(span: Span) -> Entry {
-    Entry { key: span, node: Node::new(span, Value::Map(Map::new())) }
+    Entry { key: span, node: Node::new(span, Value::Map(Map::default())) }
 }
 
 /// Connects a service that says nothing about networks; whether it uses the default network.
@@ -48,7 +48,7 @@ fn join_default_network(service: &mut Map, span: Span) -> bool {
     match networks {
         Some(networks) => networks.contains_key("default"),
         None => {
-            let mut networks = Map::new();
+            let mut networks = Map::default();
             insert(&mut networks, "default", Node::new(span, Value::Null));
             insert(service, "networks", Node::new(span, Value::Map(networks)));
             true
@@ -142,7 +142,7 @@ fn implied_dependencies(service: &mut Map) {
     let Value::Map(dependencies) = &mut dependencies.node.value else { return };
     for (name, restart, span) in implied {
         if !dependencies.contains_key(&name) {
-            let mut dependency = Map::new();
+            let mut dependency = Map::default();
             insert(&mut dependency, "condition", Node::text(span, "service_started"));
             insert(&mut dependency, "restart", Node::new(span, Value::Bool(restart)));
             insert(&mut dependency, "required", Node::new(span, Value::Bool(true)));
@@ -159,7 +159,7 @@ fn texts<'m>(service: &'m Map, key: &str) -> impl Iterator<Item = (&'m str, Span
 /// The name on the engine: as given, the key where it is external, else the project's name and the key.
 fn give_name(key: &str, entry: &mut Entry, project: &str) {
     if entry.node.is_null() {
-        entry.node.value = Value::Map(Map::new());
+        entry.node.value = Value::Map(Map::default());
     }
     let span = entry.node.span;
     let Value::Map(map) = &mut entry.node.value else { return };

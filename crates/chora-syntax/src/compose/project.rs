@@ -7,10 +7,10 @@ use serde_json::{Map as JsonMap, Value as Json};
 use super::checks::{entries, items};
 use super::environment::located;
 use super::finish::{finish, finish_object, raw};
-use super::load::{Environment, Loader, Step};
+use super::load::{Environment, Loader, Scope};
 use super::schema::{SERVICE, TOP};
 use crate::diagnostic::{DiagnosticKind, Problem};
-use crate::dotenv;
+use crate::dotenv::{self, DotenvError};
 use crate::span::Span;
 use crate::yaml::Node;
 
@@ -23,19 +23,19 @@ pub(super) fn active<'n>(model: &'n Node, profiles: &[String]) -> HashSet<&'n st
     entries(model, "services").filter(|(_, service)| is_active(service)).map(|(name, _)| name).collect()
 }
 
-/// The document as the reference prints it, `$` not doubled yet.
+/// The document as the reference prints it, `$` not doubled yet, without keys of the project's own.
 pub(super) fn document(
     loader: &mut Loader<'_>,
     model: &Node,
     active: &HashSet<&str>,
     name: &str,
-    environment: &Environment,
-) -> Step<JsonMap<String, Json>> {
+    scope: Scope<'_>,
+) -> JsonMap<String, Json> {
     let mut services = JsonMap::new();
     for (service_name, node) in entries(model, "services").filter(|(name, _)| active.contains(name)) {
         let mut service = finish_object(&SERVICE, node);
-        add_environment(loader, node, &mut service, environment)?;
-        add_labels(loader, node, &mut service)?;
+        add_environment(loader, node, &mut service, scope);
+        add_labels(loader, node, &mut service);
         same_scale(&mut service);
         services.insert(service_name.to_owned(), Json::Object(service));
     }
@@ -51,10 +51,13 @@ pub(super) fn document(
         }
     }
     document.insert("services".to_owned(), Json::Object(services));
-    for (key, entry) in model.as_map().into_iter().flatten().filter(|(key, _)| key.starts_with("x-")) {
-        document.insert(key.clone(), raw(&entry.node));
-    }
-    Ok(document)
+    document
+}
+
+/// Adds the keys of the project's own, which are printed last.
+pub(super) fn add_own_keys(document: &mut JsonMap<String, Json>, model: &Node) {
+    let own = model.as_map().into_iter().flatten().filter(|(key, _)| key.starts_with("x-"));
+    document.extend(own.map(|(key, entry)| (key.clone(), raw(&entry.node))));
 }
 
 /// The entries of a section that services use.
@@ -93,7 +96,8 @@ fn same_scale(service: &mut JsonMap<String, Json>) {
 }
 
 /// Adds the variables of a service's env files; its own win.
-fn add_environment(loader: &mut Loader<'_>, node: &Node, service: &mut JsonMap<String, Json>, environment: &Environment) -> Step {
+fn add_environment(loader: &mut Loader<'_>, node: &Node, service: &mut JsonMap<String, Json>, scope: Scope<'_>) {
+    let environment = scope.environment;
     let mut own = match service.remove("environment") {
         Some(Json::Object(own)) => own,
         _ => JsonMap::new(),
@@ -105,57 +109,72 @@ fn add_environment(loader: &mut Loader<'_>, node: &Node, service: &mut JsonMap<S
     }
     let mut variables: Environment = own.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
     let lookup = |name: &str| environment.get(name).cloned().or_else(|| own.get(name)?.as_str().map(str::to_owned));
-    for file in items(node, "env_file") {
-        read_variables(loader, file, &lookup, &mut variables)?;
+    let own_known = scope.known && node.get("environment").is_none_or(is_known);
+    for file in items(node, "env_file").filter(|file| is_known(file)) {
+        for (error, source) in read_variables(loader, file, &lookup, &mut variables) {
+            // A variable that is missing may be among those that could not be read.
+            if own_known || !error.missing_variable {
+                loader.problems.push(located(error, source));
+            }
+        }
     }
     let mut merged: JsonMap<String, Json> = variables.into_iter().map(|(name, value)| (name, Json::from(value))).collect();
     merged.extend(own);
     if !merged.is_empty() {
         service.insert("environment".to_owned(), Json::Object(merged));
     }
-    Ok(())
 }
 
-fn read_variables(loader: &mut Loader<'_>, file: &Node, lookup: &dyn Fn(&str) -> Option<String>, variables: &mut Environment) -> Step {
+/// Whether nothing directly in a value is unknown.
+fn is_known(node: &Node) -> bool {
+    let below = node.as_map().into_iter().flatten().map(|(_, entry)| &entry.node).chain(node.as_list().into_iter().flatten());
+    !node.is_unknown() && !below.into_iter().any(Node::is_unknown)
+}
+
+/// Reads an env file; gives what is wrong in it, with its source.
+fn read_variables(
+    loader: &mut Loader<'_>,
+    file: &Node,
+    lookup: &dyn Fn(&str) -> Option<String>,
+    variables: &mut Environment,
+) -> Vec<(DotenvError, u32)> {
     let span = file.get("path").map_or(file.span, |node| node.span);
     let path = file.get("path").and_then(Node::as_text).unwrap_or_default();
     let required = file.get("required").is_none_or(|node| super::forms::number::flag(node).unwrap_or(true));
     if !required && !loader.files.exists(std::path::Path::new(path)) {
-        return Ok(());
+        return Vec::new();
     }
-    let (source, text) = loader.text(path, span, "env file")?;
-    let result = match file.get("format").and_then(Node::as_text).unwrap_or_default() {
-        "" | ".env" => dotenv::parse_into(&text.text, lookup, variables),
-        "raw" => dotenv::parse_raw(&text.text, lookup, variables),
+    let Ok((source, text)) = loader.text(path, span, "env file") else { return Vec::new() };
+    let errors = match file.get("format").and_then(Node::as_text).unwrap_or_default() {
+        "" | ".env" => dotenv::parse_lines(&text.text, lookup, variables),
+        "raw" => dotenv::parse_raw_lines(&text.text, lookup, variables),
         other => {
             let problem = Problem::value(file.get("format").map_or(span, |node| node.span), format!("`{other}` is not an env file format"));
-            return loader.fail(problem.help("leave `format` out, or write `raw`"));
+            loader.problems.push(problem.help("leave `format` out, or write `raw`"));
+            Vec::new()
         }
     };
-    result.or_else(|error| loader.fail(located(error, source)))
+    errors.into_iter().map(|error| (error, source)).collect()
 }
 
 /// Adds the labels of a service's label files; its own win.
-fn add_labels(loader: &mut Loader<'_>, node: &Node, service: &mut JsonMap<String, Json>) -> Step {
+fn add_labels(loader: &mut Loader<'_>, node: &Node, service: &mut JsonMap<String, Json>) {
     let mut labels = Environment::new();
-    for file in items(node, "label_file") {
+    for file in items(node, "label_file").filter(|file| is_known(file)) {
         let path = file.as_text().unwrap_or_default();
-        let (source, text) = loader.text(path, file.span, "label file")?;
+        let Ok((source, text)) = loader.text(path, file.span, "label file") else { continue };
         let known = labels.clone();
-        let result = dotenv::parse_into(&text.text, &|name| known.get(name).cloned(), &mut labels);
-        if let Err(error) = result {
-            return loader.fail(located(error, source));
-        }
+        let errors = dotenv::parse_lines(&text.text, &|name| known.get(name).cloned(), &mut labels);
+        loader.problems.extend(errors.into_iter().map(|error| located(error, source)));
     }
     if labels.is_empty() {
-        return Ok(());
+        return;
     }
     let mut merged: JsonMap<String, Json> = labels.into_iter().map(|(name, value)| (name, Json::from(value))).collect();
     if let Some(Json::Object(own)) = service.remove("labels") {
         merged.extend(own);
     }
     service.insert("labels".to_owned(), Json::Object(merged));
-    Ok(())
 }
 
 /// Doubles every `$` of a document, as the reference prints it.

@@ -22,8 +22,10 @@ pub struct ResolveRequest {
     pub environment: IndexMap<String, String>,
     /// Active profiles; empty: `COMPOSE_PROFILES`.
     pub profiles: Vec<String>,
-    /// The project's name; `None`: `COMPOSE_PROJECT_NAME`, the `name` key, the directory.
+    /// The project's name; `None`: its own, from `COMPOSE_PROJECT_NAME`, the `name` key, the directory.
     pub project_name: Option<String>,
+    /// What is added to the project's own name; `project_name` wins over it.
+    pub name_suffix: String,
 }
 
 /// A project resolved.
@@ -31,6 +33,8 @@ pub struct ResolveRequest {
 pub struct Resolved {
     /// The stack.
     pub stack: Stack,
+    /// The name that the project has when the request gives none.
+    pub own_name: String,
     /// The document that the reference prints, `$` doubled so that it can be read again.
     pub canonical: serde_json::Value,
     /// Every file that was read, in order: env files and Compose files, included and extended ones too.

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use super::consistency::{self, Names};
 use super::load::{Environment, Loader, Scope, Step, Stop};
 use super::model::Stack;
+use super::name::ProjectName;
 use super::request::{ResolveRequest, Resolved};
 use super::{keys, lexical, locate, name, normalize, project};
 use crate::diagnostic::{DiagnosticKind, Diagnostics, locate_all};
@@ -32,27 +33,32 @@ fn run(loader: &mut Loader<'_>, request: &ResolveRequest) -> Step<Resolved> {
     let found = locate::locate(loader, request)?;
     let mut environment = found.environment;
     let dir = found.working_dir;
-    let name = name::project_name(loader, request, &found.compose_files, &dir, &environment)?;
+    let scope = Scope { dir: &dir, environment: &environment, known: found.known, included: &[] };
+    let ProjectName { used: name, own: own_name } = name::project_name(loader, request, &found.compose_files, scope);
     environment.insert("COMPOSE_PROJECT_NAME".to_owned(), name.clone());
 
-    let scope = Scope { dir: &dir, environment: &environment, included: &[] };
-    let mut model = loader.model(&found.compose_files, Span::default(), scope)?;
-    if model.as_map().is_none_or(indexmap::IndexMap::is_empty) {
+    let scope = Scope { dir: &dir, environment: &environment, known: found.known, included: &[] };
+    let mut model = loader.model(&found.compose_files, Span::default(), scope);
+    if model.as_map().is_none_or(indexmap::IndexMap::is_empty) && !loader.incomplete {
         return loader.fail(project::whole(DiagnosticKind::Value, "the Compose file is empty"));
     }
     normalize::normalize(&mut model, &name, &environment);
 
     let active = project::active(&model, &profiles(request, &environment));
-    consistency::check(&Names { model: &model, active: active.clone() }, &mut loader.problems);
+    let names = Names { model: &model, active: &active, incomplete: loader.incomplete };
+    consistency::check(&names, &mut loader.problems);
+    let mut document = project::document(loader, &model, &active, &name, scope);
     loader.checkpoint()?;
-    let document = Json::Object(project::document(loader, &model, &active, &name, &environment)?);
     let (unsupported, without_effect) = keys::review(&model, &active, &document);
     loader.warnings.extend(without_effect);
-    let stack = stack(loader, &document)?;
-    let mut canonical = document;
+    let held = Stack::deserialize(&document).map_err(|error| format!("the resolved stack cannot be held: {error}"));
+    let stack = held.or_else(|message| loader.fail(project::whole(DiagnosticKind::Value, message)))?;
+    project::add_own_keys(&mut document, &model);
+    let mut canonical = Json::Object(document);
     project::double_dollars(&mut canonical);
     Ok(Resolved {
         stack,
+        own_name,
         canonical,
         files: std::mem::take(&mut loader.read),
         compose_files: found.compose_files.into_iter().map(PathBuf::from).collect(),
@@ -69,24 +75,6 @@ fn profiles(request: &ResolveRequest, environment: &Environment) -> Vec<String> 
     }
     let listed = environment.get("COMPOSE_PROFILES").map(String::as_str).unwrap_or_default();
     listed.split(',').map(|profile| profile.trim().to_owned()).filter(|profile| !profile.is_empty()).collect()
-}
-
-/// Reads the document into types; own keys are not part of them.
-fn stack(loader: &mut Loader<'_>, document: &Json) -> Step<Stack> {
-    let own: Vec<String> =
-        document.as_object().into_iter().flat_map(|map| map.keys()).filter(|key| key.starts_with("x-")).cloned().collect();
-    let result = if own.is_empty() {
-        Stack::deserialize(document)
-    } else {
-        let mut document = document.clone();
-        if let Some(map) = document.as_object_mut() {
-            own.iter().for_each(|key| {
-                map.remove(key);
-            });
-        }
-        Stack::deserialize(&document)
-    };
-    result.or_else(|error| loader.fail(project::whole(DiagnosticKind::Value, format!("the resolved stack cannot be held: {error}"))))
 }
 
 /// An absolute path as text, from a directory.

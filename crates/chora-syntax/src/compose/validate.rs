@@ -8,10 +8,13 @@ use super::path::Path;
 use super::schema::{Object, Shape};
 use crate::diagnostic::{DiagnosticKind, Problem};
 use crate::nearest::nearest;
-use crate::yaml::{Node, Value};
+use crate::yaml::{Map, Node, Value};
 
 /// Checks a node against a shape.
 pub(super) fn check(shape: &'static Shape, node: &Node, path: &Path<'_>, problems: &mut Vec<Problem>) {
+    if node.is_unknown() {
+        return;
+    }
     match shape {
         Shape::Dropped(inner) => check(inner, node, path, problems),
         Shape::Object(object) | Shape::PlainObject(object) => check_object(object, node, path, problems),
@@ -67,10 +70,16 @@ pub(super) fn check_object(object: &'static Object, node: &Node, path: &Path<'_>
         }
     }
     for key in object.required {
-        if !map.contains_key(*key) {
-            problems.push(Problem::value(node.span, format!("`{path}` lacks the key `{key}`")));
+        if !map.contains_key(*key) && !is_mistyped(object, map, key) {
+            problems.push(Problem::missing(node.span, format!("`{path}` lacks the key `{key}`")));
         }
     }
+}
+
+/// Whether a key that the table does not have was meant to be this one.
+pub(super) fn is_mistyped(object: &Object, map: &Map, key: &str) -> bool {
+    let mut unknown = map.keys().filter(|given| object.field(given).is_none() && !given.starts_with("x-"));
+    unknown.any(|given| nearest(given, [key]).is_some())
 }
 
 fn unknown_key(object: &'static Object, key: &str, span: crate::span::Span, path: &Path<'_>) -> Problem {
@@ -90,5 +99,8 @@ fn unknown_key(object: &'static Object, key: &str, span: crate::span::Span, path
 
 /// Reports a value that is not what its key takes.
 fn expected(what: &str, node: &Node, path: &Path<'_>, problems: &mut Vec<Problem>) {
+    if node.is_unknown() {
+        return;
+    }
     problems.push(Problem::value(node.span, format!("`{path}` takes {what}, found {}", node.kind_name())));
 }

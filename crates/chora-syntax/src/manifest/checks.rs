@@ -70,9 +70,6 @@ fn check_function(function: &FunctionCheck, span: Span, problems: &mut Vec<Probl
 
 fn check_mcp(mcp: &McpCheck, span: Span, problems: &mut Vec<Problem>) {
     let is_stdio = mcp.transport == McpTransport::Stdio;
-    if is_stdio && mcp.command.is_empty() {
-        problems.push(Problem::value(span, "the transport `stdio` needs the server's `command`"));
-    }
     if !is_stdio && !mcp.command.is_empty() {
         problems.push(Problem::value(span, "`command` belongs to the transport `stdio`"));
     }

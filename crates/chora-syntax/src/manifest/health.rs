@@ -118,15 +118,15 @@ pub enum McpTransport {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct McpCheck {
-    /// The container port; the only published or exposed one by default.
+    /// The container port; the first published or exposed one by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// The path; `/mcp` (or `/sse`) by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// The transport.
+    /// The transport; `stdio` by default where the service keeps its standard input open and publishes nothing.
     pub transport: McpTransport,
-    /// The server's command, for `stdio`.
+    /// The server's command, for `stdio`; the service's own by default.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub command: Command,
     /// Headers of every request; a value may name a secret as `${secret:NAME}`.

@@ -19,7 +19,7 @@ pub fn parse(text: &str, file_name: &str) -> Result<Manifest, Diagnostics> {
     let mut sources = Sources::default();
     let (source, _) = sources.add(file_name.to_owned(), text.to_owned());
     let mut problems = Vec::new();
-    let mut documents = yaml::parse(source, text, &mut problems);
+    let mut documents = yaml::parse(source, text, &mut problems).documents;
     if let Some(second) = documents.get(1) {
         problems.push(Problem::value(first_line(second.span), "the file holds more than one document"));
     }

@@ -45,6 +45,8 @@ pub enum Value {
     List(Vec<Node>),
     /// A mapping.
     Map(Map),
+    /// Something that was wrong and was reported: nothing more can be said about it.
+    Unknown,
 }
 
 /// A mapping value with the place of its key.
@@ -57,7 +59,7 @@ pub struct Entry {
 }
 
 /// A mapping in the order of the file.
-pub type Map = IndexMap<String, Entry>;
+pub type Map = IndexMap<String, Entry, foldhash::fast::RandomState>;
 
 impl Node {
     /// A node that no file holds, placed where its cause is.
@@ -106,6 +108,12 @@ impl Node {
         matches!(self.value, Value::Null)
     }
 
+    /// Whether it was wrong and was reported.
+    #[must_use]
+    pub const fn is_unknown(&self) -> bool {
+        matches!(self.value, Value::Unknown)
+    }
+
     /// The value under a key of a mapping.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
@@ -120,7 +128,7 @@ impl Node {
             Value::Int(value) => Some(value.to_string()),
             Value::Float(value) => Some(super::go_float(*value)),
             Value::Text(value) => Some(value.clone()),
-            Value::Null | Value::List(_) | Value::Map(_) => None,
+            Value::Null | Value::List(_) | Value::Map(_) | Value::Unknown => None,
         }
     }
 
@@ -134,6 +142,7 @@ impl Node {
             Value::Text(_) => "text",
             Value::List(_) => "a list",
             Value::Map(_) => "a mapping",
+            Value::Unknown => "something unknown",
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, Tag};
+use granit_parser::{Event, Parser, ScalarStyle, StructureStyle, Tag};
+use indexmap::map::Entry as MapEntry;
 
 use super::{Entry, Map, Mark, Node, Value, scalar};
 use crate::diagnostic::{DiagnosticKind, Problem};
@@ -13,15 +14,26 @@ const NODE_LIMIT: usize = 500_000;
 /// Levels of nesting, aliases expanded.
 const DEPTH_LIMIT: usize = 100;
 
-/// Parses every document of a text.
-pub(crate) fn parse(source: u32, text: &str, problems: &mut Vec<Problem>) -> Vec<Node> {
-    let mut builder = Builder { source, problems, stack: Vec::new(), anchors: HashMap::new(), nodes: 0, documents: Vec::new() };
-    let options = granit_parser::options! { flow_nesting_limit: DEPTH_LIMIT, block_nesting_limit: DEPTH_LIMIT };
+/// What could be read of a text.
+pub(crate) struct Parsed {
+    pub(crate) documents: Vec<Node>,
+    /// Whether the text was read to its end.
+    pub(crate) whole: bool,
+}
+
+/// Parses every document of a text. Of one that is broken, what stands before the break is kept; the value at the break is unknown.
+pub(crate) fn parse(source: u32, text: &str, problems: &mut Vec<Problem>) -> Parsed {
+    let mut builder =
+        Builder { source, problems, stack: Vec::new(), anchors: HashMap::new(), nodes: 0, documents: Vec::new(), whole: true };
+    let options = granit_parser::options! {
+        flow_nesting_limit: DEPTH_LIMIT, block_nesting_limit: DEPTH_LIMIT, emit_unresolved_aliases: true
+    };
     for next in Parser::new_from_str_with_options(text, options) {
         match next {
             Ok((event, span)) => {
                 let span = builder.span(&span);
                 if !builder.event(event, span) {
+                    builder.whole = false;
                     break;
                 }
             }
@@ -29,11 +41,13 @@ pub(crate) fn parse(source: u32, text: &str, problems: &mut Vec<Problem>) -> Vec
                 let at = offset(error.marker().byte_offset().unwrap_or(text.len()).min(text.len()));
                 let span = Span { source, start: at, end: at.saturating_add(1) };
                 builder.problems.push(Problem::new(DiagnosticKind::Syntax, span, format!("broken YAML: {}", error.info())));
+                builder.salvage(span);
+                builder.whole = false;
                 break;
             }
         }
     }
-    builder.documents
+    Parsed { documents: builder.documents, whole: builder.whole }
 }
 
 fn offset(at: usize) -> u32 {
@@ -47,6 +61,7 @@ enum Open {
 
 struct Frame {
     open: Open,
+    flow: bool,
     start: Span,
     anchor: usize,
     mark: Mark,
@@ -66,6 +81,8 @@ struct Builder<'p> {
     anchors: HashMap<usize, Anchored>,
     nodes: usize,
     documents: Vec<Node>,
+    /// Whether nothing of the text was left out.
+    whole: bool,
 }
 
 impl Builder<'_> {
@@ -86,21 +103,26 @@ impl Builder<'_> {
                 if plain && text == "<<" && self.expects_key() {
                     return self.merge_key(span);
                 }
-                let value = scalar_value(&text, plain, tag.as_deref());
+                let mut value = scalar_value(&text, plain, tag.as_deref());
                 if matches!(value, Value::Float(number) if !number.is_finite()) {
                     self.problem(span, format!("`{text}` is not a number that Compose can hold"));
+                    value = Value::Unknown;
                 }
                 let node = Node { span, mark: mark(tag.as_deref()), value };
                 self.remember(anchor, &node, 0);
                 self.place(node, 0)
             }
-            Event::SequenceStart(_, anchor, tag) => self.open(Open::List(Vec::new()), span, anchor, mark(tag.as_deref())),
-            Event::MappingStart(_, anchor, tag) => {
-                let open = Open::Map { map: Map::new(), key: None, merges: Vec::new() };
-                self.open(open, span, anchor, mark(tag.as_deref()))
+            Event::SequenceStart(style, anchor, tag) => self.open(Open::List(Vec::new()), style, span, (anchor, mark(tag.as_deref()))),
+            Event::MappingStart(style, anchor, tag) => {
+                let open = Open::Map { map: Map::default(), key: None, merges: Vec::new() };
+                self.open(open, style, span, (anchor, mark(tag.as_deref())))
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
             Event::Alias(anchor) => self.alias(anchor, span),
+            Event::UnresolvedAlias(name) => {
+                self.problem(span, format!("there is no anchor `{name}` before this alias"));
+                self.place(Node::new(span, Value::Unknown), 0)
+            }
             _ => true,
         }
     }
@@ -116,13 +138,37 @@ impl Builder<'_> {
         true
     }
 
-    fn open(&mut self, open: Open, start: Span, anchor: usize, mark: Mark) -> bool {
+    fn open(&mut self, open: Open, style: StructureStyle, start: Span, (anchor, mark): (usize, Mark)) -> bool {
         if self.stack.len() >= DEPTH_LIMIT {
             self.problem(start, format!("nested deeper than {DEPTH_LIMIT} levels"));
             return false;
         }
-        self.stack.push(Frame { open, start, anchor, mark, depth: 0 });
+        self.stack.push(Frame { open, flow: style == StructureStyle::Flow, start, anchor, mark, depth: 0 });
         true
+    }
+
+    /// Closes what is open at a break. The value that the break is in, or that stands before it, is unknown.
+    fn salvage(&mut self, at: Span) {
+        let mut inside = false;
+        while self.stack.last().is_some_and(|frame| frame.flow) {
+            self.stack.pop();
+            inside = true;
+        }
+        if let Some(frame) = self.stack.last_mut() {
+            match &mut frame.open {
+                Open::List(list) if inside => list.push(Node::new(at, Value::Unknown)),
+                Open::List(list) => list.iter_mut().last().into_iter().for_each(|item| item.value = Value::Unknown),
+                Open::Map { map, key, .. } => match key.take() {
+                    Some((name, span)) => {
+                        map.insert(name, Entry { key: span, node: Node::new(at, Value::Unknown) });
+                    }
+                    None => map.values_mut().last().into_iter().for_each(|entry| entry.node.value = Value::Unknown),
+                },
+            }
+        }
+        while !self.stack.is_empty() {
+            self.close(at);
+        }
     }
 
     fn close(&mut self, end: Span) -> bool {
@@ -184,19 +230,21 @@ impl Builder<'_> {
             Open::Map { map, key, merges } => match key.take() {
                 None => *key = Some(key_text(node, self.problems)),
                 Some((name, at)) if name == "<<" => {
-                    if merges.is_empty() {
-                        merges.push(node);
-                    } else {
+                    merges.push(node);
+                    if merges.len() > 1 {
                         self.problem(at, "merge key `<<` is used twice; give it a list instead");
                     }
                 }
-                Some((name, at)) => {
-                    if map.contains_key(&name) {
-                        self.problem(at, format!("key `{name}` is used twice in this mapping"));
-                    } else {
-                        map.insert(name, Entry { key: at, node });
+                Some((name, at)) => match map.entry(name) {
+                    MapEntry::Vacant(place) => {
+                        place.insert(Entry { key: at, node });
                     }
-                }
+                    MapEntry::Occupied(mut there) => {
+                        let message = format!("key `{}` is used twice in this mapping", there.key());
+                        both(&mut there.get_mut().node, node);
+                        self.problem(at, message);
+                    }
+                },
             },
         }
         true
@@ -210,13 +258,31 @@ impl Builder<'_> {
                     map.entry(key).or_insert(entry);
                 }
             }
-            Value::List(items) if items.iter().all(|item| matches!(item.value, Value::Map(_))) => {
+            Value::List(items) if items.iter().all(|item| matches!(item.value, Value::Map(_) | Value::Unknown)) => {
                 for item in items {
                     self.merge(map, item);
                 }
             }
+            Value::Unknown => self.whole = false,
             _ => self.problem(node.span, "a merge key `<<` takes a mapping or a list of mappings"),
         }
+    }
+}
+
+/// What is known of a value that is given twice: what both mappings hold, and nothing else.
+fn both(first: &mut Node, second: Node) {
+    match (&mut first.value, second.value) {
+        (Value::Map(map), Value::Map(other)) => {
+            for (key, entry) in other {
+                match map.entry(key) {
+                    MapEntry::Vacant(place) => {
+                        place.insert(entry);
+                    }
+                    MapEntry::Occupied(mut there) => both(&mut there.get_mut().node, entry.node),
+                }
+            }
+        }
+        (value, _) => *value = Value::Unknown,
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) const DIFFERENCES: &[(&str, &str, &str)] = &[(
     "a date stays as it is written; the reference prints it as a point in time",
 )];
 
-fn corpus() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/corpus")
 }
 
@@ -24,7 +24,7 @@ fn texts(case: &Value, key: &str) -> Vec<PathBuf> {
     case[key].as_array().into_iter().flatten().map(|text| PathBuf::from(text.as_str().unwrap())).collect()
 }
 
-fn request(folder: &Path) -> ResolveRequest {
+pub(crate) fn request(folder: &Path) -> ResolveRequest {
     let case: Value = std::fs::read_to_string(folder.join("case.json")).map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
     let mut request = ResolveRequest {
         project_dir: folder.to_owned(),
@@ -42,6 +42,14 @@ fn request(folder: &Path) -> ResolveRequest {
         request.environment.insert(name.clone(), value.as_str().unwrap().to_owned());
     }
     request
+}
+
+/// The projects that the reference accepts, and so does Chora.
+pub(crate) fn accepted() -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|folder| folder.join("expected.json").exists());
+    folders.sort();
+    folders
 }
 
 /// Every leaf of a document by its path.
@@ -92,7 +100,7 @@ fn run(folder: &Path, case: &str) -> Option<String> {
         (Err(problems), Err(_)) => Some(format!("  refused, but the reference accepts it:\n{}", problems.render(false))),
         (Ok(resolved), Err(_)) => {
             let text = serde_json::to_string(&resolved.canonical).unwrap();
-            let text = text.replace(&*folder.to_string_lossy(), "$PROJECT").replace(&*corpus().to_string_lossy(), "$CORPUS");
+            let text = text.replace(&*folder.to_string_lossy(), "$PROJECT").replace(&*root().to_string_lossy(), "$CORPUS");
             let actual: Value = serde_json::from_str(&text).unwrap();
             let expected: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("expected.json")).unwrap()).unwrap();
             let lines = difference(case, &expected, &actual);
@@ -108,7 +116,7 @@ fn run(folder: &Path, case: &str) -> Option<String> {
 #[test]
 fn every_project_equals_the_reference() {
     let only = std::env::var("CASE").unwrap_or_default();
-    let mut folders: Vec<PathBuf> = std::fs::read_dir(corpus()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.retain(|folder| folder.is_dir() && folder.file_name().unwrap().to_string_lossy().starts_with(&only));
     folders.sort();
     let mut wrong = Vec::new();

@@ -165,7 +165,13 @@ services:
   base: {image: c}
 volumes: {data: }
 ";
-    insta::assert_snapshot!(problems(&[("compose.yaml", text)]), @"compose.yaml:8:14: there is no service `bas` in `compose.yaml` to extend (did you mean `base`?)");
+    insta::assert_snapshot!(problems(&[("compose.yaml", text)]), @r#"
+    compose.yaml:4:15: there is no volume `dta` (did you mean `data`?)
+    compose.yaml:5:16: there is no network `back` (define it under the top-level key `networks`)
+    compose.yaml:6:15: there is no secret `token` (define it under the top-level key `secrets`)
+    compose.yaml:7:18: there is no service `bd` (did you mean `db`?)
+    compose.yaml:8:14: there is no service `bas` in `compose.yaml` to extend (did you mean `base`?)
+    "#);
     insta::assert_snapshot!(problems(&[("compose.yaml", &text.replace("    extends: bas\n", ""))]), @r#"
     compose.yaml:4:15: there is no volume `dta` (did you mean `data`?)
     compose.yaml:5:16: there is no network `back` (define it under the top-level key `networks`)
@@ -243,5 +249,8 @@ fn a_bomb_of_aliases_is_refused() {
     }
     insta::assert_snapshot!(problems(&[("compose.yaml", &text)]), @"compose.yaml:6:26: aliases expand to more than a Compose file can hold");
     let deep = format!("x: {}{}", "[".repeat(5000), "]".repeat(5000));
-    insta::assert_snapshot!(problems(&[("compose.yaml", &deep)]), @"compose.yaml:1:104: broken YAML: recursion limit exceeded");
+    insta::assert_snapshot!(problems(&[("compose.yaml", &deep)]), @r#"
+    compose.yaml:1:1: unknown key `x` (valid keys here: configs, include, models, name, networks, secrets, services, version, volumes)
+    compose.yaml:1:104: broken YAML: recursion limit exceeded
+    "#);
 }

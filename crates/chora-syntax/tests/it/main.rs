@@ -1,6 +1,8 @@
 //! The crate through its public API, on real files.
 
 #[cfg(test)]
+mod completeness;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod disk;

@@ -23,7 +23,7 @@ fn text(map: &mut Map, key: &str, value: &str, span: Span) {
 }
 
 pub(super) fn device((source, target, permissions): (&str, &str, &str), span: Span) -> Node {
-    let mut map = Map::new();
+    let mut map = Map::default();
     for (key, value) in [("source", source), ("target", target), ("permissions", permissions)] {
         insert(&mut map, key, Node::text(span, value));
     }
@@ -31,7 +31,7 @@ pub(super) fn device((source, target, permissions): (&str, &str, &str), span: Sp
 }
 
 pub(super) fn port(port: &ShortPort, span: Span) -> Node {
-    let mut map = Map::new();
+    let mut map = Map::default();
     text(&mut map, "mode", "ingress", span);
     text(&mut map, "host_ip", &port.host_ip, span);
     insert(&mut map, "target", Node::new(span, Value::Int(i64::from(port.target))));
@@ -41,14 +41,14 @@ pub(super) fn port(port: &ShortPort, span: Span) -> Node {
 }
 
 pub(super) fn volume(short: &ShortVolume, span: Span) -> Node {
-    let mut map = Map::new();
+    let mut map = Map::default();
     text(&mut map, "type", if short.is_bind { "bind" } else { "volume" }, span);
     text(&mut map, "source", &short.source, span);
     text(&mut map, "target", &lexical::clean(&short.target), span);
     if short.read_only {
         insert(&mut map, "read_only", Node::new(span, Value::Bool(true)));
     }
-    let mut bind = Map::new();
+    let mut bind = Map::default();
     text(&mut bind, "propagation", short.propagation.as_deref().unwrap_or_default(), span);
     text(&mut bind, "selinux", short.selinux.as_deref().unwrap_or_default(), span);
     if short.is_bind {
@@ -60,7 +60,7 @@ pub(super) fn volume(short: &ShortVolume, span: Span) -> Node {
         insert(&mut map, "bind", Node::new(span, Value::Map(bind)));
     }
     if short.nocopy || !(short.is_bind || is_bare(short)) {
-        let mut options = Map::new();
+        let mut options = Map::default();
         if short.nocopy {
             insert(&mut options, "nocopy", Node::new(span, Value::Bool(true)));
         }

@@ -6,11 +6,14 @@ use crate::diagnostic::Problem;
 use crate::span::Span;
 use crate::yaml::Node;
 
-/// Reports the first cycle of dependencies.
+/// Reports cycles of dependencies: one for each dependency that leads back.
 pub(super) fn check(services: &[(&str, &Node)], problems: &mut Vec<Problem>) {
     let edges: HashMap<&str, Vec<(&str, Span)>> = services.iter().map(|(name, node)| (*name, dependencies(node))).collect();
     let mut done: HashSet<&str> = HashSet::new();
     for (start, _) in services {
+        if done.contains(start) {
+            continue;
+        }
         // Depth first with a stack of our own: a chain of services may be long.
         let mut path: Vec<(&str, usize)> = vec![(start, 0)];
         while let Some((name, next)) = path.last_mut() {
@@ -23,9 +26,7 @@ pub(super) fn check(services: &[(&str, &Node)], problems: &mut Vec<Problem>) {
             if let Some(first) = path.iter().position(|(name, _)| name == target) {
                 let names: Vec<&str> = path.iter().skip(first).map(|(name, _)| *name).chain([*target]).collect();
                 problems.push(Problem::reference(*span, format!("services wait for each other: {}", names.join(" → "))));
-                return;
-            }
-            if !done.contains(target) {
+            } else if !done.contains(target) {
                 path.push((target, 0));
             }
         }

@@ -3,6 +3,8 @@
 use super::Names;
 use crate::compose::checks::items;
 use crate::compose::forms::number;
+use crate::compose::schema::SERVICE;
+use crate::compose::validate::is_mistyped;
 use crate::diagnostic::Problem;
 use crate::yaml::{Node, Value};
 
@@ -20,13 +22,18 @@ pub(super) fn check(name: &str, service: &Node, names: &Names<'_>, problems: &mu
     targets(service, problems);
 }
 
+fn is_unknown(node: &Node, key: &str) -> bool {
+    node.get(key).is_some_and(Node::is_unknown)
+}
+
 fn text<'n>(node: &'n Node, key: &str) -> Option<&'n str> {
     node.get(key).and_then(Node::as_text).filter(|text| !text.is_empty())
 }
 
 fn image(name: &str, service: &Node, problems: &mut Vec<Problem>) {
     let has_build = service.get("build").is_some_and(|build| !build.is_null());
-    if !has_build && text(service, "image").is_none() && service.get("provider").is_none() {
+    let mistyped = service.as_map().is_some_and(|map| ["image", "build"].iter().any(|key| is_mistyped(&SERVICE, map, key)));
+    if !mistyped && !has_build && !is_unknown(service, "image") && text(service, "image").is_none() && service.get("provider").is_none() {
         let problem = Problem::reference(service.span, format!("service `{name}` has neither `image` nor `build`"));
         problems.push(problem.help("name an image to run or a directory to build"));
     }
@@ -41,13 +48,14 @@ fn build(service: &Node, names: &Names<'_>, problems: &mut Vec<Problem>) {
         let Some(target) = entry.node.as_text().and_then(|text| text.strip_prefix("service:")) else { continue };
         names.require_service(target, true, entry.node.span, problems);
         let other = names.model.get("services").and_then(|services| services.get(target));
-        if other.is_some_and(|other| other.get("build").is_none()) {
+        if other.is_some_and(|other| !other.is_unknown() && other.get("build").is_none()) {
             problems.push(Problem::reference(entry.node.span, format!("service `{target}` is not built, so it is no build context")));
         }
     }
     let mut platforms = items(build, "platforms").filter_map(Node::as_text).peekable();
     if let Some(platform) = text(service, "platform")
         && platforms.peek().is_some()
+        && !items(build, "platforms").any(Node::is_unknown)
         && !platforms.any(|candidate| candidate == platform)
     {
         let span = service.get("platform").map(|node| node.span).unwrap_or_default();
@@ -59,13 +67,16 @@ fn build(service: &Node, names: &Names<'_>, problems: &mut Vec<Problem>) {
 }
 
 fn source(reference: &Node, section: &str, names: &Names<'_>, problems: &mut Vec<Problem>) {
+    if reference.is_unknown() || is_unknown(reference, "source") {
+        return;
+    }
     let name = reference.get("source").and_then(Node::as_text).unwrap_or_default();
     names.require(section, name, reference.span, problems);
 }
 
 fn networks(service: &Node, names: &Names<'_>, problems: &mut Vec<Problem>) {
     let joined = service.get("networks").and_then(Node::as_map);
-    if let Some(mode) = service.get("network_mode").filter(|mode| mode.as_text() != Some("")) {
+    if let Some(mode) = service.get("network_mode").filter(|mode| !mode.is_unknown() && mode.as_text() != Some("")) {
         if joined.is_some_and(|joined| !joined.is_empty()) {
             problems.push(Problem::reference(mode.span, "`network_mode` and `networks` exclude each other"));
         }
@@ -81,7 +92,7 @@ fn networks(service: &Node, names: &Names<'_>, problems: &mut Vec<Problem>) {
 fn health(service: &Node, problems: &mut Vec<Problem>) {
     let Some(test) = service.get("healthcheck").and_then(|health| health.get("test")) else { return };
     let Some(first) = test.as_list().and_then(|words| words.first()) else { return };
-    if !matches!(first.as_text(), Some("CMD" | "CMD-SHELL" | "NONE")) {
+    if !first.is_unknown() && !matches!(first.as_text(), Some("CMD" | "CMD-SHELL" | "NONE")) {
         let problem = Problem::value(first.span, "a health test given as a list starts with CMD, CMD-SHELL or NONE");
         problems.push(problem.help("write `[CMD, program, argument]`"));
     }
@@ -151,6 +162,9 @@ fn limits(service: &Node, problems: &mut Vec<Problem>) {
             (_, Some(node)) => number::bytes(node).ok().map(|value| value.to_string().parse().unwrap_or(0.0)),
         };
         let own = amount(Some(node));
+        if node.is_unknown() || section_node.is_unknown() || is_unknown(section_node, other) {
+            continue;
+        }
         if own != Some(0.0) && own != amount(section_node.get(other)) {
             let message = format!("`{key}` and `deploy.resources.{section}.{other}` differ");
             problems.push(Problem::reference(node.span, message).help("give only one of them"));
@@ -160,7 +174,8 @@ fn limits(service: &Node, problems: &mut Vec<Problem>) {
 
 fn watches(service: &Node, problems: &mut Vec<Problem>) {
     for watch in service.get("develop").into_iter().flat_map(|develop| items(develop, "watch")) {
-        if text(watch, "target").is_none() && !matches!(text(watch, "action"), Some("rebuild" | "restart")) {
+        let unknown = watch.is_unknown() || is_unknown(watch, "target") || is_unknown(watch, "action");
+        if !unknown && text(watch, "target").is_none() && !matches!(text(watch, "action"), Some("rebuild" | "restart")) {
             problems.push(Problem::reference(watch.span, "this action copies files, so it needs a `target`"));
         }
     }
@@ -175,7 +190,8 @@ fn targets(service: &Node, problems: &mut Vec<Problem>) {
         _ => Vec::new(),
     };
     let tmpfs = tmpfs.into_iter().filter_map(|node| Some((node.as_text()?.split(':').next()?, node)));
-    let volumes = items(service, "volumes").map(|node| (node.get("target").and_then(Node::as_text).unwrap_or_default(), node));
+    let volumes = items(service, "volumes").filter(|node| !node.is_unknown() && !is_unknown(node, "target"));
+    let volumes = volumes.map(|node| (node.get("target").and_then(Node::as_text).unwrap_or_default(), node));
     for (target, node) in tmpfs.chain(volumes) {
         if seen.contains(&target) {
             problems.push(Problem::reference(node.span, format!("something else is mounted at `{target}` already")));

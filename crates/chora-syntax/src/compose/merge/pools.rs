@@ -9,6 +9,10 @@ pub(super) fn merge(base: &mut Node, over: Node, path: &Path<'_>, problems: &mut
     if over.is_null() {
         return;
     }
+    if base.is_unknown() || over.is_unknown() {
+        base.value = Value::Unknown;
+        return;
+    }
     let (Value::List(earlier), Value::List(later)) = (std::mem::take(&mut base.value), over.value) else {
         problems.push(Problem::value(over.span, format!("`{path}` takes a list")));
         return;

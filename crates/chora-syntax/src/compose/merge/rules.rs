@@ -39,7 +39,7 @@ fn sequence(node: Node) -> Vec<Node> {
 /// A list of names as a mapping; services to be started first get their defaults.
 pub(in crate::compose) fn names(node: Node, dependencies: bool) -> Node {
     let Value::List(items) = node.value else { return node };
-    let mut map = Map::new();
+    let mut map = Map::default();
     for item in items {
         let span = item.span;
         let Value::Text(name) = item.value else { continue };
@@ -51,7 +51,7 @@ pub(in crate::compose) fn names(node: Node, dependencies: bool) -> Node {
 
 /// What a dependency is when only its name is given.
 fn started(span: crate::span::Span) -> Node {
-    let mut map = Map::new();
+    let mut map = Map::default();
     map.insert("condition".to_owned(), Entry { key: span, node: Node::text(span, "service_started") });
     map.insert("required".to_owned(), Entry { key: span, node: Node::new(span, Value::Bool(true)) });
     Node::new(span, Value::Map(map))
@@ -61,7 +61,7 @@ fn started(span: crate::span::Span) -> Node {
 pub(in crate::compose) fn long_build(node: Node) -> Node {
     let Value::Text(_) = node.value else { return node };
     let span = node.span;
-    let mut map = Map::new();
+    let mut map = Map::default();
     map.insert("context".to_owned(), Entry { key: span, node });
     Node::new(span, Value::Map(map))
 }

@@ -4,7 +4,7 @@ use crate::yaml::{Node, parse};
 
 fn tree(text: &str) -> Node {
     let mut problems = Vec::new();
-    let node = parse(1, text, &mut problems).remove(0);
+    let node = parse(1, text, &mut problems).documents.remove(0);
     assert!(problems.is_empty(), "{problems:?}");
     node
 }

@@ -113,6 +113,10 @@ fn key_values(items: &[Node], path: &Path<'_>, problems: &mut Vec<Problem>) {
 }
 
 fn read_hosts(node: &Node, problems: &mut Vec<Problem>) {
+    let items = node.as_list().into_iter().flatten();
+    if items.into_iter().any(|item| item.as_text().is_none()) {
+        return;
+    }
     if let Err(message) = hosts::lines(node) {
         problems.push(Problem::value(node.span, message));
     }
@@ -123,6 +127,7 @@ fn values(shape: &Shape, map: &Map, path: &Path<'_>, problems: &mut Vec<Problem>
         let node = &entry.node;
         let fits = match (shape, &node.value) {
             (Shape::MultiOptions, Value::List(items)) => items.iter().all(|item| item.printed().is_some()),
+            (_, Value::Unknown) => true,
             (_, Value::List(_) | Value::Map(_)) => false,
             (Shape::Dict(_) | Shape::KeyValues, _) => true,
             (Shape::Options(null), Value::Null) => *null,

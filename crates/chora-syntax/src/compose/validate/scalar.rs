@@ -46,7 +46,7 @@ pub(super) fn check(shape: &Shape, node: &Node, path: &Path<'_>, problems: &mut 
 /// The text of a node; anything else is reported.
 pub(super) fn text<'n>(node: &'n Node, path: &Path<'_>, problems: &mut Vec<Problem>) -> Option<&'n str> {
     let text = node.as_text();
-    if text.is_none() {
+    if text.is_none() && !node.is_unknown() {
         let problem = Problem::value(node.span, format!("`{path}` takes text, found {}", node.kind_name()));
         let quoted = node.printed().map(|printed| format!("write it in quotes: \"{printed}\""));
         problems.push(if let Some(help) = quoted { problem.help(help) } else { problem });

@@ -1,6 +1,6 @@
 //! Values with a short and a long form.
 
-use super::{check as check_any, check_object, collection, expected, scalar};
+use super::{check as check_any, check_object, collection, expected, is_mistyped, scalar};
 use crate::compose::forms::{device, number, port, volume};
 use crate::compose::path::Path;
 use crate::compose::schema::{Object, Shape};
@@ -92,8 +92,8 @@ fn ports(object: &'static Object, node: &Node, path: &Path<'_>, problems: &mut V
             }
             Value::Map(map) => {
                 check_object(object, item, &place, problems);
-                if !map.contains_key("target") {
-                    problems.push(Problem::value(item.span, format!("`{place}` lacks the key `target`")));
+                if !map.contains_key("target") && !is_mistyped(object, map, "target") {
+                    problems.push(Problem::missing(item.span, format!("`{place}` lacks the key `target`")));
                 }
             }
             _ => expected("text, a number or a mapping", item, &place, problems),
@@ -141,7 +141,7 @@ fn ulimits(node: &Node, path: &Path<'_>, problems: &mut Vec<Problem>) {
                     }
                 }
                 for key in ["soft", "hard"].into_iter().filter(|key| !limits.contains_key(*key)) {
-                    problems.push(Problem::value(entry.node.span, format!("`{path}` lacks the key `{key}`")));
+                    problems.push(Problem::missing(entry.node.span, format!("`{path}` lacks the key `{key}`")));
                 }
             }
             _ => check_any(&Shape::PlainInt, &entry.node, &path, problems),

@@ -96,7 +96,6 @@ hooks: [a]
     chora.yaml:10:14: unknown value `fast` (expected one of `auto`, `start-first`, `stop-first`)
     chora.yaml:12:17: `health` is neither a URL nor a path starting with `/`
     chora.yaml:13:17: a function check is one of `mcp`, `http` and `command`
-    chora.yaml:13:17: the transport `stdio` needs the server's `command`
     chora.yaml:14:8: expected a mapping, found a list
     "#);
     insta::assert_snapshot!(problems.0[0].render(false), @r#"
