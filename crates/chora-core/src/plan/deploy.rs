@@ -7,6 +7,7 @@ mod tests;
 
 use indexmap::IndexMap;
 
+use super::definition::{DefinitionError, check_definitions};
 use super::observed::Observed;
 use super::order::OrderError;
 use super::step::{Plan, Rollout};
@@ -46,11 +47,23 @@ pub struct DeployInput<'a> {
     pub recreate: bool,
 }
 
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// The services have no order.
+    #[error(transparent)]
+    Order(#[from] OrderError),
+    /// Networks or volumes are there with another definition.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+}
+
 /// Plans how the release becomes live. The same input gives the same plan.
 ///
 /// # Errors
-/// `Cycle` when services wait for each other.
-pub fn plan_deploy(input: &DeployInput<'_>) -> Result<Plan, OrderError> {
+/// `Order` when services wait for each other; `Definition` when a volume or a network cannot become what is wanted without loss.
+pub fn plan_deploy(input: &DeployInput<'_>) -> Result<Plan, PlanError> {
+    check_definitions(input)?;
     let survey = survey::Survey::of(input)?;
     Ok(build::Builder::new(input, &survey).finish())
 }

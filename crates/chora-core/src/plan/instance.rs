@@ -2,10 +2,11 @@
 
 use indexmap::IndexMap;
 
+use super::definition::network_name;
 use super::deploy::DeployInput;
 use super::step::{FileRef, Instance};
 use super::{labels, order};
-use crate::compose::{Service, ServiceNetwork, Stack};
+use crate::compose::{Network, Service, ServiceNetwork};
 use crate::model::digest::Digest;
 use crate::model::ids::ImageId;
 use crate::model::network::Attachment;
@@ -39,13 +40,15 @@ pub(super) fn attachment(network: String, service: &str, options: Option<&Servic
     Attachment { network, aliases, options: options.cloned() }
 }
 
-/// A service's places in the project's own networks.
-pub(super) fn base_attachments(stack: &Stack, name: &str, service: &Service) -> Vec<Attachment> {
-    let places = service
-        .networks
-        .iter()
-        .filter_map(|(key, options)| stack.networks.get(key).map(|network| attachment(network.name.clone(), name, options.as_ref())));
-    places.collect()
+/// A service's places in the networks of the release that pass the filter.
+pub(super) fn base_attachments(
+    input: &DeployInput<'_>,
+    (name, service): (&str, &Service),
+    wanted: impl Fn(&Network) -> bool,
+) -> Vec<Attachment> {
+    let networks = service.networks.iter().filter_map(|(key, options)| Some((input.release.stack.networks.get(key)?, options)));
+    let networks = networks.filter(|(network, _)| wanted(network));
+    networks.map(|(network, options)| attachment(network_name(input, network), name, options.as_ref())).collect()
 }
 
 /// The name of a new container: fixed by the file, or unique to its deployment.

@@ -1,10 +1,14 @@
 //! The part of the engine's state that a plan depends on.
 
+mod after;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+use indexmap::IndexMap;
 
 use crate::model::container::{ContainerState, ContainerSummary};
 use crate::model::digest::Digest;
-use crate::model::network::NetworkFacts;
+use crate::model::network::{NetworkFacts, VolumeFacts};
 use crate::plan::labels;
 
 /// A container of the project.
@@ -55,25 +59,59 @@ impl ObservedContainer {
     }
 }
 
+/// A network of the project.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ObservedNetwork {
+    /// Network label: its key in the Compose file; absent on staging networks.
+    pub key: Option<String>,
+    /// The deployment of a staging network.
+    pub staging: Option<String>,
+    /// Fingerprint label; absent on networks that Chora did not create.
+    pub fingerprint: Option<Digest>,
+}
+
+impl ObservedNetwork {
+    fn from_labels(all: &IndexMap<String, String>) -> Self {
+        Self {
+            key: all.get(labels::NETWORK).cloned(),
+            staging: all.get(labels::STAGING).and_then(|_| all.get(labels::DEPLOYMENT)).cloned(),
+            fingerprint: all.get(labels::FINGERPRINT).and_then(|text| Digest::parse(text)),
+        }
+    }
+}
+
+/// A volume of the project.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ObservedVolume {
+    /// Driver; empty when it is not known.
+    pub driver: String,
+    /// Fingerprint label; absent on volumes that Chora did not create.
+    pub fingerprint: Option<Digest>,
+}
+
 /// What is on the engine for one project.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
     /// Containers, by name.
     pub containers: Vec<ObservedContainer>,
-    /// Names of the project's networks, with the deployment of staging ones.
-    pub networks: BTreeMap<String, Option<String>>,
-    /// Names of the project's volumes.
-    pub volumes: BTreeSet<String>,
+    /// The project's networks, by name.
+    pub networks: BTreeMap<String, ObservedNetwork>,
+    /// The project's volumes, by name.
+    pub volumes: BTreeMap<String, ObservedVolume>,
 }
 
 impl Observed {
     /// Reads the engine's lists.
     #[must_use]
-    pub fn new(containers: &[ContainerSummary], networks: &[NetworkFacts], volumes: BTreeSet<String>) -> Self {
+    pub fn new(containers: &[ContainerSummary], networks: &[NetworkFacts], volumes: &[VolumeFacts]) -> Self {
         let mut containers: Vec<_> = containers.iter().filter_map(ObservedContainer::from_summary).collect();
         containers.sort_by(|a, b| a.name.cmp(&b.name));
-        let staging = |facts: &NetworkFacts| facts.labels.get(labels::STAGING).and_then(|_| facts.labels.get(labels::DEPLOYMENT)).cloned();
-        let networks = networks.iter().map(|facts| (facts.name.clone(), staging(facts))).collect();
+        let networks = networks.iter().map(|facts| (facts.name.clone(), ObservedNetwork::from_labels(&facts.labels))).collect();
+        let volume = |facts: &VolumeFacts| ObservedVolume {
+            driver: facts.driver.clone(),
+            fingerprint: facts.labels.get(labels::FINGERPRINT).and_then(|text| Digest::parse(text)),
+        };
+        let volumes = volumes.iter().map(|facts| (facts.name.clone(), volume(facts))).collect();
         Self { containers, networks, volumes }
     }
 

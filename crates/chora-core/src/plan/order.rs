@@ -15,7 +15,8 @@ pub enum OrderError {
 }
 
 /// Groups services into waves: a service is in a later wave than what it needs healthy or completed, and after what it
-/// needs started. `late` services (those whose start a client can notice) come as late as their dependents allow.
+/// needs started. `late` services (those whose start a client can notice) come as late as their dependents allow; what
+/// depends on one of them comes after it.
 ///
 /// # Errors
 /// `Cycle` names the services that cannot be ordered.
@@ -23,25 +24,25 @@ pub fn waves(stack: &Stack, late: &dyn Fn(&str) -> bool) -> Result<Vec<Vec<Strin
     let mut done = BTreeSet::new();
     let mut waves = Vec::new();
     while done.len() < stack.services.len() {
-        let ready = ready(&stack.services, &done);
-        if ready.is_empty() {
+        let early = ready(&stack.services, &done, &|name| !late(name));
+        let wave = if early.is_empty() { ready(&stack.services, &done, &|_| true) } else { early };
+        if wave.is_empty() {
             return Err(OrderError::Cycle(stack.services.keys().filter(|name| !done.contains(*name)).cloned().collect()));
         }
-        let early: Vec<String> = ready.iter().filter(|name| !late(name)).cloned().collect();
-        let wave = if early.is_empty() { ready } else { early };
         done.extend(wave.iter().cloned());
         waves.push(wave);
     }
     Ok(waves)
 }
 
-/// Services whose dependencies are all done; services that only wait for a start may follow in the same wave.
-fn ready(services: &IndexMap<String, Service>, done: &BTreeSet<String>) -> Vec<String> {
+/// Services that may come now and whose dependencies are all done; services that only wait for a start may follow in the
+/// same wave.
+fn ready(services: &IndexMap<String, Service>, done: &BTreeSet<String>, may_come: &dyn Fn(&str) -> bool) -> Vec<String> {
     let mut wave: Vec<String> = Vec::new();
     loop {
-        let next = services
-            .iter()
-            .find(|(name, service)| !done.contains(*name) && !wave.contains(*name) && can_start(service, services, done, &wave));
+        let next = services.iter().find(|(name, service)| {
+            !done.contains(*name) && !wave.contains(*name) && may_come(name) && can_start(service, services, done, &wave)
+        });
         match next {
             Some((name, _)) => wave.push(name.clone()),
             None => return wave,
@@ -112,6 +113,24 @@ mod tests {
         let stack = stack(&[("web", &[]), ("worker", &[]), ("cron", &[("web", Condition::Healthy)])]);
         let order = waves(&stack, &|name| name == "web").unwrap();
         assert_eq!(order, [vec!["worker"], vec!["web"], vec!["cron"]]);
+    }
+
+    #[test]
+    fn what_depends_on_a_noticeable_service_comes_after_it() {
+        let stack =
+            stack(&[("app", &[("db", Condition::Started)]), ("tail", &[("app", Condition::Started)]), ("db", &[]), ("worker", &[])]);
+        let order = waves(&stack, &|name| name == "db").unwrap();
+        assert_eq!(order, [vec!["worker"], vec!["db", "app", "tail"]]);
+        let order = waves(&stack, &|name| name == "db" || name == "tail").unwrap();
+        assert_eq!(order, [vec!["worker"], vec!["db", "app", "tail"]], "both are noticeable, and app is between them");
+    }
+
+    #[test]
+    fn what_lives_in_another_services_namespace_comes_after_it() {
+        let b = Service { network_mode: Some("service:web".into()), ..Service::default() };
+        let services = [("b".to_owned(), b), ("web".to_owned(), Service::default())];
+        let stack = Stack { services: services.into_iter().collect(), ..Stack::default() };
+        assert_eq!(waves(&stack, &|name| name == "web").unwrap(), [vec!["web", "b"]]);
     }
 
     #[test]

@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use indexmap::IndexMap;
-
+use super::definition::network_spec;
 use super::deploy::DeployInput;
 use super::labels;
 use crate::compose::{Ipam, Network};
@@ -30,19 +29,9 @@ pub(super) fn staging_spec(input: &DeployInput<'_>, key: &str, name: &str) -> Ne
     let own = [(labels::STAGING, key), (labels::DEPLOYMENT, input.deployment.as_str())];
     let mut spec = network_spec(input, key, &network);
     spec.labels.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    name.clone_into(&mut spec.name);
     // Compose takes a network with its network label for the project's own; this one must not be mistaken for it.
     spec.labels.shift_remove(labels::NETWORK);
+    spec.labels.shift_remove(labels::FINGERPRINT);
     spec
-}
-
-/// One of the project's networks with its labels.
-pub(super) fn network_spec(input: &DeployInput<'_>, key: &str, network: &Network) -> NetworkSpec {
-    let mut all: IndexMap<String, String> = network.labels.clone();
-    let own = [
-        (labels::PROJECT, input.environment.project.as_str()),
-        (labels::NETWORK, key),
-        (labels::ENVIRONMENT, input.environment.name.as_str()),
-    ];
-    all.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
-    NetworkSpec { name: network.name.clone(), network: network.clone(), labels: all }
 }

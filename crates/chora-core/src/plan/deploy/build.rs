@@ -6,12 +6,13 @@ use indexmap::IndexMap;
 
 use super::DeployInput;
 use super::survey::{ServiceSurvey, Survey};
-use crate::model::network::{Attachment, VolumeSpec};
-use crate::plan::instance::{attachment, base_attachments, instance};
-use crate::plan::labels;
+use crate::model::network::Attachment;
+use crate::plan::definition::{network_name, network_spec, volume_spec};
+use crate::plan::instance::{attachment, base_attachments, container_name, instance};
 use crate::plan::observed::ObservedContainer;
+use crate::plan::order::shared_with;
 use crate::plan::retention::beyond_retention;
-use crate::plan::staging::{Staging, network_spec, staging_for, staging_spec};
+use crate::plan::staging::{Staging, staging_for, staging_spec};
 use crate::plan::step::{Action, Change, GateTarget, Plan, Rollout, ServicePlan, Step, StepPhase};
 
 /// Collects steps in the order of their phases.
@@ -74,21 +75,24 @@ impl<'a> Builder<'a> {
         let stack = &self.input.release.stack;
         let used: BTreeSet<&str> = stack.services.values().flat_map(|service| service.networks.keys().map(String::as_str)).collect();
         for (key, network) in &stack.networks {
-            if network.external || !used.contains(key.as_str()) || self.input.observed.networks.contains_key(&network.name) {
+            let name = network_name(self.input, network);
+            if network.external || !used.contains(key.as_str()) || self.input.observed.networks.contains_key(&name) {
                 continue;
             }
-            let undo = Some(Action::RemoveNetwork { name: network.name.clone() });
-            self.push(StepPhase::Prepare, Action::CreateNetwork { spec: network_spec(self.input, key, network) }, undo, "not there yet");
+            let why = if name == network.name {
+                "not there yet".to_owned()
+            } else {
+                format!("the definition of {} changed; candidates go to this one beside it", network.name)
+            };
+            let action = Action::CreateNetwork { spec: network_spec(self.input, key, network) };
+            self.push(StepPhase::Prepare, action, Some(Action::RemoveNetwork { name }), why);
         }
         for (key, volume) in &stack.volumes {
-            if volume.external || self.input.observed.volumes.contains(&volume.name) {
+            if volume.external || self.input.observed.volumes.contains_key(&volume.name) {
                 continue;
             }
-            let mut all = volume.labels.clone();
-            let own = [(labels::PROJECT, self.input.environment.project.clone()), (labels::VOLUME, key.clone())];
-            all.extend(own.map(|(key, value)| (key.to_owned(), value)));
-            let spec = VolumeSpec { name: volume.name.clone(), volume: volume.clone(), labels: all };
-            self.push(StepPhase::Prepare, Action::CreateVolume { spec }, None, "not there yet");
+            let action = Action::CreateVolume { spec: volume_spec(self.input, key, volume) };
+            self.push(StepPhase::Prepare, action, None, "not there yet");
         }
     }
 
@@ -124,25 +128,53 @@ impl<'a> Builder<'a> {
 
     /// Where a new container is at its creation.
     fn places(&self, service: &ServiceSurvey<'_>) -> Vec<Attachment> {
-        let stack = &self.input.release.stack;
-        if service.is_staged() {
-            let outside = base_attachments(stack, service.name, service.service)
-                .into_iter()
-                .filter(|place| stack.networks.values().any(|network| network.external && network.name == place.network));
-            return self.staged_places(service).into_iter().chain(outside).collect();
-        }
-        base_attachments(stack, service.name, service.service).into_iter().chain(self.staged_places(service)).collect()
+        let staged = service.is_staged();
+        let base = base_attachments(self.input, (service.name, service.service), |network| network.external || !staged);
+        let former = self.former_places(service);
+        base.into_iter().chain(self.staged_places(service)).chain(former).collect()
     }
 
-    /// Creates every new container while the old ones serve; only a fixed name has to wait for its swap.
+    /// Where a swapped service is still looked for: in the networks whose successors the release has, by what runs on there until it is
+    /// retired.
+    fn former_places(&self, service: &ServiceSurvey<'_>) -> Vec<Attachment> {
+        let mut places = Vec::new();
+        for (key, options) in service.service.networks.iter().filter(|_| service.is_swapped()) {
+            let Some(network) = self.input.release.stack.networks.get(key) else { continue };
+            let own = network_name(self.input, network);
+            let used = |name: &String| {
+                let staged = self.survey.services().filter(|service| service.is_staged());
+                staged.flat_map(|service| &service.stale).any(|container| container.networks.contains(name))
+            };
+            let former = self
+                .input
+                .observed
+                .networks
+                .iter()
+                .filter(|(name, known)| known.key.as_ref() == Some(key) && known.staging.is_none() && **name != own && used(name));
+            places.extend(former.map(|(name, _)| without_fixed_address(attachment(name.clone(), service.name, options.as_ref()))));
+        }
+        places
+    }
+
+    /// Whether a new container can only be created when its turn has come: its name is fixed and taken until its swap, or it is bound to
+    /// such a container.
+    fn comes_later(&self, service: &ServiceSurvey<'_>) -> bool {
+        let fixed = service.service.container_name.is_some() && service.is_swapped();
+        fixed || {
+            let bound = shared_with(service.service);
+            self.survey.services().any(|other| {
+                bound.contains(&other.name) && other.name != service.name && !other.missing.is_empty() && self.comes_later(other)
+            })
+        }
+    }
+
+    /// Creates every new container while the old ones serve, but for those that have to wait for a swap.
     fn containers(&mut self) {
         for service in self.survey.services() {
             for (number, stopped) in service.missing.clone() {
                 let name = match stopped {
                     Some(container) => self.prepare_stopped(service, container),
-                    None if service.service.container_name.is_some() && service.is_swapped() => {
-                        instance(self.input, (service.name, service.service), number, Vec::new(), &self.peers).name
-                    }
+                    None if self.comes_later(service) => container_name(self.input, service.name, number),
                     None => self.create(service, number, StepPhase::Prepare),
                 };
                 self.fresh.entry(service.name).or_default().push(name);
@@ -158,7 +190,7 @@ impl<'a> Builder<'a> {
     fn create(&mut self, service: &ServiceSurvey<'_>, number: u32, phase: StepPhase) -> String {
         // The engine starts a container only while the network of its creation exists: that must not be a staging network.
         let staged = service.is_staged();
-        let home = base_attachments(&self.input.release.stack, service.name, service.service);
+        let home = base_attachments(self.input, (service.name, service.service), |_| true);
         let places = if staged { home.clone() } else { self.places(service) };
         let instance = instance(self.input, (service.name, service.service), number, places, &self.peers);
         let name = instance.name.clone();
@@ -187,8 +219,7 @@ impl<'a> Builder<'a> {
     /// Brings a retained container to where a new one would be.
     fn prepare_stopped(&mut self, service: &ServiceSurvey<'_>, container: &ObservedContainer) -> String {
         let wanted = self.places(service);
-        let stack = &self.input.release.stack;
-        let known = base_attachments(stack, service.name, service.service);
+        let known = base_attachments(self.input, (service.name, service.service), |_| true);
         for network in &container.networks {
             if wanted.iter().all(|place| &place.network != network) {
                 let back = known.iter().find(|place| &place.network == network).cloned();
@@ -205,30 +236,45 @@ impl<'a> Builder<'a> {
         container.name.clone()
     }
 
-    /// One wave: one-shots to their end, new containers started, old ones of stop-first services swapped, all gated.
+    /// One wave: one-shots to their end, new containers started, old ones of stop-first services swapped, each gated.
     fn run_wave(&mut self, wave: &[ServiceSurvey<'_>]) {
-        for service in wave.iter().filter(|service| service.one_shot && service.change == Change::Run) {
-            for container in self.fresh.get(service.name).cloned().unwrap_or_default() {
-                let action = Action::RunToCompletion { service: service.name.to_owned(), container };
-                self.push(StepPhase::Start, action, None, service.why.clone());
+        let mut gates = Vec::new();
+        for service in wave {
+            if service.one_shot {
+                self.run_once(service);
+                continue;
             }
-        }
-        let mut targets = Vec::new();
-        for service in wave.iter().filter(|service| !service.one_shot) {
-            let names = self.fresh.get(service.name).cloned().unwrap_or_default();
             let phase = if service.is_swapped() { StepPhase::Switch } else { StepPhase::Start };
             if service.is_swapped() {
                 self.swap_out(service);
+            }
+            let names = self.fresh.get(service.name).cloned().unwrap_or_default();
+            if self.comes_later(service) {
+                self.create_now(service, phase);
             }
             for container in &names {
                 let undo = Some(stop(service.name, container));
                 let action = Action::StartContainer { service: service.name.to_owned(), container: container.clone() };
                 self.push(phase, action, undo, service.why.clone());
             }
-            targets.extend(names.into_iter().map(|container| GateTarget { service: service.name.to_owned(), container }));
+            let gated = names.into_iter().map(|container| GateTarget { service: service.name.to_owned(), container });
+            gates.push(gated.collect::<Vec<_>>());
         }
-        if !targets.is_empty() {
-            self.push(StepPhase::Gate, Action::Gate { targets }, None, "nothing goes on before these are healthy");
+        for targets in gates.into_iter().filter(|targets| !targets.is_empty()) {
+            self.push(StepPhase::Gate, Action::Gate { targets }, None, "what depends on it waits until it is healthy");
+        }
+    }
+
+    fn run_once(&mut self, service: &ServiceSurvey<'_>) {
+        if service.change != Change::Run {
+            return;
+        }
+        if self.comes_later(service) {
+            self.create_now(service, StepPhase::Start);
+        }
+        for container in self.fresh.get(service.name).cloned().unwrap_or_default() {
+            let action = Action::RunToCompletion { service: service.name.to_owned(), container };
+            self.push(StepPhase::Start, action, None, service.why.clone());
         }
     }
 
@@ -245,28 +291,26 @@ impl<'a> Builder<'a> {
             }
         }
         let Some(fixed) = &service.service.container_name else { return };
-        for (number, stopped) in service.missing.clone() {
-            match stopped {
-                Some(container) if &container.name != fixed => {
-                    let undo = Action::RenameContainer { from: fixed.clone(), to: container.name.clone() };
-                    let action = Action::RenameContainer { from: container.name.clone(), to: fixed.clone() };
-                    self.push(StepPhase::Switch, action, Some(undo), "its name is fixed");
-                    self.fresh.insert(service.name_in(self.survey), vec![fixed.clone()]);
-                }
-                Some(_) => {}
-                None => drop(self.create(service, number, StepPhase::Switch)),
-            }
+        for container in service.missing.iter().filter_map(|(_, stopped)| *stopped).filter(|container| &container.name != fixed) {
+            let undo = Action::RenameContainer { from: fixed.clone(), to: container.name.clone() };
+            let action = Action::RenameContainer { from: container.name.clone(), to: fixed.clone() };
+            self.push(StepPhase::Switch, action, Some(undo), "its name is fixed");
+            self.fresh.insert(service.name_in(self.survey), vec![fixed.clone()]);
+            self.peers.insert(service.name.to_owned(), fixed.clone());
+        }
+    }
+
+    /// Creates what had to wait for its turn.
+    fn create_now(&mut self, service: &ServiceSurvey<'_>, phase: StepPhase) {
+        for (number, _) in service.missing.iter().filter(|(_, stopped)| stopped.is_none()) {
+            self.create(service, *number, phase);
         }
     }
 
     /// Candidates that passed join the project's networks under their service's name.
     fn admit(&mut self) {
         for service in self.survey.services().filter(|service| service.is_staged()) {
-            let stack = &self.input.release.stack;
-            let own = base_attachments(stack, service.name, service.service)
-                .into_iter()
-                .filter(|place| stack.networks.values().any(|network| !network.external && network.name == place.network));
-            let places: Vec<_> = own.collect();
+            let places = base_attachments(self.input, (service.name, service.service), |network| !network.external);
             for container in self.fresh.get(service.name).cloned().unwrap_or_default() {
                 for place in &places {
                     self.connect(StepPhase::Switch, &container, place.clone(), "its gate has passed");
@@ -286,6 +330,15 @@ impl<'a> Builder<'a> {
                 self.push(StepPhase::Retire, stop(service.name, &container.name), None, "replaced; kept for rollback");
             }
         }
+        for service in self.survey.services() {
+            let former = self.former_places(service);
+            for container in self.fresh.get(service.name).cloned().unwrap_or_default() {
+                for place in &former {
+                    let action = Action::Disconnect { container: container.clone(), network: place.network.clone() };
+                    self.push(StepPhase::Retire, action, None, "what looked for it there is retired");
+                }
+            }
+        }
     }
 
     /// Removes staging networks whose candidates do not run any more.
@@ -298,8 +351,8 @@ impl<'a> Builder<'a> {
             .flat_map(|service| service.missing.iter().filter_map(|(_, stopped)| *stopped))
             .map(|container| container.name.as_str())
             .collect();
-        for (network, deployment) in &self.input.observed.networks {
-            let Some(deployment) = deployment else { continue };
+        for (network, known) in &self.input.observed.networks {
+            let Some(deployment) = &known.staging else { continue };
             if still_up.contains(deployment.as_str()) {
                 continue;
             }
@@ -324,9 +377,26 @@ impl<'a> Builder<'a> {
             .filter(|container| !used.contains(&container.name))
             .map(|container| container.name.clone())
             .collect();
-        for container in beyond {
-            self.push(StepPhase::Prune, Action::RemoveContainer { container }, None, "no release that can be rolled back to needs it");
+        let why = "no release that can be rolled back to needs it";
+        for container in &beyond {
+            self.push(StepPhase::Prune, Action::RemoveContainer { container: container.clone() }, None, why);
         }
+        for name in self.networks_beyond(&beyond) {
+            self.push(StepPhase::Prune, Action::RemoveNetwork { name }, None, why);
+        }
+    }
+
+    /// Networks of definitions that no release has any more, when nothing is left in them.
+    fn networks_beyond(&self, removed: &[String]) -> Vec<String> {
+        let releases = self.input.retained.iter().copied().chain(self.input.live).chain([self.input.release]);
+        let wanted: BTreeSet<String> =
+            releases.flat_map(|release| release.stack.networks.values()).map(|network| network_name(self.input, network)).collect();
+        let empty = |name: &String| {
+            let containers = self.input.observed.containers.iter().filter(|container| !removed.contains(&container.name));
+            containers.into_iter().all(|container| !container.networks.contains(name))
+        };
+        let own = self.input.observed.networks.iter().filter(|(_, known)| known.key.is_some() && known.fingerprint.is_some());
+        own.map(|(name, _)| name).filter(|name| !wanted.contains(*name) && empty(name)).cloned().collect()
     }
 
     fn service_plans(&self) -> Vec<ServicePlan> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 
-use super::{DeployInput, Reuse, plan_deploy};
+use super::{DeployInput, PlanError, Reuse, plan_deploy};
 use crate::compose::{Condition, Dependency, Network, Port, Service, Stack, Volume};
 use crate::model::container::ContainerState;
 use crate::model::digest::Digest;
@@ -12,8 +12,9 @@ use crate::model::environment::{Environment, EnvironmentClass};
 use crate::model::ids::{DeploymentId, EnvironmentName, ImageId, ReleaseId};
 use crate::model::image::ImagePin;
 use crate::model::release::Release;
-use crate::plan::observed::{Observed, ObservedContainer};
-use crate::plan::step::{Action, Plan};
+use crate::plan::definition::DefinitionError;
+use crate::plan::observed::{Observed, ObservedContainer, ObservedNetwork, ObservedVolume};
+use crate::plan::step::{Action, Plan, StepPhase};
 
 fn stack() -> Stack {
     let on = |needs: &[(&str, Condition)]| Service {
@@ -66,6 +67,10 @@ fn container(service: &str, image: &str, deployment: &str, state: ContainerState
 }
 
 fn plan(release: &Release, live: Option<&Release>, observed: &Observed, reuse: Reuse) -> Plan {
+    try_plan(release, live, observed, reuse).unwrap()
+}
+
+fn try_plan(release: &Release, live: Option<&Release>, observed: &Observed, reuse: Reuse) -> Result<Plan, PlanError> {
     let environment = Environment {
         name: EnvironmentName::new("production"),
         class: EnvironmentClass::Production,
@@ -73,7 +78,9 @@ fn plan(release: &Release, live: Option<&Release>, observed: &Observed, reuse: R
         releases_kept: 5,
         gate_timeout: Duration::from_secs(60),
     };
-    let deployment = DeploymentId::new("000000000000000-d2");
+    let (second, third) = ("000000000000000-d2", "000000000000000-d3");
+    let taken = observed.containers.iter().any(|container| container.deployment.as_deref() == Some(second));
+    let deployment = DeploymentId::new(if taken { third } else { second });
     let input = DeployInput {
         deployment: &deployment,
         environment: &environment,
@@ -85,7 +92,7 @@ fn plan(release: &Release, live: Option<&Release>, observed: &Observed, reuse: R
         rollouts: &IndexMap::new(),
         recreate: false,
     };
-    plan_deploy(&input).unwrap()
+    plan_deploy(&input)
 }
 
 fn words(plan: &Plan) -> Vec<String> {
@@ -102,9 +109,24 @@ fn after_v1() -> Observed {
             container("migrate", "api:1", "d1", ContainerState::Exited),
             container("web", "web:1", "d1", ContainerState::Running),
         ],
-        networks: BTreeMap::from([("shop_default".to_owned(), None)]),
-        volumes: BTreeSet::from(["shop_data".to_owned()]),
+        networks: BTreeMap::from([("shop_default".to_owned(), network())]),
+        volumes: BTreeMap::from([("shop_data".to_owned(), ObservedVolume { driver: "local".into(), fingerprint: None })]),
     }
+}
+
+fn network() -> ObservedNetwork {
+    ObservedNetwork { key: Some("default".into()), staging: None, fingerprint: None }
+}
+
+/// What is there when all steps of a plan have succeeded.
+fn after(observed: Observed, plan: &Plan) -> Observed {
+    plan.steps.iter().fold(observed, |observed, step| observed.after(&step.action))
+}
+
+/// The images of `V1` with some replaced.
+fn but(changed: &[(&str, &str)]) -> Vec<(&'static str, String)> {
+    let image = |service: &str, image: &str| changed.iter().find(|(name, _)| *name == service).map_or(image, |(_, image)| image).to_owned();
+    V1.iter().map(|(service, old)| (*service, image(service, old))).collect()
 }
 
 #[test]
@@ -234,7 +256,8 @@ fn an_old_staging_network_goes_with_its_candidates() {
     observed.containers.iter_mut().filter(|container| container.service == "db").for_each(|container| {
         container.networks.insert("shop_default_d9".into());
     });
-    observed.networks.insert("shop_default_d9".into(), Some("d9".into()));
+    let staging = ObservedNetwork { key: None, staging: Some("d9".into()), fingerprint: None };
+    observed.networks.insert("shop_default_d9".into(), staging);
     let words = words(&plan(&next, Some(&live), &observed, Reuse::LiveOnly));
     let tail = &words[words.len() - 4..];
     assert_eq!(
@@ -246,4 +269,181 @@ fn an_old_staging_network_goes_with_its_candidates() {
             "remove network shop_default_d9"
         ]
     );
+}
+
+/// A release of these services, each with the definition and the image that are given.
+fn release_of(id: &str, services: &[(&str, Service, &str)]) -> Release {
+    let images: Vec<_> = services.iter().map(|(name, _, image)| (*name, *image)).collect();
+    let mut release = release(id, &images);
+    release.stack.services = services.iter().map(|(name, service, _)| ((*name).to_owned(), service.clone())).collect();
+    release
+}
+
+/// What is left of a plan after the preparations, in words.
+fn from_start(plan: &Plan) -> Vec<String> {
+    let first = plan.steps.iter().position(|step| step.phase > StepPhase::Prepare).unwrap();
+    words(plan).split_off(first)
+}
+
+#[test]
+fn a_dependent_starts_only_when_what_it_depends_on_was_swapped_and_started() {
+    let db = Service { container_name: Some("db".into()), ..Service::default() };
+    let depends_on = IndexMap::from([("db".to_owned(), Dependency { condition: Condition::Started, restart: false, required: true })]);
+    let app = Service { depends_on, ..Service::default() };
+    let of = |id: &str, image: &str| release_of(id, &[("app", app.clone(), image), ("db", db.clone(), image)]);
+    let mut old = container("db", "1", "d1", ContainerState::Running);
+    old.name = "db".into();
+    let containers = vec![container("app", "1", "d1", ContainerState::Running), old];
+    let plan = plan(&of("v2", "2"), Some(&of("v1", "1")), &Observed { containers, ..after_v1() }, Reuse::LiveOnly);
+    assert_eq!(
+        from_start(&plan),
+        [
+            "stop db",
+            "rename db to db-retired-new",
+            "create db",
+            "start db",
+            "start shop-app-new-1",
+            "gate db",
+            "gate shop-app-new-1",
+            "record release v2 as live",
+            "stop shop-app-d1-1",
+        ]
+    );
+}
+
+#[test]
+fn a_one_shot_runs_after_the_start_of_what_it_depends_on() {
+    let on = |name: &str, condition| Service {
+        depends_on: IndexMap::from([(name.to_owned(), Dependency { condition, restart: false, required: true })]),
+        ..Service::default()
+    };
+    let services = [
+        ("app", on("migrate", Condition::CompletedSuccessfully), "1"),
+        ("migrate", on("db", Condition::Started), "1"),
+        ("db", Service::default(), "1"),
+    ];
+    let plan = plan(&release_of("v1", &services), None, &Observed::default(), Reuse::LiveOnly);
+    let starts: Vec<_> = words(&plan).into_iter().filter(|word| word.starts_with("start") || word.starts_with("run")).collect();
+    assert_eq!(starts, ["start shop-db-new-1", "run shop-migrate-new-1 to completion", "start shop-app-new-1"]);
+}
+
+#[test]
+fn what_lives_in_a_swapped_services_namespace_is_created_after_it() {
+    let web = Service { container_name: Some("web".into()), ..Service::default() };
+    let depends_on = IndexMap::from([("web".to_owned(), Dependency::default())]);
+    let b = Service { network_mode: Some("service:web".into()), depends_on, ..Service::default() };
+    let of = |id: &str, image: &str| release_of(id, &[("b", b.clone(), "b"), ("web", web.clone(), image)]);
+    let mut old = container("web", "1", "d1", ContainerState::Running);
+    old.name = "web".into();
+    let observed = Observed { containers: vec![container("b", "b", "d1", ContainerState::Running), old], ..after_v1() };
+    let deployed = plan(&of("v2", "2"), Some(&of("v1", "1")), &observed, Reuse::LiveOnly);
+    assert_eq!(
+        words(&deployed),
+        [
+            "stop web",
+            "rename web to web-retired-new",
+            "create web",
+            "start web",
+            "stop shop-b-d1-1",
+            "create shop-b-new-1",
+            "start shop-b-new-1",
+            "gate web",
+            "gate shop-b-new-1",
+            "record release v2 as live",
+        ]
+    );
+    let peer = deployed.steps.iter().find_map(|step| match &step.action {
+        Action::CreateContainer { instance } if instance.service == "b" => instance.peers.get("web").cloned(),
+        _ => None,
+    });
+    assert_eq!(peer.as_deref(), Some("web"));
+    let back = plan(&of("v1", "1"), Some(&of("v2", "2")), &after(observed, &deployed), Reuse::Retained);
+    let words = words(&back);
+    let place = |word: &str| words.iter().position(|other| other == word).unwrap_or_else(|| panic!("{word} in {words:?}"));
+    assert!(place("rename web-retired-new to web") < place("start web"));
+    assert!(place("start web") < place("create shop-b-00000-d3-1"));
+}
+
+/// The release after `V1` with another definition of its network.
+fn with_network(id: &str, images: &[(&'static str, String)], network: Network) -> Release {
+    let images: Vec<_> = images.iter().map(|(service, image)| (*service, image.as_str())).collect();
+    let mut release = release(id, &images);
+    release.stack.networks.insert("default".to_owned(), Network { name: "shop_default".into(), ..network });
+    release
+}
+
+#[test]
+fn a_changed_network_gets_a_successor_and_the_old_one_stays_for_rollback() {
+    let live = with_network("v1", &but(&[]), Network::default());
+    // The network is part of every fingerprint: all services are replaced.
+    let all = but(&[("web", "web:1i"), ("api", "api:1i"), ("migrate", "api:1i"), ("db", "db:1i")]);
+    let next = with_network("v2", &all, Network { internal: true, ..Network::default() });
+    let first = plan(&live, None, &Observed::default(), Reuse::LiveOnly);
+    let observed = after(Observed::default(), &first);
+    let second = plan(&next, Some(&live), &observed, Reuse::LiveOnly);
+    let created: Vec<_> = second.steps.iter().filter(|step| matches!(step.action, Action::CreateNetwork { .. })).collect();
+    let Action::CreateNetwork { spec } = &created[0].action else { panic!("{created:?}") };
+    assert!(spec.name.starts_with("shop_default_") && spec.network.internal, "{spec:?}");
+    assert!(created[0].why.contains("the definition of shop_default changed"), "{}", created[0].why);
+    assert_eq!(created[0].undo.as_ref().unwrap().to_string(), format!("remove network {}", spec.name));
+    for step in &second.steps {
+        if let Action::CreateContainer { instance } = &step.action {
+            assert_eq!(instance.attachments[0].network, spec.name, "{}", instance.name);
+        }
+    }
+    let observed = after(observed, &second);
+    assert!(observed.networks.contains_key("shop_default"), "the old release can come back");
+    assert_eq!(words(&plan(&next, Some(&next), &observed, Reuse::LiveOnly)), Vec::<String>::new(), "the successor is known again");
+    let back = plan(&live, Some(&next), &observed, Reuse::Retained);
+    assert!(back.steps.iter().all(|step| !matches!(step.action, Action::CreateContainer { .. })), "{:?}", words(&back));
+}
+
+#[test]
+fn a_swapped_service_is_found_in_the_old_network_until_what_looks_there_is_retired() {
+    let live = with_network("v1", &but(&[]), Network::default());
+    let all = but(&[("web", "web:1i"), ("api", "api:1i"), ("migrate", "api:1i"), ("db", "db:1i")]);
+    let next = with_network("v2", &all, Network { internal: true, ..Network::default() });
+    let observed = after(Observed::default(), &plan(&live, None, &Observed::default(), Reuse::LiveOnly));
+    let words = words(&plan(&next, Some(&live), &observed, Reuse::LiveOnly));
+    let place = |word: &str| words.iter().position(|other| other == word).unwrap_or_else(|| panic!("{word} in {words:#?}"));
+    assert!(place("stop shop-api-new-1") < place("disconnect shop-web-00000-d3-1 from shop_default"));
+}
+
+#[test]
+fn a_network_that_cannot_have_a_successor_is_refused() {
+    let pool = |subnet: &str| crate::compose::Ipam {
+        config: vec![crate::compose::IpamPool { subnet: Some(subnet.into()), ..Default::default() }],
+        ..Default::default()
+    };
+    let fixed = |internal, subnet: &str| Network { internal, ipam: pool(subnet), ..Network::default() };
+    let live = with_network("v1", &but(&[]), fixed(false, "10.9.0.0/24"));
+    let observed = after(Observed::default(), &plan(&live, None, &Observed::default(), Reuse::LiveOnly));
+    let to = |network: Network| try_plan(&with_network("v2", &but(&[]), network), Some(&live), &observed, Reuse::LiveOnly);
+    let refused = to(fixed(true, "10.9.0.128/25")).unwrap_err();
+    assert_eq!(
+        refused,
+        PlanError::Definition(DefinitionError::NetworkAddresses { name: "shop_default".into(), subnet: "10.9.0.128/25".into() })
+    );
+    assert!(to(fixed(true, "10.10.0.0/24")).is_ok());
+}
+
+#[test]
+fn a_changed_volume_is_refused() {
+    let live = release("v1", &V1);
+    let observed = after(Observed::default(), &plan(&live, None, &Observed::default(), Reuse::LiveOnly));
+    let to = |volume: Volume, observed: &Observed| {
+        let mut next = release("v2", &V1);
+        next.stack.volumes.insert("data".to_owned(), Volume { name: "shop_data".into(), ..volume });
+        try_plan(&next, Some(&live), observed, Reuse::LiveOnly)
+    };
+    let differs = |result: Result<Plan, PlanError>| match result {
+        Err(PlanError::Definition(DefinitionError::Volume { differs, .. })) => differs,
+        other => panic!("{other:?}"),
+    };
+    let opts = Volume { driver_opts: IndexMap::from([("type".to_owned(), "nfs".to_owned())]), ..Volume::default() };
+    assert!(to(Volume::default(), &observed).is_ok());
+    assert_eq!(differs(to(opts.clone(), &observed)), "driver_opts");
+    assert_eq!(differs(to(opts, &after_v1())), "driver_opts", "also when Chora did not make it");
+    let other = Volume { driver: Some("nfs".into()), ..Volume::default() };
+    assert_eq!(differs(to(other, &after_v1())), "driver local there, nfs in the file");
 }
