@@ -1,19 +1,24 @@
 //! Everything that can be found out before anything changes.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
 use chora_core::compose::{MountKind, Port, Stack};
-use chora_core::model::container::ContainerFilter;
+use chora_core::model::container::{ContainerFilter, ContainerSummary};
+use chora_core::model::ids::ImageId;
+use chora_core::model::image::Image;
 use chora_core::model::release::Release;
 use chora_core::plan::labels;
 use chora_core::ports::engine::EngineFacts;
+use futures_util::future::{join, try_join_all};
 
 use crate::context::Context;
+use crate::exposure;
 use crate::failure::{Failure, FailureKind};
 use crate::project::Project;
 
 /// Checks the project against the engine; gives warnings.
-pub(crate) async fn preflight(cx: &Context, project: &Project, retained: &[Release]) -> Result<Vec<String>, Failure> {
+pub(crate) async fn preflight(cx: &Context, project: &Project) -> Result<Vec<String>, Failure> {
     if !project.unsupported.is_empty() {
         let count = project.unsupported.len();
         let failure = Failure::new(FailureKind::Invalid, format!("{count} keys of the Compose files cannot be honoured"));
@@ -21,16 +26,55 @@ pub(crate) async fn preflight(cx: &Context, project: &Project, retained: &[Relea
             .hint("remove them, or see docs/reference/compose-keys.md for what stands for them")
             .details(project.unsupported.clone()));
     }
-    let facts = cx.engine.facts().await?;
+    let (facts, running) = join(cx.engine.facts(), async {
+        if wanted_ports(project).next().is_some() { cx.engine.containers(&ContainerFilter::default()).await } else { Ok(Vec::new()) }
+    })
+    .await;
+    let (facts, running) = (facts?, running?);
     if project.stack.services.is_empty() {
         return Err(
             Failure::new(FailureKind::Invalid, "the project has no services").hint("add one to the Compose file, or enable a profile")
         );
     }
+    known_to_the_engine(&project.stack, &facts)?;
     outside_objects(cx, &project.stack).await?;
     bind_sources(&project.stack, &facts)?;
-    ports(cx, project, &facts).await?;
-    rollback_set(cx, retained).await
+    ports(project, &facts, &running)?;
+    Ok(exposure::warnings(cx, &project.stack).await)
+}
+
+/// Keys that only newer engines take; all at once.
+fn known_to_the_engine(stack: &Stack, facts: &EngineFacts) -> Result<(), Failure> {
+    let has = |major: u32, minor: u32| {
+        let version = facts.api_version.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+        version.is_none_or(|version: (u32, u32)| version >= (major, minor))
+    };
+    let mut details = Vec::new();
+    for (name, service) in &stack.services {
+        if !service.annotations.is_empty() && !has(1, 43) {
+            details.push(format!("`annotations` of `{name}` needs API 1.43"));
+        }
+        if service.volumes.iter().any(|mount| mount.kind == MountKind::Image) && !has(1, 48) {
+            details.push(format!("a volume of `{name}` that is an image needs API 1.48"));
+        }
+        for (network, options) in &service.networks {
+            let Some(options) = options else { continue };
+            if options.interface_name.is_some() && !has(1, 49) {
+                details.push(format!("`interface_name` of `{name}` on network `{network}` needs API 1.49"));
+            }
+            if options.gw_priority.is_some() && !has(1, 48) {
+                details.push(format!("`gw_priority` of `{name}` on network `{network}` needs API 1.48"));
+            }
+        }
+    }
+    if details.is_empty() {
+        return Ok(());
+    }
+    let message = format!("the engine speaks API {}, and the project needs more", facts.api_version);
+    Err(Failure::new(FailureKind::Invalid, message)
+        .state("nothing was changed")
+        .hint("update the engine, or remove the keys")
+        .details(details))
 }
 
 /// External networks and volumes must exist.
@@ -69,20 +113,17 @@ fn bind_sources(stack: &Stack, facts: &EngineFacts) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Published ports must be free, or held by the project itself.
-async fn ports(cx: &Context, project: &Project, facts: &EngineFacts) -> Result<(), Failure> {
-    let wanted: Vec<(&str, &Port, u16)> = project
-        .stack
-        .services
-        .iter()
+/// Services with the ports that they publish by number.
+fn wanted_ports(project: &Project) -> impl Iterator<Item = (&str, &Port, u16)> {
+    let services = project.stack.services.iter();
+    services
         .flat_map(|(name, service)| service.ports.iter().map(move |port| (name.as_str(), port)))
         .filter_map(|(name, port)| Some((name, port, port.published.as_deref()?.parse().ok()?)))
-        .collect();
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let running = cx.engine.containers(&ContainerFilter::default()).await?;
-    for (service, port, number) in wanted {
+}
+
+/// Published ports must be free, or held by the project itself.
+fn ports(project: &Project, facts: &EngineFacts, running: &[ContainerSummary]) -> Result<(), Failure> {
+    for (service, port, number) in wanted_ports(project) {
         let protocol = port.protocol.as_deref().unwrap_or("tcp");
         let holder = running.iter().find(|container| {
             container.published.iter().any(|published| {
@@ -120,24 +161,40 @@ fn taken(service: &str, port: u16, holder: &str) -> Failure {
     failure.state("nothing was changed").hint("stop what holds it, or publish another port")
 }
 
-/// Images of releases that can be rolled back to must still be there.
-async fn rollback_set(cx: &Context, retained: &[Release]) -> Result<Vec<String>, Failure> {
-    let mut warnings = Vec::new();
-    let mut known = std::collections::BTreeMap::new();
-    for release in retained {
-        for (service, pin) in &release.images {
-            let here = match known.get(&pin.id) {
-                Some(here) => *here,
-                None => cx.engine.image(pin.id.as_str()).await?.is_some(),
-            };
-            known.insert(pin.id.clone(), here);
-            if !here {
-                warnings.push(format!(
-                    "release {} cannot be rolled back to: the image of `{service}` is gone from the engine",
-                    release.version
-                ));
-            }
-        }
+/// Images of releases that can be rolled back to must still be there; those that are known to be are not asked for. Gives warnings.
+pub(crate) async fn rollback_set(cx: &Context, retained: &[Release], known: BTreeSet<ImageId>) -> Result<Vec<String>, Failure> {
+    let gone = gone_but(cx, retained, &known).await?;
+    let mut warnings: Vec<String> = retained.iter().filter_map(|release| incomplete(release, &gone)).collect();
+    if !retained.is_empty() && warnings.len() == retained.len() {
+        // Nothing is refused for it: what is gone does not serve now either, and a deploy may be what brings it back.
+        warnings.push("there is no way back from this deployment: no release before it is whole on the engine".to_owned());
     }
     Ok(warnings)
+}
+
+/// Images of releases that are not on the engine any more.
+pub(crate) async fn gone<'a>(cx: &Context, releases: &'a [Release]) -> Result<BTreeSet<&'a ImageId>, Failure> {
+    gone_but(cx, releases, &BTreeSet::new()).await
+}
+
+async fn gone_but<'a>(cx: &Context, releases: &'a [Release], known: &BTreeSet<ImageId>) -> Result<BTreeSet<&'a ImageId>, Failure> {
+    let pinned: BTreeSet<&ImageId> = releases.iter().flat_map(|release| release.images.values()).map(|pin| &pin.id).collect();
+    let asked = pinned
+        .into_iter()
+        .filter(|id| !known.contains(*id))
+        .map(|id| async move { cx.engine.image(id.as_str()).await.map(|image| (id, image)) });
+    let found: Vec<(&ImageId, Option<Image>)> = try_join_all(asked).await?;
+    Ok(found.into_iter().filter(|(_, image)| image.is_none()).map(|(id, _)| id).collect())
+}
+
+/// Why a release cannot be rolled back to.
+fn incomplete(release: &Release, gone: &BTreeSet<&ImageId>) -> Option<String> {
+    let services: Vec<String> =
+        release.images.iter().filter(|(_, pin)| gone.contains(&pin.id)).map(|(service, _)| format!("`{service}`")).collect();
+    let images = match services.as_slice() {
+        [] => return None,
+        [service] => format!("the image of {service} is"),
+        services => format!("the images of {} are", services.join(", ")),
+    };
+    Some(format!("release {} cannot be rolled back to: {images} gone from the engine", release.version))
 }

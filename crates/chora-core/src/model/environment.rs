@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use super::ids::EnvironmentName;
+use crate::compose::Service;
+
+/// The longest gate of a service that is down until it has passed. An answer that has not come by then seldom comes.
+const GAP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How careful Chora is with an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -41,4 +45,16 @@ pub struct Environment {
     pub releases_kept: u32,
     /// The longest a gate may take, all services together.
     pub gate_timeout: Duration,
+    /// The longest gate of a service that is down until it has passed; by default 30 s, or its `start_period` where that is longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap_timeout: Option<Duration>,
+}
+
+impl Environment {
+    /// How long the gate of a service that went stop-first may take.
+    #[must_use]
+    pub fn gate_while_down(&self, service: &Service) -> Duration {
+        let start = service.healthcheck.as_ref().and_then(|check| check.start_period).unwrap_or_default().0;
+        self.gap_timeout.unwrap_or_else(|| GAP_TIMEOUT.max(start)).min(self.gate_timeout)
+    }
 }

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use chora_core::model::container::{Container, ContainerState, EngineHealth, ExecSpec};
 use chora_core::model::digest::Digest;
-use chora_core::model::health::{FunctionCheck, Probe, ProbeAnswer, ProbeVerdict};
+use chora_core::model::health::{FunctionCheck, McpProbe, McpTransport, Probe, ProbeAnswer, ProbeVerdict};
 
 use super::{Expectation, Finding, Standing};
 use crate::context::Context;
 
 /// Restarts by the engine that say nothing yet.
 const RESTARTS_FORGIVEN: u32 = 2;
+/// What is wrong with a job that is asked as a server.
+const NOBODY_WAITS: &str = "; a server keeps running, and nothing waits for it as a job: let a service depend on it with \
+                            `condition: service_completed_successfully`, or give it a profile";
 /// The largest config or secret that is compared, in bytes.
 const LARGEST_FILE: usize = 4 << 20;
 
@@ -20,14 +23,18 @@ pub(super) async fn container(cx: &Context, container: &Container, expectation: 
     let asked = "engine state";
     let restarts = container.restarts;
     match container.state {
-        ContainerState::Running if restarts > u64::from(expectation.health.restarts_allowed.max(RESTARTS_FORGIVEN)) => {
-            return Finding::fail(Standing::Restarting(restarts), asked, format!("running after {restarts} restarts"));
+        ContainerState::Running if too_many(restarts, expectation) => {
+            return Finding::fail(Standing::Never, asked, format!("running after {restarts} restarts"));
         }
         ContainerState::Running => {}
-        ContainerState::Restarting => return Finding::fail(Standing::Restarting(restarts), asked, ended(container)),
+        ContainerState::Restarting => {
+            let standing = if too_many(restarts, expectation) { Standing::Never } else { Standing::NotYet };
+            return Finding::fail(standing, asked, format!("{}, {restarts} restarts", ended(container)));
+        }
         ContainerState::Created => return Finding::fail(Standing::NotYet, asked, created(container)),
         ContainerState::Exited | ContainerState::Dead | ContainerState::Removing | ContainerState::Paused => {
-            return Finding::fail(Standing::Never, asked, ended(container));
+            let advice = if came_to_its_end(container, expectation) { NOBODY_WAITS } else { "" };
+            return Finding::fail(Standing::Never, asked, format!("{}{advice}", ended(container)));
         }
     }
     if let Some(finding) = too_young(cx, container, expectation.health.stable_for, asked) {
@@ -39,7 +46,7 @@ pub(super) async fn container(cx: &Context, container: &Container, expectation: 
     let asked = format!("HEALTHCHECK {}", command.join(" "));
     let limit = expectation.service.healthcheck.as_ref().and_then(|check| check.timeout).map_or(limit, |own| own.0.min(limit));
     match exec(cx, container, command, limit).await {
-        Ok((0, _)) => Finding::pass(asked, format!("exit code 0, {}", verdict_of_engine(container))),
+        Ok((0, _)) => Finding::pass(asked, format!("exit code 0, {}", verdict_of_engine(container))).proving(),
         Ok((code, output)) => {
             Finding::fail(Standing::NotYet, asked, format!("exit code {code}: {}, {}", first_line(&output), verdict_of_engine(container)))
         }
@@ -47,11 +54,23 @@ pub(super) async fn container(cx: &Context, container: &Container, expectation: 
     }
 }
 
+/// A program that did its work and is not to be started again: a job.
+fn came_to_its_end(container: &Container, expectation: &Expectation) -> bool {
+    let restarts = expectation.service.restart.as_deref().is_some_and(|policy| policy != "no");
+    container.state == ContainerState::Exited && container.exit_code == Some(0) && !restarts
+}
+
+/// Whether it was restarted too often to be asked again.
+fn too_many(restarts: u64, expectation: &Expectation) -> bool {
+    restarts > u64::from(expectation.health.restarts_allowed.max(RESTARTS_FORGIVEN))
+}
+
 /// Fails while it has not been running for as long as asked.
 fn too_young(cx: &Context, container: &Container, wanted: Option<Duration>, asked: &str) -> Option<Finding> {
     let wanted = wanted?;
     let since = container.started_at?;
-    let up: Duration = cx.clock.now().duration_since(since).try_into().unwrap_or(Duration::ZERO);
+    // A start that is yet to come was told by another clock, or by this one before it was set back: it says nothing.
+    let up: Duration = cx.clock.now().duration_since(since).try_into().ok()?;
     (up < wanted).then(|| Finding::fail(Standing::NotYet, asked, format!("up {} s of the {} s asked for", up.as_secs(), wanted.as_secs())))
 }
 
@@ -123,8 +142,8 @@ fn default_port(container: &Container, expectation: &Expectation) -> Option<u16>
 fn from_answer(answer: ProbeAnswer) -> Finding {
     let ProbeAnswer { verdict, asked, answered, .. } = answer;
     match verdict {
-        ProbeVerdict::Pass => Finding::pass(asked, answered),
-        ProbeVerdict::Degraded => Finding::warn(asked, answered),
+        ProbeVerdict::Pass => Finding::pass(asked, answered).proving(),
+        ProbeVerdict::Degraded => Finding::warn(asked, answered).proving(),
         ProbeVerdict::NoAnswer => Finding::fail(Standing::NotYet, asked, answered),
         ProbeVerdict::WrongAnswer => Finding::fail(Standing::Wrong, asked, answered),
         ProbeVerdict::Refused => Finding::fail(Standing::Never, asked, answered),
@@ -214,15 +233,29 @@ pub(super) async fn process(cx: &Context, container: &Container, expectation: &E
     }
 }
 
+/// A question without a port goes to the first one.
+fn with_port(probe: &Probe, container: &Container, expectation: &Expectation) -> Option<Probe> {
+    match probe {
+        Probe::Mcp(mcp) if mcp.port == 0 && mcp.transport != McpTransport::Stdio => {
+            let port = default_port(container, expectation)?;
+            Some(Probe::Mcp(McpProbe { port, ..mcp.clone() }))
+        }
+        probe => Some(probe.clone()),
+    }
+}
+
 /// Level 5: does it do its work?
 pub(super) async fn function(cx: &Context, container: &Container, expectation: &Expectation, limit: Duration) -> Finding {
     match &expectation.health.function {
         None => Finding::skip("no function check in chora.yaml, no contract"),
-        Some(FunctionCheck::Probe(probe)) => from_answer(cx.prober.probe(container, probe, limit).await),
+        Some(FunctionCheck::Probe(probe)) => match with_port(probe, container, expectation) {
+            Some(probe) => from_answer(cx.prober.probe(container, &probe, limit).await),
+            None => Finding::fail(Standing::Never, "mcp", "the service has no port to ask on, published or exposed"),
+        },
         Some(FunctionCheck::Command(command)) => {
             let asked = command.join(" ");
             match exec(cx, container, command.clone(), limit).await {
-                Ok((0, output)) => Finding::pass(asked, format!("exit code 0: {}", first_line(&output))),
+                Ok((0, output)) => Finding::pass(asked, format!("exit code 0: {}", first_line(&output))).proving(),
                 Ok((code, output)) => Finding::fail(Standing::Wrong, asked, format!("exit code {code}: {}", first_line(&output))),
                 Err(reason) => Finding::fail(Standing::NotYet, asked, reason),
             }

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 
 use chora_core::model::environment::{Environment, EnvironmentClass};
 use chora_core::model::ids::EnvironmentName;
-use chora_syntax::compose::{ResolveRequest, Resolved, resolve};
+use chora_syntax::compose::{ResolveRequest, resolve};
 use chora_syntax::{DiagnosticKind, Diagnostics, FileProblem, Files};
 use indexmap::IndexMap;
 
 use super::{DEFAULT_ENVIRONMENT, DEVELOPMENT, Project};
 use crate::context::{Context, Settings};
+use crate::exposure;
 use crate::failure::{Failure, FailureKind};
+use crate::secrets::FileSecrets;
 
 /// Which part of a project is wanted.
 #[derive(Debug, Clone, Default)]
@@ -34,13 +36,25 @@ impl Files for DiskFiles {
     }
 }
 
-/// Resolves the project for one environment.
+/// Reads the project for one environment.
 ///
 /// # Errors
 /// Invalid when a file is not right, with every diagnostic; not found when there is no Compose file or no such environment.
-pub fn load(cx: &Context, selection: &Selection) -> Result<Project, Failure> {
-    let (project, _) = resolve_project(&cx.settings, selection)?;
+pub fn read(settings: &Settings, selection: &Selection) -> Result<Project, Failure> {
+    let (project, _) = resolve_project(settings, selection)?;
     Ok(project)
+}
+
+/// The project for one environment: the one that the context holds, else read anew.
+///
+/// # Errors
+/// As [`read`].
+pub fn load(cx: &Context, selection: &Selection) -> Result<Project, Failure> {
+    let name = selection.environment.as_deref().unwrap_or(DEFAULT_ENVIRONMENT);
+    match cx.project.as_deref().filter(|project| project.environment.name.as_str() == name) {
+        Some(project) => Ok(project.clone()),
+        None => read(&cx.settings, selection),
+    }
 }
 
 /// Which resolved stack to print.
@@ -65,14 +79,17 @@ pub struct ConfigOutcome {
 /// Gives the resolved stack of an environment.
 ///
 /// # Errors
-/// As [`load`].
+/// As [`read`].
 pub fn config(settings: &Settings, request: &ConfigRequest) -> Result<ConfigOutcome, Failure> {
     let selection = Selection { environment: request.environment.clone() };
-    let (project, resolved) = resolve_project(settings, &selection)?;
-    Ok(ConfigOutcome { stack: resolved.canonical, files: project.files, warnings: project.warnings })
+    let (project, mut stack) = resolve_project(settings, &selection)?;
+    let secrets = FileSecrets::new(settings.variables.clone().into_iter().collect());
+    let values: Vec<_> = project.stack.secrets.iter().filter_map(|(key, object)| secrets.read(key, object).ok()).collect();
+    exposure::hide(&mut stack, &values);
+    Ok(ConfigOutcome { stack, files: project.files, warnings: project.warnings })
 }
 
-fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Project, Resolved), Failure> {
+fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Project, serde_json::Value), Failure> {
     let manifest = super::manifest::read(&settings.project_dir)?;
     let name = selection.environment.clone().unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned());
     let wanted = super::manifest::environment(manifest.as_ref(), &name)?;
@@ -82,43 +99,43 @@ fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Projec
         env_files: wanted.env_files.iter().map(PathBuf::from).collect(),
         environment: settings.variables.clone(),
         profiles: wanted.profiles.clone(),
+        project_name: wanted.project_name.clone(),
+        name_suffix: name_suffix(&name),
         ..ResolveRequest::default()
     };
-    let mut resolved = resolve(&DiskFiles, &request).map_err(|problems| refused(&problems, &settings.project_dir))?;
-    let own = resolved.stack.name.clone();
-    let project_name = wanted.project_name.clone().unwrap_or_else(|| project_name(&own, &name));
-    if project_name != own {
-        let again = ResolveRequest { project_name: Some(project_name.clone()), ..request };
-        resolved = resolve(&DiskFiles, &again).map_err(|problems| refused(&problems, &settings.project_dir))?;
-    }
+    let resolved = resolve(&DiskFiles, &request).map_err(|problems| refused(&problems, &settings.project_dir))?;
     let environment = Environment {
         name: EnvironmentName::new(&name),
         class: class_of(&wanted, &name),
-        project: project_name,
+        project: resolved.stack.name.clone(),
         releases_kept: wanted.releases_kept.max(1),
         gate_timeout: wanted.gate_timeout.0,
+        gap_timeout: wanted.gap_timeout.map(|gap| gap.0),
     };
-    let services = super::manifest::services(manifest.as_ref(), &settings.project_dir)?;
+    let services = super::manifest::services(manifest.as_ref(), &settings.project_dir, &resolved.stack)?;
     let mut unsupported: Vec<String> = resolved.unsupported().iter().map(|diagnostic| diagnostic.render(false)).collect();
     unsupported.extend(super::manifest::not_honoured(manifest.as_ref(), &name, &wanted));
+    unsupported.extend(super::manifest::out_of_reach(manifest.as_ref(), &name, &wanted));
     let project = Project {
         directory: settings.project_dir.clone(),
-        repository: manifest.and_then(|manifest| manifest.repository.or(manifest.name)).unwrap_or(own),
+        repository: manifest.and_then(|manifest| manifest.repository.or(manifest.name)).unwrap_or_else(|| resolved.own_name.clone()),
         environment,
         engine: wanted.engine.clone(),
-        stack: resolved.stack.clone(),
-        files: resolved.files.clone(),
+        stack: resolved.stack,
+        files: resolved.files,
+        compose_files: resolved.compose_files.clone(),
         health: services.health,
         rollouts: services.rollouts,
+        contracts: services.contracts,
         unsupported,
         warnings: resolved.warnings.iter().map(ToString::to_string).collect(),
     };
-    Ok((project, resolved))
+    Ok((project, resolved.canonical))
 }
 
 /// Development has the project's own name, as Compose gives it; other environments stand beside it on one engine.
-fn project_name(own: &str, environment: &str) -> String {
-    if environment == DEVELOPMENT { own.to_owned() } else { format!("{own}-{environment}") }
+fn name_suffix(environment: &str) -> String {
+    if environment == DEVELOPMENT { String::new() } else { format!("-{environment}") }
 }
 
 fn class_of(wanted: &chora_syntax::manifest::Environment, name: &str) -> EnvironmentClass {
@@ -148,4 +165,5 @@ fn refused(problems: &Diagnostics, directory: &Path) -> Failure {
 pub(super) struct ServiceSettings {
     pub(super) health: IndexMap<String, chora_core::model::health::ServiceHealth>,
     pub(super) rollouts: IndexMap<String, chora_core::plan::Rollout>,
+    pub(super) contracts: IndexMap<String, PathBuf>,
 }

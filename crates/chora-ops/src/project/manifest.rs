@@ -4,6 +4,7 @@ mod health;
 
 use std::path::{Path, PathBuf};
 
+use chora_core::compose::Stack;
 use chora_core::plan::Rollout;
 use chora_syntax::manifest::{self, Environment, Manifest};
 
@@ -80,23 +81,46 @@ pub(super) fn not_honoured(manifest: Option<&Manifest>, name: &str, environment:
         .collect()
 }
 
-/// Checks and rollouts by service.
-pub(super) fn services(manifest: Option<&Manifest>, directory: &Path) -> Result<ServiceSettings, Failure> {
+/// What a gate can never see, because it ends before.
+pub(super) fn out_of_reach(manifest: Option<&Manifest>, name: &str, environment: &Environment) -> Vec<String> {
+    let services = manifest.into_iter().flat_map(|manifest| &manifest.services);
+    let limit = environment.gate_timeout.0;
+    services
+        .flat_map(|(service, settings)| {
+            let uptime = settings.health.process.as_ref().and_then(|check| check.uptime);
+            let waits = [("container.stable_for", settings.health.container.stable_for), ("process.uptime", uptime)];
+            let too_long = waits.into_iter().filter(move |(_, wanted)| wanted.is_some_and(|wanted| wanted.0 >= limit));
+            too_long.map(move |(key, _)| {
+                format!("{FILE}: `services.{service}.health.{key}` does not fit into `gate_timeout` ({limit:?}) of environment `{name}`")
+            })
+        })
+        .collect()
+}
+
+/// Checks, rollouts and contracts by service: those of the file, and those of the stack that have a contract.
+pub(super) fn services(manifest: Option<&Manifest>, directory: &Path, stack: &Stack) -> Result<ServiceSettings, Failure> {
     let mut settings = ServiceSettings::default();
-    let Some(manifest) = manifest else { return Ok(settings) };
-    for (name, service) in &manifest.services {
+    let defaults = manifest::ServiceSettings::default();
+    let named = manifest.into_iter().flat_map(|manifest| manifest.services.keys());
+    for name in named.chain(stack.services.keys()) {
+        if settings.contracts.contains_key(name) {
+            continue;
+        }
+        let service = manifest.and_then(|manifest| manifest.services.get(name)).unwrap_or(&defaults);
         match service.rollout {
             manifest::Rollout::Auto => {}
             manifest::Rollout::StartFirst => drop(settings.rollouts.insert(name.clone(), Rollout::StartFirst)),
             manifest::Rollout::StopFirst => drop(settings.rollouts.insert(name.clone(), Rollout::StopFirst)),
         }
-        let contract = contract_path(directory, name, service.contract.as_deref());
-        settings.health.insert(name.clone(), health::service_health(name, &service.health, &contract)?);
+        let contract = contract_path(name, service.contract.as_deref());
+        let health = health::service_health(name, &service.health, &directory.join(&contract), stack.services.get(name))?;
+        settings.health.insert(name.clone(), health);
+        settings.contracts.insert(name.clone(), contract);
     }
     Ok(settings)
 }
 
-/// Where a service's contract is, or would be.
-fn contract_path(directory: &Path, service: &str, named: Option<&str>) -> PathBuf {
-    named.map_or_else(|| directory.join(".chora/contracts").join(format!("{service}.json")), |named| directory.join(named))
+/// Where a service's contract is, or would be, relative to the project.
+fn contract_path(service: &str, named: Option<&str>) -> PathBuf {
+    named.map_or_else(|| Path::new(".chora/contracts").join(format!("{service}.json")), PathBuf::from)
 }

@@ -113,6 +113,9 @@ pub struct Environment {
     pub backup: bool,
     /// The time budget of the health gate.
     pub gate_timeout: GoDuration,
+    /// The same for a service that is down until its gate has passed; 30s by default, or its `start_period` where that is longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap_timeout: Option<GoDuration>,
     /// How long requests in flight and sessions may take to end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain: Option<GoDuration>,
@@ -133,6 +136,7 @@ impl Default for Environment {
             releases_kept: 5,
             backup: false,
             gate_timeout: GoDuration(std::time::Duration::from_secs(120)),
+            gap_timeout: None,
             drain: None,
         }
     }

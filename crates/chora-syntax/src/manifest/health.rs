@@ -32,7 +32,7 @@ pub struct Health {
 pub struct ContainerCheck {
     /// Restarts that are forgiven.
     pub restarts_allowed: u32,
-    /// How long it must have been running.
+    /// How long it must have been running without a restart; 3s in the gate by default, where no other check speaks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stable_for: Option<GoDuration>,
 }

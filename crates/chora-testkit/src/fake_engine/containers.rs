@@ -43,8 +43,16 @@ pub(super) fn create(state: &mut FakeState, spec: &ContainerSpec) -> Result<Cont
     let id = format!("{:064x}", state.next);
     let networks: BTreeMap<_, _> = spec.attachments.iter().map(|place| (place.network.clone(), place.clone())).collect();
     let home = spec.attachments.first().map(|place| place.network.clone());
-    let container =
-        FakeContainer { spec: spec.clone(), id: id.clone(), state: ContainerState::Created, exit_code: None, networks, home, stops: 0 };
+    let container = FakeContainer {
+        spec: spec.clone(),
+        id: id.clone(),
+        state: ContainerState::Created,
+        exit_code: None,
+        networks,
+        home,
+        stops: 0,
+        looks: 0,
+    };
     state.containers.insert(spec.name.clone(), container);
     Ok(ContainerId::new(id))
 }
@@ -81,7 +89,10 @@ pub(super) fn start(state: &mut FakeState, name: &str) -> Result<(), EngineError
             container.state = ContainerState::Exited;
             container.exit_code = Some(code);
         }
-        Behaviour::Healthy | Behaviour::Unhealthy => container.state = ContainerState::Running,
+        Behaviour::Healthy | Behaviour::Unhealthy | Behaviour::EndsSoon(_) | Behaviour::Restarts(_) => {
+            container.state = ContainerState::Running;
+            container.looks = 0;
+        }
     }
     Ok(())
 }
@@ -113,10 +124,17 @@ pub(super) fn remove(state: &mut FakeState, name: &str) {
     }
 }
 
-pub(super) fn inspect(state: &FakeState, name: &str) -> Option<Container> {
-    let container = state.container(name)?;
+pub(super) fn inspect(state: &mut FakeState, name: &str) -> Option<Container> {
+    let behaviour = state.behaviour(state.container(name)?);
+    let container = state.container_mut(name)?;
+    container.looks += 1;
+    if let (Behaviour::EndsSoon(code), ContainerState::Running, 3..) = (behaviour, container.state, container.looks) {
+        container.state = ContainerState::Exited;
+        container.exit_code = Some(code);
+    }
+    let restarts = if let Behaviour::Restarts(times) = behaviour { u64::from(times.min(container.looks)) } else { 0 };
     let running = container.state == ContainerState::Running;
-    let test = if state.behaviour(container) == Behaviour::Unhealthy { vec!["CMD".to_owned(), "false".to_owned()] } else { Vec::new() };
+    let test = if behaviour == Behaviour::Unhealthy { vec!["CMD".to_owned(), "false".to_owned()] } else { Vec::new() };
     Some(Container {
         id: ContainerId::new(&container.id),
         name: container.spec.name.clone(),
@@ -125,7 +143,7 @@ pub(super) fn inspect(state: &FakeState, name: &str) -> Option<Container> {
         state: container.state,
         exit_code: container.exit_code,
         oom_killed: false,
-        restarts: 0,
+        restarts,
         health: EngineHealth::None,
         healthcheck: test,
         created_at: None,
@@ -136,6 +154,7 @@ pub(super) fn inspect(state: &FakeState, name: &str) -> Option<Container> {
         published: published(container),
         exposed: Vec::new(),
         error: String::new(),
+        command: Vec::new(),
         environment: Secret::new(Vec::new()),
     })
 }

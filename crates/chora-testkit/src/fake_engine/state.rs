@@ -6,6 +6,8 @@ use chora_core::model::container::{ContainerSpec, ContainerState};
 use chora_core::model::image::Image;
 use chora_core::model::network::{Attachment, NetworkSpec, VolumeSpec};
 
+use super::piped::Program;
+
 /// What a container does when it is started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Behaviour {
@@ -16,6 +18,10 @@ pub enum Behaviour {
     Unhealthy,
     /// Ends at once with this exit code.
     Exits(i64),
+    /// Runs, and has ended with this exit code when it is looked at for the third time.
+    EndsSoon(i64),
+    /// Runs; each of the first looks, as many as here, finds it started once more by the engine.
+    Restarts(u32),
 }
 
 /// A container of the fake engine.
@@ -35,6 +41,8 @@ pub struct FakeContainer {
     pub home: Option<String>,
     /// Whether it was ever asked to stop.
     pub stops: u32,
+    /// How often it was looked at since it was started.
+    pub looks: u32,
 }
 
 /// Everything that the fake engine holds.
@@ -54,6 +62,10 @@ pub struct FakeState {
     pub behaviours: BTreeMap<String, Behaviour>,
     /// Host ports held by somebody else.
     pub taken_ports: BTreeSet<String>,
+    /// What can be run with pipes, by the first word of the command; `cat` can always.
+    pub programs: BTreeMap<String, Program>,
+    /// What runs with pipes and was not finished, by number: variables of its own and its command.
+    pub piped: BTreeMap<u64, String>,
     pub(super) next: u64,
 }
 

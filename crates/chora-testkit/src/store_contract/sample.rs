@@ -63,6 +63,7 @@ pub fn deployment(id: &str, environment: &str) -> Deployment {
             project: environment.to_owned(),
             releases_kept: 5,
             gate_timeout: Duration::from_millis(1500),
+            gap_timeout: Some(Duration::from_millis(500)),
         },
         release: ReleaseId::new("r1"),
         version: "v1".into(),

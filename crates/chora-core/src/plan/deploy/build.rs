@@ -399,12 +399,23 @@ impl<'a> Builder<'a> {
         own.map(|(name, _)| name).filter(|name| !wanted.contains(*name) && empty(name)).cloned().collect()
     }
 
+    /// What a refusal costs a service that is down until its gate has passed.
+    fn longest_gap(&self, service: &ServiceSurvey<'_>) -> String {
+        let gate = self.input.environment.gate_while_down(service.service).as_secs();
+        // Ten seconds are the engine's own.
+        let stop = service.service.stop_grace_period.map_or(10, |grace| grace.0.as_secs());
+        format!("; if refused, it is down for about {} s at most ({stop} to stop, {gate} for its gate)", stop + gate)
+    }
+
     fn service_plans(&self) -> Vec<ServicePlan> {
         let mut plans: Vec<ServicePlan> = Vec::new();
         for service in self.survey.services() {
             let replaced = service.change == Change::Replace && !service.missing.is_empty();
             let rollout: Option<Rollout> = replaced.then_some(service.decision.rollout);
-            let why = if replaced { format!("{}; {}", service.why, service.decision.why) } else { service.why.clone() };
+            let mut why = if replaced { format!("{}; {}", service.why, service.decision.why) } else { service.why.clone() };
+            if service.is_swapped() && replaced {
+                why += &self.longest_gap(service);
+            }
             plans.push(ServicePlan { service: service.name.to_owned(), change: service.change, rollout, why });
         }
         let removed: BTreeSet<&str> = self.survey.removed.iter().map(|container| container.service.as_str()).collect();

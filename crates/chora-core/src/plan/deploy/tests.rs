@@ -77,6 +77,7 @@ fn try_plan(release: &Release, live: Option<&Release>, observed: &Observed, reus
         project: "shop".into(),
         releases_kept: 5,
         gate_timeout: Duration::from_secs(60),
+        gap_timeout: None,
     };
     let (second, third) = ("000000000000000-d2", "000000000000000-d3");
     let taken = observed.containers.iter().any(|container| container.deployment.as_deref() == Some(second));
@@ -90,6 +91,7 @@ fn try_plan(release: &Release, live: Option<&Release>, observed: &Observed, reus
         observed,
         reuse,
         rollouts: &IndexMap::new(),
+        labels: &IndexMap::from([("where".to_owned(), "here".to_owned())]),
         recreate: false,
     };
     plan_deploy(&input)
@@ -357,6 +359,11 @@ fn what_lives_in_a_swapped_services_namespace_is_created_after_it() {
         _ => None,
     });
     assert_eq!(peer.as_deref(), Some("web"));
+    let placed = |step: &crate::plan::step::Step| match &step.action {
+        Action::CreateContainer { instance } => instance.labels.get("where").map(String::as_str) == Some("here"),
+        _ => true,
+    };
+    assert!(deployed.steps.iter().all(placed), "every container says where its project is");
     let back = plan(&of("v1", "1"), Some(&of("v2", "2")), &after(observed, &deployed), Reuse::Retained);
     let words = words(&back);
     let place = |word: &str| words.iter().position(|other| other == word).unwrap_or_else(|| panic!("{word} in {words:?}"));
