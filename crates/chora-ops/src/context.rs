@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use tokio_util::sync::CancellationToken;
 
 use crate::event_log::EventLog;
+use crate::project::Project;
 use crate::redactor::Redactor;
 
 /// The ports and settings of one run; built only in the program's wiring.
@@ -38,6 +39,8 @@ pub struct Context {
     pub cancel: CancellationToken,
     /// Settings.
     pub settings: Settings,
+    /// The project of the environment that is worked on, where the wiring has read it; it is not read again then.
+    pub project: Option<Arc<Project>>,
 }
 
 /// Settings of one run.
@@ -53,7 +56,7 @@ pub struct Settings {
     pub pause: Option<Pause>,
 }
 
-/// Where a test wants the process to stand still, to be killed there.
+/// Where a test wants the process to stand still, to be killed there, or to meet a bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pause {
     /// Step index in the plan.
@@ -62,6 +65,8 @@ pub struct Pause {
     pub after: bool,
     /// Counts undo steps instead.
     pub undo: bool,
+    /// Panics instead of standing still.
+    pub panics: bool,
 }
 
 impl Context {
@@ -72,9 +77,8 @@ impl Context {
     }
 
     /// Writes an event to the log and tells the reporter.
-    pub(crate) fn record(&self, event: Event) -> Result<(), crate::event_log::LogError> {
-        let errors = event.errors.iter().map(|error| self.redactor.clean(error)).collect();
-        let event = Event { errors, ..event };
+    pub(crate) fn record(&self, event: &Event) -> Result<(), crate::event_log::LogError> {
+        let event = self.redactor.event(event);
         self.log.append(&event)?;
         self.reporter.event(&event);
         Ok(())

@@ -1,28 +1,34 @@
 //! The deployment log, `.chora/memory/events/deployment.jsonl` (SPEC §7): a real file, appended to under a lock, read with
 //! tolerance, mended without loss. The order of lines is the order of events, whatever their timestamps say.
 
+pub(crate) mod account;
 mod append;
+mod balance;
 mod follow;
 mod line;
 mod mend;
 mod normalise;
 mod query;
+mod reconcile;
 pub(crate) mod redact;
 mod repair;
 mod verify;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use chora_core::model::event::Event;
-use chora_core::model::secret::Secret;
+
+use balance::Known;
 
 pub use follow::{Follower, Start};
 pub use line::{Damaged, Entry, Line, lines};
-pub use query::EventQuery;
-pub use repair::Repair;
-pub use verify::LogReport;
+pub use query::{EventQuery, Recent};
+pub use reconcile::{repair, verify};
+pub use repair::{Added, Part, Repair};
+pub use verify::{LogReport, Normalised};
 
 /// Why the log could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -77,16 +83,6 @@ impl EventLog {
         append::append(&self.path, &text).map_err(|e| LogError::of(&self.path, &e))
     }
 
-    /// Appends one line in which `[redacted]` stands for every occurrence of the given values, and returns what was written.
-    ///
-    /// # Errors
-    /// As [`EventLog::append`].
-    pub fn append_redacted(&self, event: &Event, secrets: &[Secret<Vec<u8>>]) -> Result<Event, LogError> {
-        let redacted = redact::redact(event, secrets);
-        self.append(&redacted)?;
-        Ok(redacted)
-    }
-
     /// The file's bytes for [`lines`]; empty when there is no log yet.
     ///
     /// # Errors
@@ -98,20 +94,36 @@ impl EventLog {
         }
     }
 
-    /// The events that a query asks for, in the order of the file; damaged lines are left out.
+    /// The events that a query asks for, in the order of the file; damaged lines are left out. Lines tell the order, not clocks:
+    /// from the first event on that is not older than asked, none is.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub fn events(&self, query: &EventQuery) -> Result<Vec<Entry>, LogError> {
         let bytes = self.bytes()?;
+        let mut recent = query.recent();
         let entries = lines(&bytes).filter_map(|line| match line {
-            Line::Event(entry) => query.matches(&entry.event).then_some(*entry),
+            Line::Event(entry) => recent.asks_for(&entry.event).then_some(*entry),
             Line::Damaged(_) => None,
         });
         Ok(entries.collect())
     }
 
-    /// Reads every line and says what is wrong.
+    /// The events whose lines hold a text, such as an id; the others are not even parsed.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(crate) fn naming(&self, text: &str) -> Result<Vec<Entry>, LogError> {
+        let bytes = self.bytes()?;
+        let named = line::numbered(&bytes).filter(|(_, line)| std::str::from_utf8(line).is_ok_and(|line| line.contains(text)));
+        let entries = named.filter_map(|(number, line)| match line::read(number, line) {
+            Line::Event(entry) => Some(*entry),
+            Line::Damaged(_) => None,
+        });
+        Ok(entries.collect())
+    }
+
+    /// Reads every line and says what is wrong with the log itself.
     ///
     /// # Errors
     /// When the log cannot be read.
@@ -119,12 +131,9 @@ impl EventLog {
         Ok(verify::verify(&self.bytes()?))
     }
 
-    /// Writes a mended copy in the log's place and keeps the original beside it; a log that needs nothing is not touched.
-    ///
-    /// # Errors
-    /// `ReadOnly`, `DiskFull` or `Failed`; the log is then as it was.
-    pub fn repair(&self) -> Result<Repair, LogError> {
-        repair::repair(&self.path).map_err(|e| LogError::of(&self.path, &e))
+    /// Mends the log with what is known about its deployments; a log that needs nothing is not touched.
+    fn repair_knowing(&self, known: &BTreeMap<String, Known>) -> Result<Repair, LogError> {
+        repair::repair(&self.path, known).map_err(|e| LogError::of(&self.path, &e))
     }
 
     /// Follows the log as it grows.

@@ -1,34 +1,42 @@
 //! The secrets that a run has met, so that none of them is ever told: not in progress, journal, events or failures.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chora_core::compose::Stack;
+use chora_core::model::digest::Digest;
+use chora_core::model::event::Event;
 use chora_core::model::secret::Secret;
+use chora_core::plan::file_targets;
 
 use crate::context::Context;
-use crate::event_log::redact::{needles, replace};
+use crate::event_log::redact::Needles;
+
+/// The longest secret file that is read from a container, in bytes; the engines' own limit for secrets.
+const LONGEST_FILE: usize = 500 * 1024;
 
 /// Knows values that must not be told. Clones share what they know.
 #[derive(Clone, Default)]
-pub struct Redactor(Arc<Mutex<Vec<String>>>);
+pub struct Redactor(Arc<Mutex<Needles>>);
 
 impl Redactor {
     /// Remembers a value.
     pub(crate) fn learn(&self, value: &Secret<Vec<u8>>) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for needle in needles(std::slice::from_ref(value)) {
-            if !known.contains(&needle) {
-                known.push(needle);
-            }
-        }
-        known.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+        self.known().learn(value.expose());
     }
 
     /// Puts `[redacted]` in the place of every known value.
     #[must_use]
     pub fn clean(&self, text: &str) -> String {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.is_empty() { text.to_owned() } else { replace(text, &known) }
+        self.known().clean(text)
+    }
+
+    /// Puts it into every text of an event.
+    pub(crate) fn event(&self, event: &Event) -> Event {
+        self.known().event(event)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Needles> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -37,6 +45,19 @@ pub(crate) async fn learn(cx: &Context, stack: &Stack) {
     for (key, object) in &stack.secrets {
         if let Ok(value) = cx.secrets.value(key, object).await {
             cx.redactor.learn(&value);
+        }
+    }
+}
+
+/// Reads the secret files of a container: they hold what it was made with, also when the values have changed since, or their
+/// variables are not set any more.
+pub(crate) async fn learn_held(cx: &Context, stack: &Stack, service: &str, container: &str) {
+    let Some(service) = stack.services.get(service) else { return };
+    // Only where the files are matters here, not what they should hold.
+    let named = service.secrets.iter().map(|secret| (format!("secret:{}", secret.source), Digest::of(b""))).collect();
+    for file in file_targets(service, &named) {
+        if let Ok(Some(value)) = cx.engine.read_file(container, &file.path, LONGEST_FILE).await {
+            cx.redactor.learn(&Secret::new(value));
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chora_core::compose::FileObject;
@@ -12,7 +13,7 @@ use chora_core::ports::secrets::{SecretError, Secrets};
 /// Values from files, from `KEY_FILE` → `/run/secrets/key` → `KEY`, and from the Compose file itself.
 #[derive(Clone)]
 pub struct FileSecrets {
-    environment: BTreeMap<String, String>,
+    environment: Arc<BTreeMap<String, String>>,
     mounted: PathBuf,
 }
 
@@ -20,7 +21,7 @@ impl FileSecrets {
     /// Looks variables up in this environment.
     #[must_use]
     pub fn new(environment: BTreeMap<String, String>) -> Self {
-        Self { environment, mounted: PathBuf::from("/run/secrets") }
+        Self { environment: Arc::new(environment), mounted: PathBuf::from("/run/secrets") }
     }
 
     /// Looks for mounted secrets in another folder than `/run/secrets`.
@@ -30,15 +31,15 @@ impl FileSecrets {
     }
 
     /// `KEY_FILE`, then the mounted file (as written, then in lower case), then the variable. Bytes are taken as they are.
-    async fn look_up(&self, name: &str, key: &str) -> Result<Vec<u8>, SecretError> {
+    fn look_up(&self, name: &str, key: &str) -> Result<Vec<u8>, SecretError> {
         let pointer = format!("{key}_FILE");
         if let Some(path) = self.environment.get(&pointer).filter(|path| !path.is_empty()) {
-            return read(name, Path::new(path)).await.map_err(|e| with_origin(e, &pointer));
+            return read(name, Path::new(path)).map_err(|e| with_origin(e, &pointer));
         }
         // A key that could leave the folder has no mounted file.
         let is_file_name = !key.contains('/') && key != "." && key != "..";
         for mounted in [key.to_owned(), key.to_lowercase()].iter().filter(|_| is_file_name) {
-            match read(name, &self.mounted.join(mounted)).await {
+            match read(name, &self.mounted.join(mounted)) {
                 Err(SecretError::Missing { .. }) => {}
                 found => return found,
             }
@@ -58,16 +59,19 @@ impl std::fmt::Debug for FileSecrets {
     }
 }
 
-#[async_trait]
-impl Secrets for FileSecrets {
-    async fn value(&self, name: &str, object: &FileObject) -> Result<Secret<Vec<u8>>, SecretError> {
+impl FileSecrets {
+    /// Reads a value here and now.
+    ///
+    /// # Errors
+    /// As [`Secrets::value`].
+    pub(crate) fn read(&self, name: &str, object: &FileObject) -> Result<Secret<Vec<u8>>, SecretError> {
         let missing = |reason: &str| SecretError::Missing { name: name.to_owned(), reason: reason.to_owned() };
         if object.external {
             return Err(missing("it is external: kept outside this project"));
         }
         let bytes = match (&object.file, &object.environment, &object.content) {
-            (Some(path), _, _) => read(name, Path::new(path)).await?,
-            (None, Some(key), _) => self.look_up(name, key).await?,
+            (Some(path), _, _) => read(name, Path::new(path))?,
+            (None, Some(key), _) => self.look_up(name, key)?,
             (None, None, Some(content)) => content.clone().into_bytes(),
             (None, None, None) => return Err(missing("it names neither a file nor a variable nor content")),
         };
@@ -75,8 +79,18 @@ impl Secrets for FileSecrets {
     }
 }
 
-async fn read(name: &str, path: &Path) -> Result<Vec<u8>, SecretError> {
-    tokio::fs::read(path).await.map_err(|error| {
+#[async_trait]
+impl Secrets for FileSecrets {
+    async fn value(&self, name: &str, object: &FileObject) -> Result<Secret<Vec<u8>>, SecretError> {
+        let (secrets, key, object) = (self.clone(), name.to_owned(), object.clone());
+        // A file may be on a slow disk, or a pipe.
+        let read = tokio::task::spawn_blocking(move || secrets.read(&key, &object)).await;
+        read.unwrap_or_else(|broken| Err(SecretError::Unreadable { name: name.to_owned(), reason: broken.to_string() }))
+    }
+}
+
+fn read(name: &str, path: &Path) -> Result<Vec<u8>, SecretError> {
+    std::fs::read(path).map_err(|error| {
         let (name, reason) = (name.to_owned(), format!("{}: {error}", path.display()));
         match error.kind() {
             io::ErrorKind::NotFound => SecretError::Missing { name, reason },

@@ -7,11 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chora_core::model::container::Container;
 use chora_core::model::health::{Probe, ProbeAnswer, ProbeVerdict};
-use chora_core::ports::{Clock, Engine, Prober, Reporter};
+use chora_core::ports::{Clock, Engine, Prober, Reporter, Store};
 use chora_docker::{DockerEngine, EndpointRequest};
 use chora_ops::event_log::EventLog;
 use chora_ops::probe::NetworkProber;
-use chora_ops::project::{ConfigRequest, DEFAULT_ENVIRONMENT};
+use chora_ops::project::Selection;
 use chora_ops::secrets::FileSecrets;
 use chora_ops::system::{SystemClock, SystemHost};
 use chora_ops::{Context, Failure, Settings};
@@ -47,23 +47,40 @@ pub(crate) fn log(config: &Config) -> EventLog {
     EventLog::at(&config.project_dir.value)
 }
 
-/// Opens what an operation needs. Nothing is sent to the engine, and nothing is written to a directory that holds no project.
+/// The store of a project that has one; none is made.
+///
+/// # Errors
+/// When it is there and cannot be opened.
+pub(crate) fn store_if_there(config: &Config) -> Result<Option<Box<dyn Store>>, Failure> {
+    let path = config.project_dir.value.join(".chora/storage.db");
+    if path.exists() { Ok(Some(Box::new(SqliteStore::open(&path)?))) } else { Ok(None) }
+}
+
+/// Opens what an operation needs: the project's files are read, once, where they can be. Nothing is sent to the engine, and nothing is
+/// written.
 ///
 /// # Errors
 /// What is wrong with the project's files, the store or the engine's address.
 pub(crate) fn context(config: &Config, wanted: Wanted) -> Result<Context, Failure> {
     let settings = settings(config);
-    chora_ops::project::config(&settings, &ConfigRequest { environment: wanted.environment.clone() })?;
     let state = config.project_dir.value.join(".chora");
+    let name = wanted.environment.clone().unwrap_or_else(|| chora_ops::project::DEFAULT_ENVIRONMENT.to_owned());
+    let project = match chora_ops::project::read(&settings, &Selection { environment: wanted.environment }) {
+        Ok(project) => Some(project),
+        // What was deployed is known to the store: operations that need no files go on.
+        Err(_) if state.join("storage.db").exists() => None,
+        Err(failure) => return Err(failure),
+    };
+    let engine = project.as_ref().map_or_else(|| chora_ops::project::engine(&settings, &name), |project| project.engine.clone());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let request = EndpointRequest { explicit: engine_address(config, wanted.environment.as_deref()), ..config.engine.clone() };
+    let request = EndpointRequest { explicit: engine, ..config.engine.clone() };
     let engine: Arc<dyn Engine> = Arc::new(DockerEngine::connect(&request)?);
     Ok(Context {
-        store: Arc::new(SqliteStore::open(&state.join("storage.db"))?),
+        store: Arc::new(SqliteStore::lazily(&state.join("storage.db"))?),
         blobs: Arc::new(FileBlobs::at(&state.join("blobs"))),
         secrets: Arc::new(FileSecrets::new(config.variables.clone().into_iter().collect())),
         host: Arc::new(SystemHost::this_process()),
-        prober: Arc::new(LazyProber { engine: Arc::clone(&engine), clock: Arc::clone(&clock), prober: OnceCell::new() }),
+        prober: Arc::new(LazyProber { engine: Arc::clone(&engine), prober: OnceCell::new() }),
         reporter: wanted.reporter,
         log: log(config),
         redactor: chora_ops::redactor::Redactor::default(),
@@ -71,20 +88,13 @@ pub(crate) fn context(config: &Config, wanted: Wanted) -> Result<Context, Failur
         engine,
         clock,
         settings,
+        project: project.map(Arc::new),
     })
-}
-
-/// The engine that `chora.yaml` names for an environment; a broken file is reported by the operation that reads all of it.
-fn engine_address(config: &Config, environment: Option<&str>) -> Option<String> {
-    let text = std::fs::read_to_string(config.project_dir.value.join("chora.yaml")).ok()?;
-    let manifest = chora_syntax::manifest::parse(&text, "chora.yaml").ok()?;
-    manifest.environments.get(environment.unwrap_or(DEFAULT_ENVIRONMENT))?.engine.clone()
 }
 
 /// A prober that asks the engine what it is when the first question comes, so that commands without questions send nothing.
 struct LazyProber {
     engine: Arc<dyn Engine>,
-    clock: Arc<dyn Clock>,
     prober: OnceCell<NetworkProber>,
 }
 
@@ -93,12 +103,7 @@ impl Prober for LazyProber {
     async fn probe(&self, container: &Container, probe: &Probe, limit: Duration) -> ProbeAnswer {
         let ready = self.prober.get_or_try_init(|| async {
             let facts = self.engine.facts().await?;
-            Ok::<_, chora_core::ports::EngineError>(NetworkProber::new(
-                Arc::clone(&self.engine),
-                facts,
-                executable(),
-                Arc::clone(&self.clock),
-            ))
+            Ok::<_, chora_core::ports::EngineError>(NetworkProber::new(Arc::clone(&self.engine), facts, executable()))
         });
         match ready.await {
             Ok(prober) => prober.probe(container, probe, limit).await,

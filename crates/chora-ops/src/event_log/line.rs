@@ -1,9 +1,11 @@
 //! Lines of the log: what each one says, or why it cannot be read.
 
-use chora_core::model::event::Event;
+use std::time::Duration;
+
+use chora_core::model::event::{Event, EventStatus};
 use serde_json::Value;
 
-use super::normalise::normalise;
+use super::normalise::{NO_DURATION, normalise};
 
 /// A line that could be read.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +16,15 @@ pub struct Entry {
     pub event: Event,
     /// What had to be read in another way than it stands; empty for a line in today's vocabulary.
     pub normalised: Vec<String>,
+}
+
+impl Entry {
+    /// How long it took, where the line tells: what begins took no time yet, and older lines may not say.
+    #[must_use]
+    pub fn took(&self) -> Option<Duration> {
+        let told = self.event.status != EventStatus::InProgress && self.normalised.iter().all(|change| change != NO_DURATION);
+        Duration::try_from_secs_f64(self.event.duration_seconds).ok().filter(|_| told)
+    }
 }
 
 /// A line that could not be read.

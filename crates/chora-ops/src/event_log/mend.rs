@@ -10,8 +10,8 @@ const LONGEST_OBJECT: usize = 500;
 /// A mended log.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Mended {
-    /// Its lines.
-    pub(super) kept: Vec<Vec<u8>>,
+    /// Its lines, each with the number of the (first) line that it was.
+    pub(super) kept: Vec<(usize, Vec<u8>)>,
     /// What could not be read: number of the (first) line, the bytes, why.
     pub(super) aside: Vec<(usize, Vec<u8>, String)>,
     /// Objects that were spread over lines: number of the first.
@@ -27,10 +27,10 @@ pub(super) fn mend(bytes: &[u8]) -> Mended {
     while let [(number, line), after @ ..] = rest {
         rest = after;
         if understand(line).is_ok() {
-            mended.kept.push(line.to_vec());
+            mended.kept.push((*number, line.to_vec()));
         } else if let Some((joined, count)) = join(line, after) {
             mended.joined.push(*number);
-            mended.kept.push(joined);
+            mended.kept.push((*number, joined));
             rest = after.get(count..).unwrap_or_default();
         } else {
             mended.take_apart(*number, line);
@@ -52,7 +52,7 @@ impl Mended {
             if event.is_some() {
                 found += 1;
                 self.set_aside(number, &mut unread);
-                self.kept.push(part.to_vec());
+                self.kept.push((number, part.to_vec()));
             } else {
                 unread.extend_from_slice(part);
             }

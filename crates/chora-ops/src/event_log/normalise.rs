@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 
 type Object = Map<String, Value>;
 
+/// What is said of a line that does not tell how long it took.
+pub(super) const NO_DURATION: &str = "no usable duration_seconds, read as 0";
+
 /// Reads an object as an event.
 pub(super) fn normalise(mut object: Object) -> Result<(Event, Vec<String>), String> {
     let mut changes = Vec::new();
@@ -157,7 +160,7 @@ fn duration(object: &mut Object, changes: &mut Vec<String>) -> f64 {
             seconds
         }
         None => {
-            changes.push("no usable duration_seconds, read as 0".to_owned());
+            changes.push(NO_DURATION.to_owned());
             value.into_iter().for_each(|value| keep(object, "duration_seconds", value));
             0.0
         }

@@ -23,16 +23,39 @@ pub struct EventQuery {
 }
 
 impl EventQuery {
-    /// Tells whether an event is asked for.
+    /// Asks about events in the order of their lines.
     #[must_use]
-    pub fn matches(&self, event: &Event) -> bool {
+    pub const fn recent(&self) -> Recent<'_> {
+        Recent { query: self, reached: false }
+    }
+
+    fn is_since(&self, event: &Event) -> bool {
+        self.since.is_none_or(|since| event.timestamp >= since)
+    }
+
+    fn is_of_kind(&self, event: &Event) -> bool {
         let name = event.metadata.get("environment_name").and_then(|name| name.as_str());
         let in_environment = |asked: &str| name == Some(asked) || event.environment.as_str() == asked;
-        self.since.is_none_or(|since| event.timestamp >= since)
-            && self.event_type.is_none_or(|asked| event.event_type == asked)
+        self.event_type.is_none_or(|asked| event.event_type == asked)
             && self.status.is_none_or(|asked| event.status == asked)
             && self.service.as_ref().is_none_or(|asked| event.services.contains(asked))
             && self.environment.as_deref().is_none_or(in_environment)
             && self.trace_id.as_ref().is_none_or(|asked| event.trace_id.as_ref() == Some(asked))
+    }
+}
+
+/// A query on its way through a log. A clock that was set back must not hide what happened after it: once an event is recent
+/// enough, so are all that follow.
+#[derive(Debug)]
+pub struct Recent<'a> {
+    query: &'a EventQuery,
+    reached: bool,
+}
+
+impl Recent<'_> {
+    /// Tells whether the next event is asked for.
+    pub fn asks_for(&mut self, event: &Event) -> bool {
+        self.reached |= self.query.is_since(event);
+        self.reached && self.query.is_of_kind(event)
     }
 }

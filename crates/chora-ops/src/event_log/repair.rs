@@ -1,11 +1,33 @@
 //! Putting a mended log in the place of a damaged one. The original stays beside it, to the byte.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::append::locked;
-use super::mend::{Mended, mend};
+use super::balance::{Known, balance};
+use super::mend::mend;
+use super::verify::LogReport;
+
+/// One of the two lines of a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The first.
+    Beginning,
+    /// The terminal one.
+    End,
+}
+
+/// A line that was missing and was written again.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Added {
+    /// Deployment.
+    pub deployment: String,
+    /// Which of its lines.
+    pub part: Part,
+}
 
 /// What a repair did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -18,11 +40,17 @@ pub struct Repair {
     pub split: Vec<usize>,
     /// Lines, or parts of lines, that cannot be read and were moved to `deployment.damaged.jsonl`.
     pub set_aside: Vec<usize>,
+    /// Lines that told the end of a deployment once more and were moved there, too.
+    pub duplicates: Vec<usize>,
+    /// Lines that were missing and were written again.
+    pub added: Vec<Added>,
     /// Where the original is; absent when nothing had to be done.
     pub backup: Option<PathBuf>,
+    /// The state of the log afterwards.
+    pub after: LogReport,
 }
 
-pub(super) fn repair(path: &Path) -> io::Result<Repair> {
+pub(super) fn repair(path: &Path, known: &BTreeMap<String, Known>) -> io::Result<Repair> {
     if !path.exists() {
         return Ok(Repair::default());
     }
@@ -30,21 +58,22 @@ pub(super) fn repair(path: &Path) -> io::Result<Repair> {
     let mut original = Vec::new();
     file.read_to_end(&mut original)?;
     let mended = mend(&original);
-    let mut text = mended.kept.join(&b'\n');
-    if !text.is_empty() {
-        text.push(b'\n');
-    }
+    let balanced = balance(mended.kept, known);
+    let text = balanced.text();
     let mut report = Repair {
-        kept: mended.kept.len(),
-        joined: mended.joined.clone(),
-        split: mended.split.clone(),
+        kept: balanced.lines.len(),
+        joined: mended.joined,
+        split: mended.split,
         set_aside: mended.aside.iter().map(|(number, ..)| *number).collect(),
-        backup: None,
+        duplicates: balanced.removed.iter().map(|(number, ..)| *number).collect(),
+        added: balanced.added,
+        ..Repair::default()
     };
     if text != original {
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
         let backup = back_up(path, &original)?;
-        set_aside(&path.with_file_name("deployment.damaged.jsonl"), &backup, &mended)?;
+        let aside = mended.aside.iter().chain(&balanced.removed);
+        set_aside(&path.with_file_name("deployment.damaged.jsonl"), &backup, aside)?;
         replace(path, folder, &text)?;
         report.backup = Some(backup);
     }
@@ -67,10 +96,10 @@ fn back_up(path: &Path, original: &[u8]) -> io::Result<PathBuf> {
     }
 }
 
-fn set_aside(path: &Path, backup: &Path, mended: &Mended) -> io::Result<()> {
+fn set_aside<'a>(path: &Path, backup: &Path, aside: impl Iterator<Item = &'a (usize, Vec<u8>, String)>) -> io::Result<()> {
     let from = backup.file_name().unwrap_or_default().to_string_lossy();
     let mut lines = String::new();
-    for (number, bytes, reason) in &mended.aside {
+    for (number, bytes, reason) in aside {
         let mut line = serde_json::json!({"line": number, "of": from, "reason": reason, "text": String::from_utf8_lossy(bytes)});
         if let (Err(_), Some(line)) = (std::str::from_utf8(bytes), line.as_object_mut()) {
             line.insert("bytes".to_owned(), bytes.as_slice().into());

@@ -1,5 +1,6 @@
 //! Real files in temporary folders; one file per concern.
 
+mod balancing;
 mod disk;
 mod following;
 mod mending;

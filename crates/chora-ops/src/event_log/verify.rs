@@ -2,9 +2,19 @@
 
 use indexmap::IndexMap;
 
-use chora_core::model::event::{Event, EventStatus, EventType};
+use chora_core::model::event::EventStatus;
 
+use super::account::deployment_of;
 use super::line::{Damaged, Line, lines};
+
+/// A line that was read in another way than it stands.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Normalised {
+    /// Line number from 1.
+    pub number: usize,
+    /// What was read in another way.
+    pub changes: Vec<String>,
+}
 
 /// The state of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -13,8 +23,8 @@ pub struct LogReport {
     pub lines: usize,
     /// Lines in today's vocabulary.
     pub valid: usize,
-    /// Lines in an older one: number, and what was read in another way.
-    pub normalised: Vec<(usize, Vec<String>)>,
+    /// Lines in an older one.
+    pub normalised: Vec<Normalised>,
     /// Lines that cannot be read.
     pub damaged: Vec<Damaged>,
     /// Deployments with no terminal line: they run, or their process was killed and nobody came back for them.
@@ -23,6 +33,9 @@ pub struct LogReport {
     pub ended_twice: Vec<String>,
     /// Deployments that end without having begun.
     pub without_beginning: Vec<String>,
+    /// What to do about it; empty for a sound log.
+    #[serde(default)]
+    pub next: Vec<String>,
 }
 
 impl LogReport {
@@ -42,7 +55,7 @@ pub(super) fn verify(bytes: &[u8]) -> LogReport {
         match line {
             Line::Damaged(damaged) => report.damaged.push(damaged),
             Line::Event(entry) => {
-                if let Some(id) = deployment(&entry.event) {
+                if let Some(id) = deployment_of(&entry.event) {
                     let (begun, ended) = seen.entry(id.to_owned()).or_default();
                     let count = if entry.event.status == EventStatus::InProgress { begun } else { ended };
                     *count += 1;
@@ -50,7 +63,7 @@ pub(super) fn verify(bytes: &[u8]) -> LogReport {
                 if entry.normalised.is_empty() {
                     report.valid += 1;
                 } else {
-                    report.normalised.push((entry.number, entry.normalised));
+                    report.normalised.push(Normalised { number: entry.number, changes: entry.normalised });
                 }
             }
         }
@@ -62,10 +75,4 @@ pub(super) fn verify(bytes: &[u8]) -> LogReport {
     report.ended_twice = ids(|_, ended| ended > 1);
     report.without_beginning = ids(|begun, _| begun == 0);
     report
-}
-
-/// The deployment that a line belongs to; health checks and backups name one without beginning or ending it.
-fn deployment(event: &Event) -> Option<&str> {
-    let counts = matches!(event.event_type, EventType::Deployment | EventType::Rollback);
-    event.metadata.get("deployment_id").filter(|_| counts)?.as_str()
 }

@@ -1,31 +1,51 @@
-//! Beginning and end of a deployment: the store, and exactly one terminal line in the log.
+//! Beginning and end of a deployment: the store, and one beginning and exactly one terminal line in the log.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chora_core::model::deployment::{Deployment, DeploymentAction, Outcome, OutcomeKind};
-use chora_core::model::event::{Event, EventStatus, EventType};
-use chora_core::model::health::{Check, Verdict};
-use chora_core::model::ids::ReleaseId;
-use chora_core::plan::Change;
-use serde_json::{Map, Value, json};
+use chora_core::model::event::{Event, EventStatus};
+use chora_core::model::health::Check;
+use chora_core::model::ids::{EnvironmentName, ReleaseId};
+use chora_core::model::release::Release;
+use chora_core::ports::StoreError;
 
 use crate::context::Context;
-use crate::event_log::{EventQuery, LogError};
+use crate::event_log::LogError;
+use crate::event_log::account::{beginning, deployment_of, remembered_end, terminal};
 use crate::failure::{Failure, FailureKind};
 
-/// Version of the metadata that Chora writes into events.
-const METADATA_VERSION: &str = "1.0.0";
+/// How many deployments back lines are looked for that could not be written.
+const LOOKS_BACK: u32 = 20;
 
-/// Records the deployment and writes its beginning line.
-pub(crate) async fn begin(cx: &Context, deployment: &Deployment) -> Result<(), Failure> {
-    cx.store.put_deployment(deployment).await?;
-    let event = event(cx, deployment, EventStatus::InProgress, Duration::ZERO);
-    cx.record(event).map_err(|error| Failure::from(error).state("nothing was changed"))
+/// The next command after a signal or a client ended a deployment.
+pub(crate) const INTERRUPTED: &str = "you or your client interrupted it; run it again when you like, `chora plan` shows what it would do";
+
+/// Records the deployment, with its release when that is new and known, and writes its beginning line. When that fails it is
+/// closed again: nothing of it was begun.
+pub(crate) async fn begin(cx: &Context, deployment: &Deployment, release: Option<&Release>) -> Result<(), Failure> {
+    let recorded = match release {
+        Some(release) => cx.store.begin_deployment(deployment, release).await,
+        None => cx.store.put_deployment(deployment).await,
+    };
+    let recorded = recorded.map_err(Failure::from);
+    match recorded.and_then(|()| Ok(cx.record(&beginning(deployment))?)) {
+        Ok(()) => Ok(()),
+        Err(failure) => Err(never_begun(cx, deployment, failure).await),
+    }
 }
 
-/// Writes the terminal line, then ends the deployment in the store. When the line cannot be written the deployment stays
-/// open, so that the next command writes it.
+async fn never_begun(cx: &Context, deployment: &Deployment, failure: Failure) -> Failure {
+    let outcome = Outcome { kind: OutcomeKind::Kept, cause: cx.redactor.clean(&failure.message), log: Vec::new(), gaps: Vec::new() };
+    let now = cx.clock.now();
+    let took = now.duration_since(deployment.started_at).try_into().unwrap_or(Duration::ZERO);
+    match cx.store.finish_deployment(&deployment.id, &outcome, now, took, None).await {
+        Ok(()) | Err(StoreError::NotFound(_)) => failure.state("nothing was changed"),
+        Err(error) => failure.state(format!("nothing was changed; it could not be closed either ({error}), the next command does")),
+    }
+}
+
+/// Writes the terminal line, and the beginning one where it is missing, then ends the deployment in the store. When the
+/// lines cannot be written the deployment stays open, so that the next command writes them.
 pub(crate) async fn end(
     cx: &Context,
     deployment: &Deployment,
@@ -35,89 +55,44 @@ pub(crate) async fn end(
 ) -> Result<(), Failure> {
     let now = cx.clock.now();
     let took = now.duration_since(deployment.started_at).try_into().unwrap_or(Duration::ZERO);
-    if !has_terminal_line(cx, deployment)? {
-        cx.record(terminal(cx, deployment, outcome, checks, took))?;
-    }
+    tell(cx, deployment, &terminal(deployment, outcome, checks, (now, took)))?;
     cx.store.finish_deployment(&deployment.id, outcome, now, took, live).await?;
     Ok(())
 }
 
-/// A killed process may have written it without being able to say so.
-fn has_terminal_line(cx: &Context, deployment: &Deployment) -> Result<bool, LogError> {
-    let query = EventQuery { trace_id: Some(deployment.trace_id.clone()), ..EventQuery::default() };
-    Ok(cx.log.events(&query)?.iter().any(|entry| entry.event.status != EventStatus::InProgress))
+/// Writes what the log does not say yet; a killed process may have written a line without being able to say so.
+fn tell(cx: &Context, deployment: &Deployment, end: &Event) -> Result<(), LogError> {
+    let said = cx.log.naming(deployment.id.as_str())?;
+    let said: Vec<&Event> =
+        said.iter().map(|entry| &entry.event).filter(|event| deployment_of(event) == Some(deployment.id.as_str())).collect();
+    if said.iter().all(|event| event.status != EventStatus::InProgress) {
+        cx.record(&beginning(deployment))?;
+    }
+    if said.iter().all(|event| event.status == EventStatus::InProgress) {
+        cx.record(end)?;
+    }
+    Ok(())
 }
 
-fn terminal(cx: &Context, deployment: &Deployment, outcome: &Outcome, checks: &[Check], took: Duration) -> Event {
-    let good = matches!(outcome.kind, OutcomeKind::Deployed | OutcomeKind::Unchanged);
-    let mut event = event(cx, deployment, if good { EventStatus::Success } else { EventStatus::Failure }, took);
-    if !outcome.cause.is_empty() {
-        event.errors.push(outcome.cause.clone());
+/// Writes the lines of deployments that were closed because the log could not be written: none of their steps was begun.
+pub(crate) async fn catch_up(cx: &Context, environment: &EnvironmentName) -> Result<(), Failure> {
+    let mut kept = cx.store.deployments(environment, LOOKS_BACK).await?;
+    kept.retain(|deployment| deployment.outcome.as_ref().is_some_and(|outcome| outcome.kind == OutcomeKind::Kept));
+    if kept.is_empty() {
+        return Ok(());
     }
-    event.metadata.insert("outcome".to_owned(), json!(outcome.kind));
-    if !checks.is_empty() {
-        event.metadata.insert("levels".to_owned(), levels(checks));
-    }
-    if !outcome.gaps.is_empty() {
-        event.metadata.insert("gaps".to_owned(), json!(outcome.gaps));
-    }
-    event
-}
-
-/// The worst verdict of each level.
-fn levels(checks: &[Check]) -> Value {
-    let rank = |verdict: Verdict| match verdict {
-        Verdict::Skipped => 0,
-        Verdict::Pass => 1,
-        Verdict::Warning => 2,
-        Verdict::Fail => 3,
-    };
-    let mut worst: BTreeMap<String, Verdict> = BTreeMap::new();
-    for check in checks {
-        let entry = worst.entry(check.level.number().to_string()).or_insert(check.verdict);
-        if rank(check.verdict) > rank(*entry) {
-            *entry = check.verdict;
+    // Whoever writes to a log that cannot be read is told so.
+    let Ok(log) = cx.log.bytes() else { return Ok(()) };
+    let log = String::from_utf8_lossy(&log);
+    for deployment in kept.iter().rev().filter(|deployment| !log.contains(deployment.id.as_str())) {
+        let Some(end) = remembered_end(deployment) else { continue };
+        if cx.store.journal(&deployment.id).await?.is_empty()
+            && let Err(error) = tell(cx, deployment, &end)
+        {
+            tracing::warn!(%error, deployment = %deployment.id, "the lines of a deployment that never began could not be written");
         }
     }
-    json!(worst)
-}
-
-fn event(cx: &Context, deployment: &Deployment, status: EventStatus, took: Duration) -> Event {
-    let event_type = match deployment.action {
-        DeploymentAction::Deploy => EventType::Deployment,
-        DeploymentAction::Rollback => EventType::Rollback,
-    };
-    let touched: BTreeSet<String> = deployment
-        .plan
-        .iter()
-        .flat_map(|plan| &plan.services)
-        .filter(|service| service.change != Change::Keep)
-        .map(|service| service.service.clone())
-        .collect();
-    let mut metadata = Map::new();
-    metadata.insert("schema_version".to_owned(), json!(METADATA_VERSION));
-    metadata.insert("deployment_id".to_owned(), json!(deployment.id));
-    metadata.insert("release_id".to_owned(), json!(deployment.release));
-    metadata.insert("action".to_owned(), json!(deployment.action));
-    metadata.insert("environment_name".to_owned(), json!(deployment.environment.name));
-    if let Some(previous) = &deployment.previous_version {
-        metadata.insert("previous_version".to_owned(), json!(previous));
-    }
-    Event {
-        timestamp: cx.clock.now(),
-        event_type,
-        repository: deployment.repository.clone(),
-        environment: deployment.environment.class,
-        version: deployment.version.clone(),
-        status,
-        duration_seconds: took.as_secs_f64(),
-        errors: Vec::new(),
-        notes: None,
-        deployed_by: Some(deployment.deployed_by),
-        trace_id: Some(deployment.trace_id.clone()),
-        services: touched.into_iter().collect(),
-        metadata,
-    }
+    Ok(())
 }
 
 /// The failure of a deployment that ended badly.
@@ -128,7 +103,7 @@ pub(crate) fn failure(deployment: &Deployment, outcome: &Outcome, previous: Opti
         OutcomeKind::Kept => (FailureKind::Kept, format!("{was} kept serving in {environment} throughout")),
         OutcomeKind::Restored => {
             let gap =
-                outcome.gaps.iter().map(|gap| format!("{} did not serve for {} ms", gap.service, gap.milliseconds)).collect::<Vec<_>>();
+                outcome.gaps.iter().map(|gap| format!("{} did not serve for {}", gap.service, span(gap.milliseconds))).collect::<Vec<_>>();
             let gap = if gap.is_empty() { String::new() } else { format!("; {}", gap.join(", ")) };
             (FailureKind::Restored, format!("{was} serves again in {environment} and is healthy{gap}"))
         }
@@ -144,6 +119,48 @@ pub(crate) fn failure(deployment: &Deployment, outcome: &Outcome, previous: Opti
     };
     let message = format!("{} {} refused: {}", verb(deployment.action), deployment.version, outcome.cause);
     Failure::new(kind, message).state(state).hint(hint).details(outcome.log.clone())
+}
+
+/// The failure of a deployment that the world broke off: the release is not to blame, and trying again makes sense.
+pub(crate) fn broken_off(deployment: &Deployment, outcome: &Outcome, previous: Option<&str>) -> Failure {
+    let failure = failure(deployment, outcome, previous);
+    let message = format!("{} {} was broken off: {}", verb(deployment.action), deployment.version, outcome.cause);
+    // That the old release is not healthy weighs more than why.
+    let lost = outcome.kind == OutcomeKind::Degraded && previous.is_some();
+    let kind = if lost { failure.kind } else { FailureKind::Unavailable };
+    let hint = if lost {
+        failure.hint
+    } else {
+        "the release itself may be fine: mend the engine, registry, disk or network, then `chora deploy` again".to_owned()
+    };
+    Failure { kind, message, hint, ..failure }
+}
+
+/// The failure of a deployment that whoever asked for it broke off: nothing has to be mended.
+pub(crate) fn interrupted(deployment: &Deployment, outcome: &Outcome, previous: Option<&str>) -> Failure {
+    let failure = failure(deployment, outcome, previous);
+    let message = format!("{} {} was broken off: {}", verb(deployment.action), deployment.version, outcome.cause);
+    let lost = outcome.kind == OutcomeKind::Degraded && previous.is_some();
+    let hint = if lost { failure.hint } else { INTERRUPTED.to_owned() };
+    Failure { message, hint, ..failure }
+}
+
+/// The failure of a deployment that cannot even be undone before the engine answers again.
+pub(crate) fn left_open(deployment: &Deployment, cause: &str) -> Failure {
+    let message = format!("{} {} was broken off: {cause}", verb(deployment.action), deployment.version);
+    let environment = &deployment.environment.name;
+    Failure::new(FailureKind::Unavailable, message)
+        .state(format!("what serves in {environment} cannot be told before the engine answers; the next command undoes what was begun"))
+        .hint("start the engine, then run the command again; `chora resume` goes on instead")
+}
+
+/// Milliseconds as people say them.
+fn span(milliseconds: u64) -> String {
+    match milliseconds {
+        0..=999 => format!("{milliseconds} ms"),
+        1_000..=59_999 => format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100),
+        _ => format!("{} min {} s", milliseconds / 60_000, milliseconds % 60_000 / 1_000),
+    }
 }
 
 const fn verb(action: DeploymentAction) -> &'static str {

@@ -4,15 +4,18 @@ use chora_core::model::deployment::{Deployment, JournalEntry, JournalMark, Outco
 use chora_core::model::event::ProgressState;
 use chora_core::model::ids::EnvironmentName;
 use chora_core::model::release::Release;
-use chora_core::plan::Plan;
+use chora_core::plan::{StepPhase, needs};
+use chora_core::ports::EngineError;
 
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
 use crate::health::ServiceExpectations;
 use crate::project::Project;
 use crate::redactor;
-use crate::rollout::execute::Run;
+use crate::rollout::execute::{Run, StepFailure};
 use crate::rollout::finish;
+use crate::rollout::patience::{Presence, started};
+use crate::rollout::perform::StepError;
 use crate::rollout::restore::restore;
 
 /// What to do with an open deployment.
@@ -41,13 +44,20 @@ pub(crate) async fn settle(
     how: Settlement,
 ) -> Result<Vec<Settled>, Failure> {
     redactor::learn(cx, &project.stack).await;
+    finish::catch_up(cx, environment).await?;
     let open = open_deployments(cx, environment).await?;
+    if !open.is_empty() {
+        // Nothing can be told or done about what is open without an engine.
+        cx.engine.facts().await?;
+    }
     let mut settled = Vec::new();
     for deployment in open {
         let journal = cx.store.journal(&deployment.id).await?;
-        let words = format!("deployment of {} by {}, which was killed", deployment.version, deployment.owner);
-        cx.note(ProgressState::Note, &words, "is found unfinished", (0, 0));
-        let outcome = settle_one(cx, project, &deployment, &journal, how).await?;
+        let words = format!("unfinished deployment of {}", deployment.version);
+        cx.note(ProgressState::Note, &words, &broken(cx, &deployment, &journal), (0, 0));
+        let outcome = settle_one(cx, project, &deployment, &journal, how).await;
+        let outcome =
+            outcome.map_err(|failure| failure.or_state("what was found unfinished is not settled; the next command goes on with it"))?;
         cx.note(ProgressState::Note, &words, describe(&outcome), (0, 0));
         settled.push(Settled { deployment, outcome });
     }
@@ -60,6 +70,23 @@ pub(crate) async fn open_deployments(cx: &Context, environment: &EnvironmentName
         cx.store.deployments(environment, 20).await?.into_iter().filter(|deployment| deployment.ended_at.is_none()).collect();
     open.reverse();
     Ok(open)
+}
+
+/// Why a deployment has no end.
+pub(super) fn broken(cx: &Context, deployment: &Deployment, journal: &[JournalEntry]) -> String {
+    if let Some(why) = failed(journal) {
+        return format!("it was broken off ({why})");
+    }
+    if deployment.owner == cx.host.owner() {
+        return format!("it broke off ({})", deployment.owner);
+    }
+    format!("its process was killed ({})", deployment.owner)
+}
+
+/// What a deployment broke off with by itself: its last step failed, and there was no way back either.
+fn failed(journal: &[JournalEntry]) -> Option<&str> {
+    let last = journal.last().filter(|entry| matches!(entry.mark, JournalMark::Failed | JournalMark::UndoFailed));
+    last.map(|entry| entry.note.as_str())
 }
 
 const fn describe(outcome: &Outcome) -> &'static str {
@@ -87,7 +114,7 @@ async fn settle_one(
     let recorded = plan.point_of_no_return().is_some_and(|record| progress.done(record));
     let Some(release) = release else {
         // Killed before there was a release: nothing of it can have been started.
-        let cause = format!("its process was killed ({})", deployment.owner);
+        let cause = broken(cx, deployment, journal);
         let outcome = Outcome { kind: OutcomeKind::Kept, cause, log: Vec::new(), gaps: Vec::new() };
         finish::end(cx, deployment, &outcome, &[], None).await?;
         return Ok(outcome);
@@ -99,36 +126,38 @@ async fn settle_one(
         return Err(failure.state("the deployment is still open").hint("`chora resume` completes it; `chora rollback` goes back"));
     }
     let asked = project.expectations(&release);
-    let mut run = Run::new(cx, deployment, &plan, &release, &asked);
-    run.switched = progress.begun_switch(&plan);
-    let outcome = if forward {
-        go_on(&mut run, &progress, live.as_ref(), project).await
+    let run = Run::new(cx, deployment, &plan, &release, &asked);
+    progress.tell(&run);
+    // Containers may have ended with their engine or their machine; that is no verdict on them.
+    if forward && !recorded || failed(journal).is_some() {
+        run.course().engine = Presence::Away;
+    }
+    let ended = if forward {
+        go_on(&run, live.as_ref(), project).await
     } else {
-        go_back(&mut run, &progress, live.as_ref(), project).await
+        let cause = Cause { words: broken(cx, deployment, journal), log: Vec::new() };
+        back(&run, live.as_ref(), project, cause).await
     };
-    let checks = std::mem::take(&mut run.checks);
+    let outcome = ended.map_err(|gone| finish::left_open(deployment, &gone.to_string()))?;
+    let checks = std::mem::take(&mut run.course().checks);
     let now_live = (outcome.kind == OutcomeKind::Deployed).then_some(&release.id);
     finish::end(cx, deployment, &outcome, &checks, now_live).await?;
     Ok(outcome)
 }
 
 /// Does what is left; when that fails before the record, goes back.
-async fn go_on(run: &mut Run<'_>, progress: &JournalProgress, live: Option<&Release>, project: &Project) -> Outcome {
-    // Dead containers of a killed gate would not come back by themselves: everything from the first unfinished step on is done again.
-    let from = (0..run.plan.steps.len()).find(|index| !progress.done(*index)).unwrap_or(run.plan.steps.len());
-    match run.execute(from).await {
-        Ok(()) => Outcome { kind: OutcomeKind::Deployed, cause: String::new(), log: Vec::new(), gaps: std::mem::take(&mut run.gaps) },
+async fn go_on(run: &Run<'_>, live: Option<&Release>, project: &Project) -> Result<Outcome, EngineError> {
+    match run.execute().await {
+        Ok(()) => {
+            let gaps = std::mem::take(&mut run.course().gaps);
+            Ok(Outcome { kind: OutcomeKind::Deployed, cause: String::new(), log: Vec::new(), gaps })
+        }
+        Err(StepFailure { error: StepError::Engine(gone @ EngineError::Unreachable { .. }), .. }) => Err(gone),
         Err(failure) => {
             let cause = format!("{}: {}", failure.what, failure.error);
-            back(run, &(0..=failure.index).collect::<Vec<_>>(), live, project, Cause { words: cause, log: failure.error.log() }).await
+            back(run, live, project, Cause { words: cause, log: failure.error.log() }).await
         }
     }
-}
-
-async fn go_back(run: &mut Run<'_>, progress: &JournalProgress, live: Option<&Release>, project: &Project) -> Outcome {
-    let begun: Vec<usize> = (0..run.plan.steps.len()).filter(|index| progress.begun(*index)).collect();
-    let cause = format!("its process was killed ({})", run.deployment.owner);
-    back(run, &begun, live, project, Cause { words: cause, log: Vec::new() }).await
 }
 
 /// Why it goes back.
@@ -138,11 +167,11 @@ pub(crate) struct Cause {
     pub(crate) log: Vec<String>,
 }
 
-/// Restores and says how that went.
-pub(crate) async fn back(run: &mut Run<'_>, steps: &[usize], live: Option<&Release>, project: &Project, cause: Cause) -> Outcome {
+/// Restores and says how that went. Fails only where there is no engine to do it with.
+pub(crate) async fn back(run: &Run<'_>, live: Option<&Release>, project: &Project, cause: Cause) -> Result<Outcome, EngineError> {
     let Cause { words: cause, log } = cause;
     let expectations = live.map(|live| project.expectations(live)).unwrap_or_default();
-    let mut restored = restore(run, steps, live, &expectations).await;
+    let mut restored = restore(run, live, &expectations).await?;
     // The record may have been made although its answer was lost.
     if let Err(error) = run.cx.store.set_live_release(&run.deployment.environment.name, run.deployment.previous.as_ref()).await {
         restored.trouble.push(format!("the record of what is live: {error}"));
@@ -150,7 +179,7 @@ pub(crate) async fn back(run: &mut Run<'_>, steps: &[usize], live: Option<&Relea
     let cause = if restored.trouble.is_empty() { cause } else { format!("{cause}; on the way back: {}", restored.trouble.join("; ")) };
     let clean = &run.cx.redactor;
     let log = log.iter().map(|line| clean.clean(line)).collect();
-    Outcome { kind: restored.kind, cause: clean.clean(&cause), log, gaps: std::mem::take(&mut run.gaps) }
+    Ok(Outcome { kind: restored.kind, cause: clean.clean(&cause), log, gaps: std::mem::take(&mut run.course().gaps) })
 }
 
 /// What a journal says about each step; its last mark counts.
@@ -170,8 +199,15 @@ impl JournalProgress {
         self.0.get(&index).is_some_and(|mark| *mark != JournalMark::Undone)
     }
 
-    fn begun_switch(&self, plan: &Plan) -> bool {
-        plan.steps.iter().enumerate().any(|(index, step)| step.phase == chora_core::plan::StepPhase::Switch && self.0.contains_key(&index))
+    /// Brings a run to where the journal ends.
+    fn tell(&self, run: &Run<'_>) {
+        let needs = needs(run.plan, &run.release.stack);
+        let mut course = run.course();
+        course.resume((0..needs.len()).filter(|index| self.begun(*index)), &needs, |index| self.done(index));
+        let steps = || run.plan.steps.iter().enumerate();
+        course.switched = steps().any(|(index, step)| step.phase == StepPhase::Switch && self.0.contains_key(&index));
+        let over = steps().filter(|(index, _)| course.over.contains(index));
+        course.started = over.filter_map(|(_, step)| started(&step.action)).collect();
     }
 }
 

@@ -1,8 +1,20 @@
 //! Operations against fakes that are stricter than the real thing.
 
 #[cfg(test)]
+mod clock;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod gate;
+#[cfg(test)]
 mod happy;
+#[cfg(test)]
+mod panics;
+#[cfg(test)]
+mod plans;
+#[cfg(test)]
+mod telling;
+#[cfg(test)]
+mod way_back;
 #[cfg(test)]
 mod world;

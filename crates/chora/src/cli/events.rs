@@ -1,8 +1,9 @@
 //! `chora events`: the deployment log, read, followed, verified and mended.
 
-use chora_core::model::event::{Event, EventStatus, EventType};
+use chora_core::model::event::{EventStatus, EventType};
+use chora_core::ports::Store;
 use chora_ops::Failure;
-use chora_ops::event_log::{Entry, EventQuery, Line, LogReport, Repair, Start};
+use chora_ops::event_log::{Entry, EventQuery, Line, LogReport, Part, Repair, Start, repair, verify};
 use chora_ops::system::SystemClock;
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
@@ -32,7 +33,7 @@ enum EventsCommand {
     List(ListArgs),
     /// Check every line: readable, and one beginning and one end for each deployment
     Verify,
-    /// Mend damaged lines without losing one; the original stays beside it
+    /// Mend what `verify` finds without losing a line; the original stays beside it
     Repair,
 }
 
@@ -84,16 +85,26 @@ pub(crate) async fn run(args: EventsArgs, door: &Door) -> Result<Answer, Failure
         None => list(args.list, door).await,
         Some(EventsCommand::List(args)) => list(args, door).await,
         Some(EventsCommand::Verify) => {
-            let report = wire::log(&door.config).verify()?;
+            let (store, warnings) = store(door);
+            let report = verify(&wire::log(&door.config), store.as_deref()).await?;
             let text = verified(&report);
             let document = json!({ "ok": report.is_sound(), "report": report });
-            Ok(Answer::verbatim(document, text).exit(u8::from(!report.is_sound())))
+            Ok(Answer::verbatim(document, text).warnings(&warnings).exit(u8::from(!report.is_sound())))
         }
         Some(EventsCommand::Repair) => {
-            let repair = wire::log(&door.config).repair()?;
+            let (store, warnings) = store(door);
+            let repair = repair(&wire::log(&door.config), store.as_deref()).await?;
             let text = repaired(&repair);
-            Answer::new(&repair, text)
+            Ok(Answer::new(&repair, text)?.warnings(&warnings))
         }
+    }
+}
+
+/// What else knows how deployments ended. The log can be read and mended without it.
+fn store(door: &Door) -> (Option<Box<dyn Store>>, Vec<String>) {
+    match wire::store_if_there(&door.config) {
+        Ok(store) => (store, Vec::new()),
+        Err(failure) => (None, vec![format!("only the log itself is known: {failure}")]),
     }
 }
 
@@ -117,13 +128,14 @@ async fn list(args: ListArgs, door: &Door) -> Result<Answer, Failure> {
 async fn follow(door: &Door, query: &EventQuery) -> Result<Answer, Failure> {
     let clock = SystemClock::start();
     let mut follower = wire::log(&door.config).follow(Start::Beginning);
+    let mut recent = query.recent();
     loop {
         for line in follower.next(&clock).await? {
             let text = match line {
-                Line::Event(entry) if !query.matches(&entry.event) => continue,
+                Line::Event(entry) if !recent.asks_for(&entry.event) => continue,
                 Line::Event(entry) if door.output.json => format!("{}\n", document(&entry.event)?),
-                Line::Event(entry) => one(&entry.event),
-                Line::Damaged(damaged) if door.output.json => format!("{}\n", document(&damaged)?),
+                Line::Event(entry) => one(&entry),
+                Line::Damaged(damaged) if door.output.json => format!("{}\n", document(&json!({ "damaged": damaged }))?),
                 Line::Damaged(damaged) => format!("{} line {}: {}\n", paint(WARN, "damaged"), damaged.number, damaged.reason),
             };
             if !door.output.piece(&text)? {
@@ -160,18 +172,19 @@ fn table(entries: &[Entry]) -> String {
     }
     let mut table = Table::new(&["TIME", "TYPE", "ENVIRONMENT", "VERSION", "STATUS", "TOOK", "SERVICES", "ERRORS"]);
     for entry in entries {
-        table.row(row(&entry.event));
+        table.row(row(entry));
     }
     table.render()
 }
 
-fn one(event: &Event) -> String {
+fn one(entry: &Entry) -> String {
     let mut table = Table::new(&["", "", "", "", "", "", "", ""]);
-    table.row(row(event));
+    table.row(row(entry));
     table.render().lines().skip(1).map(|line| format!("{line}\n")).collect()
 }
 
-fn row(event: &Event) -> Vec<Cell> {
+fn row(entry: &Entry) -> Vec<Cell> {
+    let event = &entry.event;
     let (style, status) = match event.status {
         EventStatus::Success => (GOOD, "success"),
         EventStatus::Failure => (BAD, "failure"),
@@ -184,9 +197,11 @@ fn row(event: &Event) -> Vec<Cell> {
         EventType::Backup => "backup",
         EventType::ConfigurationChange => "configuration_change",
     };
-    let time = std::time::Duration::try_from_secs_f64(event.duration_seconds).unwrap_or_default();
-    let time =
-        if event.status == EventStatus::InProgress { String::new() } else { took(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)) };
+    let time = match entry.took() {
+        Some(time) => took(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+        None if event.status == EventStatus::InProgress => String::new(),
+        None => "–".to_owned(),
+    };
     let environment = event.metadata.get("environment_name").and_then(|name| name.as_str()).unwrap_or(event.environment.as_str());
     vec![
         when(event.timestamp).into(),
@@ -206,38 +221,51 @@ fn verified(report: &LogReport) -> String {
     } else {
         format!("{} the log is not sound: {}\n", paint(BAD, "✗"), count(report.lines, "line"))
     };
+    for line in &report.normalised {
+        let words = format!("line {} is in an older vocabulary: {}", line.number, line.changes.join(", "));
+        text.push_str(&format!("  {}\n", paint(DIM, words)));
+    }
+    text.push_str(&faults(report));
+    text
+}
+
+/// What is wrong, and the next commands.
+fn faults(report: &LogReport) -> String {
+    let mut text = String::new();
     for damaged in &report.damaged {
         text.push_str(&format!("  line {} cannot be read: {}\n", damaged.number, damaged.reason));
-    }
-    for (number, words) in &report.normalised {
-        text.push_str(&format!("  {}\n", paint(DIM, format!("line {number} is in an older vocabulary: {}", words.join(", ")))));
     }
     let kinds =
         [("has no end", &report.without_end), ("ended twice", &report.ended_twice), ("has no beginning", &report.without_beginning)];
     for (what, ids) in kinds {
         text.extend(ids.iter().map(|id| format!("  deployment {id} {what}\n")));
     }
-    let next = if !report.damaged.is_empty() {
-        "chora events repair"
-    } else if !report.without_end.is_empty() {
-        "chora status"
-    } else {
-        return text;
-    };
-    text.push_str(&format!("{} {next}\n", paint(DIM, "next:")));
+    text.extend(report.next.iter().map(|next| format!("{} {next}\n", paint(DIM, "next:"))));
     text
 }
 
 fn repaired(repair: &Repair) -> String {
-    let Some(backup) = &repair.backup else { return format!("{} nothing to mend: {}\n", paint(GOOD, "✓"), count(repair.kept, "line")) };
+    let lines = count(repair.kept, "line");
+    let Some(backup) = &repair.backup else {
+        let sign = if repair.after.is_sound() { paint(GOOD, "✓") } else { paint(WARN, "•") };
+        return format!("{sign} nothing to mend: {lines}\n{}", faults(&repair.after));
+    };
     let numbers = |what: &str, lines: &[usize]| {
         let list: Vec<String> = lines.iter().map(ToString::to_string).collect();
         if list.is_empty() { String::new() } else { format!("  {what}: {}\n", list.join(", ")) }
     };
-    let mut text = format!("{} the log is mended: {}\n", paint(GOOD, "✓"), count(repair.kept, "line"));
+    let mut text = format!("{} the log is mended: {lines}\n", paint(GOOD, "✓"));
     text.push_str(&numbers("joined at line", &repair.joined));
     text.push_str(&numbers("split at line", &repair.split));
     text.push_str(&numbers("moved to deployment.damaged.jsonl, line", &repair.set_aside));
-    text.push_str(&format!("  the original is {}\n", backup.display()));
+    text.push_str(&numbers("told before and moved there too, line", &repair.duplicates));
+    for added in &repair.added {
+        let part = match added.part {
+            Part::Beginning => "beginning",
+            Part::End => "end",
+        };
+        text.push_str(&format!("  written again: the {part} of deployment {}\n", added.deployment));
+    }
+    text.push_str(&format!("  the original is {}\n{}", backup.display(), faults(&repair.after)));
     text
 }

@@ -85,7 +85,9 @@ fn queries_are_conditions_that_all_hold() {
     let all = EventQuery::default;
     let found = |query: EventQuery| log.events(&query).unwrap().into_iter().map(|entry| entry.number).collect::<Vec<_>>();
     assert_eq!(found(all()), [1, 2], "the order of the file, though the clock went backwards");
-    assert_eq!(found(EventQuery { since: "2026-11-21T10:00:00Z".parse().ok(), ..all() }), [1]);
+    let since = |time: &str| EventQuery { since: time.parse().ok(), ..all() };
+    assert_eq!(found(since("2026-11-21T10:00:00Z")), [1, 2], "a clock that was set back hides nothing");
+    assert_eq!(found(since("2026-11-21T10:00:01Z")), [0; 0]);
     assert_eq!(found(EventQuery { event_type: Some(EventType::Rollback), ..all() }), [2]);
     assert_eq!(found(EventQuery { status: Some(EventStatus::Success), ..all() }), [1]);
     assert_eq!(found(EventQuery { service: Some("db".into()), ..all() }), [2]);
