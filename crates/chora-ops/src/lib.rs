@@ -6,6 +6,7 @@ pub mod contract;
 pub mod deploy;
 pub mod entrypoint;
 pub mod event_log;
+mod exposure;
 pub mod failure;
 pub mod health;
 mod images;
