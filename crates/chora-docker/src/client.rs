@@ -107,17 +107,20 @@ pub(crate) struct Client {
     http: legacy::Client<Transport, Full<Bytes>>,
     endpoint: String,
     handshake: Mutex<Option<Handshake>>,
+    /// Held while the engine is asked for the first time.
+    greeting: tokio::sync::Mutex<()>,
+    refuses_buildkit: bool,
 }
 
 impl Client {
-    pub(crate) fn new(transport: Transport, endpoint: String) -> Self {
+    pub(crate) fn new(transport: Transport, endpoint: String, refuses_buildkit: bool) -> Self {
         let idle = if transport.is_cheap() { 0 } else { 4 };
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(20))
             .pool_max_idle_per_host(idle)
             .build(transport);
-        Self { http, endpoint, handshake: Mutex::new(None) }
+        Self { http, endpoint, handshake: Mutex::new(None), greeting: tokio::sync::Mutex::new(()), refuses_buildkit }
     }
 
     pub(crate) fn endpoint(&self) -> &str {
@@ -126,11 +129,19 @@ impl Client {
 
     /// Gives the negotiated version, asking for it the first time.
     pub(crate) async fn handshake(&self) -> Result<Handshake, EngineError> {
-        let known = self.handshake.lock().map_or(None, |known| *known);
-        match known {
+        if let Some(handshake) = self.known() {
+            return Ok(handshake);
+        }
+        // Of several first calls at once one asks.
+        let _asking = self.greeting.lock().await;
+        match self.known() {
             Some(handshake) => Ok(handshake),
             None => self.greet().await,
         }
+    }
+
+    fn known(&self) -> Option<Handshake> {
+        self.handshake.lock().map_or(None, |known| *known)
     }
 
     /// Asks for the engine's version anew; it may have been replaced meanwhile.
@@ -143,7 +154,7 @@ impl Client {
         // 20.10 names no builder and has BuildKit for who asks; Podman names none and has none.
         let is_silent = header("Builder-Version").is_empty() && header("Libpod-API-Version").is_empty();
         let buildkit = header("Builder-Version") == "2" || (is_silent && header("OSType") == "linux");
-        let handshake = Handshake { api: negotiate(&offered)?, buildkit };
+        let handshake = Handshake { api: negotiate(&offered)?, buildkit: buildkit && !self.refuses_buildkit };
         if let Ok(mut known) = self.handshake.lock() {
             *known = Some(handshake);
         }

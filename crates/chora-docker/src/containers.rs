@@ -9,6 +9,7 @@ mod inspect;
 mod limits;
 mod mounts;
 mod output;
+mod piped;
 mod request;
 mod security;
 mod terminal;
@@ -16,6 +17,9 @@ mod terminal;
 use std::time::Duration;
 
 use chora_core::ports::EngineError;
+use http_body_util::BodyExt;
+use hyper::Response;
+use hyper::body::Incoming;
 use serde::Deserialize;
 
 use crate::client::{Call, Client, LONG, segment};
@@ -26,6 +30,7 @@ pub(crate) use exec::{exec, exec_attached};
 pub(crate) use files::read_file;
 pub(crate) use inspect::{inspect, list};
 pub(crate) use output::logs;
+pub(crate) use piped::{exec_piped, run_piped};
 
 fn about(container: &str) -> String {
     format!("container `{container}`")
@@ -97,9 +102,28 @@ struct EndingError {
     message: String,
 }
 
+/// A container that is waited for; the engine has begun to watch it.
+struct Waiting(Response<Incoming>);
+
+impl Waiting {
+    async fn begin(client: &Client, container: &str, condition: &str) -> Result<Self, EngineError> {
+        let call = Call::post(path(container, "/wait"), about(container)).query("condition", condition);
+        client.open(call).await.map(Self)
+    }
+
+    async fn exit_code(self, client: &Client) -> Result<i64, EngineError> {
+        let body = self.0.into_body().collect().await.map_err(|error| client.lost(&error))?.to_bytes();
+        let unreadable = |error| EngineError::Failed { reason: format!("how it ended cannot be read: {error}") };
+        ended(serde_json::from_slice(&body).map_err(unreadable)?)
+    }
+}
+
 pub(crate) async fn wait(client: &Client, container: &str) -> Result<i64, EngineError> {
     let call = Call::post(path(container, "/wait"), about(container)).query("condition", "not-running").limit(None);
-    let ending: Ending = client.document(call).await?;
+    ended(client.document(call).await?)
+}
+
+fn ended(ending: Ending) -> Result<i64, EngineError> {
     match ending.error {
         Some(error) if !error.message.is_empty() => Err(EngineError::Failed { reason: error.message }),
         _ => Ok(ending.status_code),

@@ -27,6 +27,8 @@ pub struct EndpointRequest {
     pub docker_config: Option<PathBuf>,
     /// `HOME`.
     pub home: Option<PathBuf>,
+    /// `DOCKER_BUILDKIT`; `0` asks for the classic builder, also where the engine has `BuildKit`.
+    pub docker_buildkit: Option<String>,
     /// `XDG_RUNTIME_DIR`, where a rootless engine has its socket.
     pub xdg_runtime_dir: Option<PathBuf>,
 }
@@ -35,6 +37,11 @@ impl EndpointRequest {
     /// Directory of Docker's own configuration, when one is known.
     pub(crate) fn configuration_directory(&self) -> Option<PathBuf> {
         self.docker_config.clone().or_else(|| self.home.as_ref().map(|home| home.join(".docker")))
+    }
+
+    /// Whether `BuildKit` is out of the question, written as Docker's own client reads it.
+    pub(crate) fn refuses_buildkit(&self) -> bool {
+        self.docker_buildkit.as_deref().is_some_and(|value| matches!(value, "0" | "f" | "F" | "false" | "False" | "FALSE"))
     }
 
     fn uses_tls(&self) -> bool {

@@ -1,5 +1,6 @@
 //! The adapter itself: each method of the port goes to the module of its object.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,7 +11,7 @@ use chora_core::model::container::{
 use chora_core::model::ids::{ContainerId, ImageId};
 use chora_core::model::image::{Image, ImageBuild};
 use chora_core::model::network::{Attachment, NetworkFacts, NetworkSpec, VolumeFacts, VolumeSpec};
-use chora_core::ports::engine::{EngineEvent, EngineFacts, ProgressSink};
+use chora_core::ports::engine::{EngineEvent, EngineFacts, Piped, ProgressSink};
 use chora_core::ports::{Engine, EngineError};
 use futures_core::stream::BoxStream;
 use indexmap::IndexMap;
@@ -24,7 +25,7 @@ use crate::{containers, events, images, networks, volumes};
 
 /// A Docker Engine, found as Docker's own client finds it.
 pub struct DockerEngine {
-    client: Client,
+    client: Arc<Client>,
     logins: Logins,
     is_local: bool,
 }
@@ -38,7 +39,11 @@ impl DockerEngine {
         let endpoint = Endpoint::find(request)?;
         let is_local = endpoint.is_local();
         let (transport, name) = endpoint.into_transport()?;
-        Ok(Self { client: Client::new(transport, name), logins: Logins::new(request.configuration_directory()), is_local })
+        Ok(Self {
+            client: Arc::new(Client::new(transport, name, request.refuses_buildkit())),
+            logins: Logins::new(request.configuration_directory()),
+            is_local,
+        })
     }
 }
 
@@ -49,6 +54,7 @@ struct SystemSummary {
     name: String,
     server_version: String,
     operating_system: String,
+    security_options: Option<Vec<String>>,
     #[serde(rename = "OSType")]
     os_type: String,
     architecture: String,
@@ -61,6 +67,8 @@ impl Engine for DockerEngine {
         let system: SystemSummary = self.client.document(Call::get("/info", "the engine")).await?;
         let (major, minor) = handshake.api;
         let is_here = self.is_local && cfg!(target_os = "linux") && !system.operating_system.contains("Docker Desktop");
+        // A rootless engine has its networks in a namespace of its own, where this machine may have others of the same addresses.
+        let is_rootless = system.security_options.unwrap_or_default().iter().any(|option| option.contains("name=rootless"));
         Ok(EngineFacts {
             endpoint: self.client.endpoint().to_owned(),
             api_version: format!("{major}.{minor}"),
@@ -69,7 +77,7 @@ impl Engine for DockerEngine {
             arch: oci_architecture(&system.architecture),
             host: system.name,
             buildkit: handshake.buildkit,
-            direct_network: is_here,
+            direct_network: is_here && !is_rootless,
             same_files: is_here,
         })
     }
@@ -144,6 +152,14 @@ impl Engine for DockerEngine {
 
     async fn exec_attached(&self, container: &str, exec: &ExecSpec, tty: bool) -> Result<i64, EngineError> {
         containers::exec_attached(&self.client, container, exec, tty).await
+    }
+
+    async fn exec_piped(&self, container: &str, exec: &ExecSpec) -> Result<Box<dyn Piped>, EngineError> {
+        containers::exec_piped(&self.client, container, exec).await
+    }
+
+    async fn run_piped(&self, spec: &ContainerSpec) -> Result<Box<dyn Piped>, EngineError> {
+        containers::run_piped(&self.client, spec).await
     }
 
     async fn wait_container(&self, container: &str) -> Result<i64, EngineError> {

@@ -11,6 +11,7 @@ use chora_core::ports::EngineError;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http_body_util::BodyDataStream;
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::client::{Call, Client, LONG, label_filter, reference_path};
@@ -27,6 +28,13 @@ struct ImageDocument {
     repo_digests: Option<Vec<String>>,
     size: u64,
     config: Option<ConfigDocument>,
+    metadata: MetadataDocument,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct MetadataDocument {
+    last_tag_time: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -60,6 +68,8 @@ impl From<ImageDocument> for Image {
             exposed: config.exposed_ports.unwrap_or_default().into_keys().collect(),
             volumes: config.volumes.unwrap_or_default().into_keys().collect(),
             size_bytes: document.size,
+            // The engine writes year 1 for what it does not know.
+            tagged_at: document.metadata.last_tag_time.parse::<Timestamp>().ok().filter(|at| at.as_second() > 0),
         }
     }
 }

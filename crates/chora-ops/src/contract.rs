@@ -58,14 +58,22 @@ pub enum ContractError {
 /// Whose contract, and how to ask for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ContractRequest {
-    /// The service's name, which names the file.
+    /// The service's name, which names the file unless `file` does.
     pub service: String,
     /// The project's directory.
     pub project: PathBuf,
+    /// Where the contract is, relative to the project, when `chora.yaml` says so.
+    pub file: Option<PathBuf>,
     /// How to ask; its own contract is not looked at.
     pub how: McpProbe,
     /// Time budget.
     pub limit: Duration,
+}
+
+impl ContractRequest {
+    fn path(&self) -> Result<PathBuf, ContractError> {
+        self.file.clone().map_or_else(|| path_of(&self.service), Ok)
+    }
 }
 
 /// What was recorded.
@@ -101,7 +109,7 @@ pub async fn record_contract(
     container: &Container,
     request: &ContractRequest,
 ) -> Result<RecordOutcome, ContractError> {
-    let relative = path_of(&request.service)?;
+    let relative = request.path()?;
     let file = request.project.join(&relative);
     let contract = observe(prober, container, request).await?;
     let changes = match read(&file) {
@@ -118,7 +126,7 @@ pub async fn record_contract(
 /// # Errors
 /// See [`ContractError`].
 pub async fn diff_contract(prober: &dyn Prober, container: &Container, request: &ContractRequest) -> Result<DiffOutcome, ContractError> {
-    let relative = path_of(&request.service)?;
+    let relative = request.path()?;
     let recorded = read(&request.project.join(&relative))?;
     let observed = observe(prober, container, request).await?;
     let changes = compare(&recorded, &observed);

@@ -1,6 +1,7 @@
 //! Images: found, pulled or built, and pinned by id.
 
 mod context;
+mod policy;
 
 use std::path::Path;
 use std::time::Duration;
@@ -28,8 +29,8 @@ const PULL_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) enum Source {
     /// It is on the engine.
     Present(ImagePin),
-    /// It has to be pulled.
-    Pull { reference: String },
+    /// It has to be pulled, perhaps for its age.
+    Pull { reference: String, ages: bool },
     /// It has to be built.
     Build(Box<PreparedBuild>),
 }
@@ -63,7 +64,7 @@ impl ImagePlan {
     pub(crate) fn likely_pins(&self) -> IndexMap<String, ImagePin> {
         let pin = |source: &Source| match source {
             Source::Present(pin) => pin.clone(),
-            Source::Pull { reference } => ImagePin { reference: reference.clone(), id: ImageId::new("(pulled first)"), digest: None },
+            Source::Pull { reference, .. } => ImagePin { reference: reference.clone(), id: ImageId::new("(pulled first)"), digest: None },
             Source::Build(prepared) => ImagePin { reference: prepared.reference.clone(), id: ImageId::new("(built first)"), digest: None },
         };
         self.sources.iter().map(|(service, source)| (service.clone(), pin(source))).collect()
@@ -73,7 +74,7 @@ impl ImagePlan {
     pub(crate) fn missing(&self) -> Vec<String> {
         let words = self.sources.iter().filter_map(|(service, source)| match source {
             Source::Present(_) => None,
-            Source::Pull { reference } => Some(format!("pull {reference} for {service}")),
+            Source::Pull { reference, .. } => Some(format!("pull {reference} for {service}")),
             Source::Build(_) => Some(format!("build {service}")),
         });
         words.collect()
@@ -118,8 +119,10 @@ async fn pull_source(cx: &Context, name: &str, service: &Service, reference: &st
             );
             Err(failure.hint("load the image, or change pull_policy"))
         }
-        (_, Some(image)) if policy == "never" || !always => Ok(Source::Present(pin(reference, &image)?)),
-        _ => Ok(Source::Pull { reference: reference.to_owned() }),
+        (_, Some(image)) if policy == "never" || !(eager.pull || policy::is_due(policy, image.tagged_at, cx.clock.now())) => {
+            Ok(Source::Present(pin(reference, &image)?))
+        }
+        _ => Ok(Source::Pull { reference: reference.to_owned(), ages: policy::longest_age(policy).is_some() }),
     }
 }
 
@@ -188,9 +191,9 @@ pub(crate) async fn obtain(
     for (service, source) in &plan.sources {
         let pin = match source {
             Source::Present(pin) => pin.clone(),
-            Source::Pull { reference } => {
+            Source::Pull { reference, ages } => {
                 let platform = stack.services.get(service).and_then(|service| service.platform.as_deref());
-                pull(cx, reference, platform).await?
+                pull(cx, reference, platform, *ages).await?
             }
             Source::Build(prepared) => make(cx, prepared, version).await?,
         };
@@ -199,7 +202,7 @@ pub(crate) async fn obtain(
     Ok(pins)
 }
 
-async fn pull(cx: &Context, reference: &str, platform: Option<&str>) -> Result<ImagePin, EngineError> {
+async fn pull(cx: &Context, reference: &str, platform: Option<&str>, ages: bool) -> Result<ImagePin, EngineError> {
     let what = format!("pull {reference}");
     cx.note(ProgressState::Begun, &what, "", (0, 0));
     let mut pause = PULL_PAUSE;
@@ -220,7 +223,12 @@ async fn pull(cx: &Context, reference: &str, platform: Option<&str>) -> Result<I
         }
     }
     cx.note(ProgressState::Done, &what, "", (0, 0));
-    found(cx, reference).await
+    let pin = found(cx, reference).await?;
+    // The older engines do not note when they pulled, only when a tag was set: the next look is counted from there.
+    if ages {
+        cx.engine.tag_image(&pin.id, reference).await?;
+    }
+    Ok(pin)
 }
 
 async fn make(cx: &Context, prepared: &PreparedBuild, version: &str) -> Result<ImagePin, EngineError> {

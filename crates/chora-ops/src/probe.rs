@@ -1,15 +1,20 @@
 //! Asks a service whether it does its work: over TCP, HTTP and MCP, and from inside its container about files and processes.
 //!
-//! Owns the questions and the verdicts; it starts nothing, changes nothing and needs nothing from the image it asks.
+//! Owns the questions and the verdicts; it changes nothing and needs nothing from the image it asks. What it starts to be
+//! able to ask, it ends.
 
 mod address;
 mod answer;
+mod attend;
 mod http;
 mod local;
+mod marked;
 mod mcp;
 mod network;
 mod request;
+mod route;
 mod sidecar;
+mod stdio;
 mod tcp;
 
 use std::net::SocketAddr;
@@ -21,11 +26,13 @@ use tokio::time::Instant;
 pub use self::address::TargetError;
 pub(crate) use self::address::{Url, decode_percent, resolve, without_password};
 use self::answer::{Deadline, Trouble, answer};
+pub use self::attend::attend;
 use self::http::Peer;
 pub use self::local::{FileQuestion, ProcessQuestion, probe_file, probe_process};
 pub use self::network::NetworkProber;
 pub use self::request::{ProbeOutcome, ProbeRequest, Question, run, run_blocking};
 pub use self::sidecar::SidecarProber;
+pub(crate) use self::sidecar::remove_unused_images;
 pub(crate) use self::tcp::plain;
 
 /// Asks one address once; every failure is an answer, and the answer comes within `limit`.
@@ -47,7 +54,7 @@ pub(crate) async fn ask_as(address: SocketAddr, authority: &str, probe: &Probe, 
             Err(trouble) => Err(trouble),
         },
         Probe::Mcp(mcp) if mcp.transport == McpTransport::Stdio => {
-            Err(Trouble::Wrong("MCP over the standard streams of a container's command is not supported yet".to_owned()))
+            Err(Trouble::Wrong("standard streams have no address; a container's own are asked through its engine".to_owned()))
         }
         Probe::Mcp(mcp) => match Peer::new(address, authority, &mcp.headers) {
             Ok(peer) => Box::pin(mcp::ask(&peer, mcp, deadline)).await.map_err(|trouble| peer.censor(trouble)),

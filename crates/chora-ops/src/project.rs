@@ -36,6 +36,8 @@ pub struct Project {
     pub health: IndexMap<String, ServiceHealth>,
     /// Rollout asked for, by service.
     pub rollouts: IndexMap<String, Rollout>,
+    /// Where each service's contract is, or would be, relative to the directory.
+    pub contracts: IndexMap<String, PathBuf>,
     /// Keys that a deployment must refuse, each as a rendered diagnostic.
     pub unsupported: Vec<String>,
     /// Worth knowing, each as a rendered diagnostic.

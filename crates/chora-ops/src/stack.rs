@@ -191,5 +191,6 @@ async fn prune_held(cx: &Context, project: &crate::project::Project) -> Result<R
             removed.images.push(id.to_string());
         }
     }
+    removed.images.extend(crate::probe::remove_unused_images(cx.engine.as_ref()).await?);
     Ok(removed)
 }

@@ -209,9 +209,10 @@ macro_rules! engine_contract {
             a_health_check_is_run, the_older_and_newer_keys_arrive, mounts_arrive, ports_are_published, a_taken_port_is_said,
             a_restart_policy_is_followed);
         $crate::engine_contract!(@cases $engine; execs: output_and_code_come_back, output_is_bounded, time_is_bounded,
-            what_cannot_run_is_an_outcome, a_stopped_container_runs_nothing, the_command_gets_its_surroundings);
+            what_cannot_run_is_an_outcome, a_stopped_container_runs_nothing, the_command_gets_its_surroundings,
+            a_piped_command_converses, a_piped_command_that_does_not_end_is_told, a_piped_container_goes_with_its_input);
         $crate::engine_contract!(@cases $engine; files: files_are_written_with_owner_and_mode, a_read_only_root_takes_secrets,
-            places_that_lose_files_are_refused, files_are_read, secrets_show_nowhere);
+            a_tmpfs_over_run_takes_secrets, places_that_lose_files_are_refused, files_are_read, secrets_show_nowhere);
         $crate::engine_contract!(@cases $engine; networks: networks_come_and_go, names_resolve_in_every_network,
             connections_are_forgiving, a_network_in_use_stays);
         $crate::engine_contract!(@cases $engine; volumes: volumes_come_and_go, data_outlives_its_container);

@@ -1,11 +1,13 @@
 //! An engine in memory, stricter than a real one: it refuses what a real engine would only suffer.
 //!
 //! Stricter: a container may only join networks that exist, start only when its ports are free, be removed only when asked
-//! for by a name that exists or existed; a network with members cannot be removed; images must be there before containers.
+//! for by a name that exists or existed; a network with members cannot be removed; images must be there before containers;
+//! what was started with pipes counts as left behind until it was finished, and says nothing more after its input ended.
 
 mod containers;
 mod images;
 mod objects;
+mod piped;
 mod state;
 mod world;
 
@@ -20,11 +22,12 @@ use chora_core::model::ids::{ContainerId, ImageId};
 use chora_core::model::image::{Image, ImageBuild};
 use chora_core::model::network::{Attachment, NetworkFacts, NetworkSpec, VolumeFacts, VolumeSpec};
 use chora_core::ports::Engine;
-use chora_core::ports::engine::{EngineError, EngineEvent, EngineFacts, ProgressSink};
+use chora_core::ports::engine::{EngineError, EngineEvent, EngineFacts, Piped, ProgressSink};
 use futures_core::stream::BoxStream;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 
+pub use piped::Program;
 pub use state::{Behaviour, FakeContainer, FakeState};
 
 use crate::faults::{Fault, Faults, Kind};
@@ -84,8 +87,8 @@ impl Engine for FakeEngine {
         self.call("build_image", |state| images::build(state, build)).await
     }
 
-    async fn load_image(&self, _archive: bytes::Bytes) -> Result<(), EngineError> {
-        self.call("load_image", |_| Ok(())).await
+    async fn load_image(&self, archive: bytes::Bytes) -> Result<(), EngineError> {
+        self.call("load_image", |state| images::load(state, &archive)).await
     }
 
     async fn tag_image(&self, image: &ImageId, reference: &str) -> Result<(), EngineError> {
@@ -142,6 +145,16 @@ impl Engine for FakeEngine {
 
     async fn exec_attached(&self, container: &str, exec: &ExecSpec, _tty: bool) -> Result<i64, EngineError> {
         self.call("exec_attached", |state| containers::exec(state, container, exec).map(|outcome| outcome.exit_code)).await
+    }
+
+    async fn exec_piped(&self, container: &str, exec: &ExecSpec) -> Result<Box<dyn Piped>, EngineError> {
+        let opened = self.call("exec_piped", |state| piped::exec(state, container, exec)).await?;
+        Ok(Box::new(opened.held_by(self.clone())))
+    }
+
+    async fn run_piped(&self, spec: &ContainerSpec) -> Result<Box<dyn Piped>, EngineError> {
+        let opened = self.call("run_piped", |state| piped::run(state, spec)).await?;
+        Ok(Box::new(opened.held_by(self.clone())))
     }
 
     async fn wait_container(&self, container: &str) -> Result<i64, EngineError> {

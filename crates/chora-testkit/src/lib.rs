@@ -7,6 +7,7 @@ pub mod fake_engine;
 pub mod faults;
 pub mod memory_blobs;
 pub mod memory_store;
+pub mod registry;
 pub mod steady;
 pub mod store_contract;
 pub mod test_image;

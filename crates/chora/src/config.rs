@@ -142,6 +142,7 @@ fn engine(variables: &IndexMap<String, String>) -> EndpointRequest {
         docker_tls: get("DOCKER_TLS"),
         docker_cert_path: get("DOCKER_CERT_PATH").map(PathBuf::from),
         docker_config: get("DOCKER_CONFIG").map(PathBuf::from),
+        docker_buildkit: get("DOCKER_BUILDKIT"),
         home: get("HOME").map(PathBuf::from),
         xdg_runtime_dir: get("XDG_RUNTIME_DIR").map(PathBuf::from),
     }

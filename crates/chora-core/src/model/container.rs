@@ -123,6 +123,8 @@ pub struct Container {
     pub exposed: Vec<String>,
     /// Why the engine could not start it, where it says so.
     pub error: String,
+    /// Program and arguments of its main process; only the program may be shown.
+    pub command: Vec<String>,
     /// Environment as `KEY=value`; only names may ever be shown.
     pub environment: Secret<Vec<String>>,
 }

@@ -1,6 +1,7 @@
 //! Images: how they are asked for and what the engine has.
 
 use indexmap::IndexMap;
+use jiff::Timestamp;
 
 use super::ids::ImageId;
 use crate::compose::Build;
@@ -24,6 +25,8 @@ pub struct Image {
     pub volumes: Vec<String>,
     /// Size on disk in bytes.
     pub size_bytes: u64,
+    /// When one of its tags was last set on this engine, by a pull, a build or by hand; `None` where the engine does not know.
+    pub tagged_at: Option<Timestamp>,
 }
 
 /// An image pinned by a release.

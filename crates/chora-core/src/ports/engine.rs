@@ -166,6 +166,17 @@ pub struct EngineEvent {
     pub at: Option<Timestamp>,
 }
 
+/// A command, or a container, whose standard streams are pipes to this process. Dropping it ends its input.
+#[async_trait]
+pub trait Piped: Send {
+    /// Writes to its standard input.
+    async fn send(&mut self, bytes: bytes::Bytes) -> Result<(), EngineError>;
+    /// Gives the next piece of output, `None` once there is no more. A call that is given up half-way loses nothing.
+    async fn receive(&mut self) -> Result<Option<LogChunk>, EngineError>;
+    /// Ends its input and waits for its end: its exit code, or `TimedOut` when `patience` was not enough.
+    async fn finish(self: Box<Self>, patience: Duration) -> Result<i64, EngineError>;
+}
+
 /// A line of progress of a build or a pull, for people.
 pub type ProgressSink<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
@@ -214,6 +225,11 @@ pub trait Engine: Send + Sync {
     async fn exec(&self, container: &str, exec: &ExecSpec, limit: Duration) -> Result<ExecOutcome, EngineError>;
     /// Runs a command in a container with this process's standard streams (and its terminal when `tty`); gives its exit code.
     async fn exec_attached(&self, container: &str, exec: &ExecSpec, tty: bool) -> Result<i64, EngineError>;
+    /// Runs a command in a container with pipes; one that cannot run is `Invalid`, or ends with 126 or 127 having said why.
+    async fn exec_piped(&self, container: &str, exec: &ExecSpec) -> Result<Box<dyn Piped>, EngineError>;
+    /// Creates and starts a container with pipes. Its input ends with this process at the latest, and the engine removes it
+    /// when it ends.
+    async fn run_piped(&self, spec: &ContainerSpec) -> Result<Box<dyn Piped>, EngineError>;
     /// Waits until a container has ended and gives its exit code; ended already answers at once.
     async fn wait_container(&self, container: &str) -> Result<i64, EngineError>;
     /// Lists the processes of a running container, one command line each.

@@ -35,13 +35,13 @@ struct ExecDocument {
 
 /// Which streams a command gets.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Streams {
+pub(super) enum Streams {
     Output,
     All,
     Terminal,
 }
 
-async fn prepare(client: &Client, container: &str, exec: &ExecSpec, streams: Streams) -> Result<String, EngineError> {
+pub(super) async fn prepare(client: &Client, container: &str, exec: &ExecSpec, streams: Streams) -> Result<String, EngineError> {
     let body = json!({
         "AttachStdin": streams != Streams::Output,
         "AttachStdout": true,
@@ -57,7 +57,7 @@ async fn prepare(client: &Client, container: &str, exec: &ExecSpec, streams: Str
     Ok(created.id)
 }
 
-async fn attach(client: &Client, container: &str, id: &str, streams: Streams) -> Result<TokioIo<Upgraded>, EngineError> {
+pub(super) async fn attach(client: &Client, container: &str, id: &str, streams: Streams) -> Result<TokioIo<Upgraded>, EngineError> {
     let call = Call::post(format!("/exec/{}/start", segment(id)), about(container))
         .json(&json!({ "Detach": false, "Tty": streams == Streams::Terminal }))
         .limit(Some(LONG));
@@ -65,7 +65,7 @@ async fn attach(client: &Client, container: &str, id: &str, streams: Streams) ->
 }
 
 /// Gives the exit code; the engine may need a moment after the streams have ended.
-async fn exit_code(client: &Client, id: &str) -> Result<i64, EngineError> {
+pub(super) async fn exit_code(client: &Client, id: &str) -> Result<i64, EngineError> {
     let mut pause = Duration::from_millis(2);
     loop {
         let call = Call::get(format!("/exec/{}/json", segment(id)), "the command");

@@ -20,6 +20,8 @@ pub(super) struct ContainerDocument {
     name: String,
     image: String,
     created: String,
+    path: String,
+    args: Vec<String>,
     restart_count: u64,
     state: StateDocument,
     pub(super) config: ConfigDocument,
@@ -120,6 +122,7 @@ impl From<ContainerDocument> for Container {
             published: published(document.network_settings.ports.unwrap_or_default()),
             exposed: document.config.exposed_ports.unwrap_or_default().into_keys().collect(),
             error: document.state.error,
+            command: Some(document.path).filter(|path| !path.is_empty()).into_iter().chain(document.args).collect(),
             environment: Secret::new(document.config.env.unwrap_or_default()),
         }
     }

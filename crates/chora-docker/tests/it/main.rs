@@ -2,6 +2,8 @@
 #![expect(clippy::string_slice, reason = "what fails here is to fail the test")]
 
 #[cfg(test)]
+mod classic;
+#[cfg(test)]
 mod contract;
 #[cfg(test)]
 mod endpoints;
@@ -11,6 +13,8 @@ mod forwarder;
 mod registry;
 #[cfg(test)]
 mod ssh;
+#[cfg(test)]
+mod terminal;
 
 use std::path::PathBuf;
 use std::sync::Arc;

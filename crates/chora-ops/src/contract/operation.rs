@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chora_core::model::container::{Container, ContainerFilter};
-use chora_core::model::health::{FunctionCheck, McpProbe, Probe};
+use chora_core::model::health::{FunctionCheck, McpProbe, McpTransport, Probe};
 use chora_core::plan::labels;
 use indexmap::IndexMap;
 
@@ -70,15 +70,33 @@ async fn question(cx: &Context, request: &ServerRequest) -> Result<(Container, C
     };
     let first = cx.engine.containers(&filter).await?.into_iter().next().ok_or_else(idle)?;
     let container = cx.engine.container(first.id.as_str()).await?.ok_or_else(idle)?;
-    let mut how = own_check(&project, &service).unwrap_or_default();
-    let own_port = Some(how.port).filter(|port| *port != 0);
-    let no_port = || Failure::new(FailureKind::Invalid, format!("`{service}` has no port to ask on")).hint("name one");
-    how.port = request.port.or(own_port).or_else(|| first_port(&container)).ok_or_else(no_port)?;
+    let how = how(&project, request, &container)?;
+    let limit = request.limit_ms.map_or(LIMIT, Duration::from_millis);
+    let file = project.contracts.get(&service).cloned();
+    Ok((container, ContractRequest { service, project: cx.settings.project_dir.clone(), file, how, limit }))
+}
+
+/// As the service's own check asks; over standard streams where it keeps its input open and no port is known.
+fn how(project: &Project, request: &ServerRequest, container: &Container) -> Result<McpProbe, Failure> {
+    let service = &request.service;
+    let mut how = own_check(project, service).unwrap_or_default();
     if let Some(path) = &request.path {
         how.path.clone_from(path);
     }
-    let limit = request.limit_ms.map_or(LIMIT, Duration::from_millis);
-    Ok((container, ContractRequest { service: request.service.clone(), project: cx.settings.project_dir.clone(), how, limit }))
+    let own_port = Some(how.port).filter(|port| *port != 0);
+    let port = request.port.or(own_port).or_else(|| first_port(container));
+    let keeps_input = project.stack.services.get(service).is_some_and(|service| service.stdin_open && service.ports.is_empty());
+    let names_a_place = request.port.is_some() || request.path.is_some() || own_port.is_some();
+    if !names_a_place && (how.transport == McpTransport::Stdio || keeps_input) {
+        how.transport = McpTransport::Stdio;
+        return Ok(how);
+    }
+    if how.transport == McpTransport::Stdio {
+        how.transport = McpTransport::StreamableHttp;
+    }
+    let no_port = || Failure::new(FailureKind::Invalid, format!("`{service}` has no port to ask on")).hint("name one");
+    how.port = port.ok_or_else(no_port)?;
+    Ok(how)
 }
 
 fn own_check(project: &Project, service: &str) -> Option<McpProbe> {

@@ -136,7 +136,9 @@ fn default_port(container: &Container, expectation: &Expectation) -> Option<u16>
         let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
         if protocol == "tcp" { port.parse().ok() } else { None }
     };
-    published.chain(expectation.service.expose.iter().filter_map(tcp)).chain(container.exposed.iter().filter_map(tcp)).next()
+    // What the image says is no promise of a service that is asked over its standard streams.
+    let exposed = container.exposed.iter().filter(|_| !expectation.starts_a_server());
+    published.chain(expectation.service.expose.iter().filter_map(tcp)).chain(exposed.filter_map(tcp)).next()
 }
 
 fn from_answer(answer: ProbeAnswer) -> Finding {

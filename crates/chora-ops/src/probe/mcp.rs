@@ -1,12 +1,13 @@
 //! Does an MCP server do its work: shake hands, list what it offers, compare with the contract, make a call?
 //!
-//! Our own small client, for every published revision and both HTTP transports. It declares no capabilities.
+//! Our own small client, for every published revision and all transports. It declares no capabilities.
 
 mod events;
 mod hello;
 mod legacy;
 mod listing;
 mod message;
+mod stdio;
 mod streamable;
 mod wire;
 
@@ -15,6 +16,7 @@ use chora_core::model::health::{McpCall, McpProbe, McpTransport};
 use serde_json::{Value, json};
 
 use self::hello::Hello;
+pub(super) use self::stdio::Stdio;
 use self::wire::{Fault, Wire};
 use super::answer::{Deadline, Passed, Trouble, excerpt};
 use super::http::Peer;
@@ -36,6 +38,14 @@ pub(super) async fn ask(peer: &Peer, probe: &McpProbe, deadline: Deadline) -> Re
     let outcome = converse(&mut wire, probe).await;
     wire.close().await;
     outcome
+}
+
+/// Asks a server whose standard streams are at hand; ending it is the caller's.
+pub(super) async fn ask_stdio(stdio: &mut Stdio, probe: &McpProbe) -> Result<Passed, Trouble> {
+    let passed = converse(&mut Wire::Stdio(stdio), probe).await?;
+    let Some(stray) = stdio.stray() else { return Ok(passed) };
+    let answered = format!("{}; standard output holds what is no message: {stray}", passed.answered);
+    Ok(Passed { degraded: true, answered, ..passed })
 }
 
 async fn converse(wire: &mut Wire<'_>, probe: &McpProbe) -> Result<Passed, Trouble> {

@@ -9,14 +9,17 @@ use async_trait::async_trait;
 use chora_core::model::container::Container;
 use chora_core::model::health::{McpTransport, Probe, ProbeAnswer};
 use chora_core::ports::engine::EngineFacts;
-use chora_core::ports::{Clock, Engine, Prober};
+use chora_core::ports::{Engine, Prober};
 
+use super::route;
 use super::sidecar::SidecarProber;
+use super::stdio::StdioProber;
 
 /// Asks containers the nearest way that tells the truth.
 pub struct NetworkProber {
     facts: EngineFacts,
     sidecar: SidecarProber,
+    stdio: StdioProber,
 }
 
 /// A way to a container.
@@ -30,12 +33,33 @@ enum Way {
     Sidecar,
 }
 
+/// Where a container is, seen from this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// On a network that this process has an interface in.
+    Neighbour,
+    /// In this very network.
+    Host,
+    /// Neither.
+    Elsewhere,
+}
+
+impl Place {
+    fn of(container: &Container) -> Self {
+        match container.addresses.values().next() {
+            Some(address) if route::is_neighbour(*address) => Self::Neighbour,
+            None if on_host_network(container) => Self::Host,
+            _ => Self::Elsewhere,
+        }
+    }
+}
+
 impl NetworkProber {
     /// `executable` is the static `chora` binary that a sidecar runs.
     #[must_use]
-    pub fn new(engine: Arc<dyn Engine>, facts: EngineFacts, executable: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        let sidecar = SidecarProber::new(engine, facts.clone(), executable, clock);
-        Self { facts, sidecar }
+    pub fn new(engine: Arc<dyn Engine>, facts: EngineFacts, executable: PathBuf) -> Self {
+        let sidecar = SidecarProber::new(Arc::clone(&engine), facts.clone(), executable);
+        Self { facts, stdio: StdioProber::new(engine, sidecar.clone()), sidecar }
     }
 }
 
@@ -45,11 +69,13 @@ impl Prober for NetworkProber {
         let port = match probe {
             Probe::Tcp { port } => *port,
             Probe::Http(http) => http.port,
-            Probe::Mcp(mcp) if mcp.transport == McpTransport::Stdio => return super::ask(unused_address(), probe, limit).await,
+            Probe::Mcp(mcp) if mcp.transport == McpTransport::Stdio => {
+                return self.stdio.probe(container, mcp, limit).await;
+            }
             Probe::Mcp(mcp) => mcp.port,
         };
         let is_tcp = matches!(probe, Probe::Tcp { .. });
-        match way(&self.facts, container, port, is_tcp, on_host_network(container)) {
+        match way(&self.facts, container, port, is_tcp, Place::of(container)) {
             Way::Direct(address) => super::ask(address, probe, limit).await,
             Way::Published(address) => {
                 let answer = super::ask(address, probe, limit).await;
@@ -60,22 +86,14 @@ impl Prober for NetworkProber {
     }
 }
 
-impl NetworkProber {
-    /// Tells whether asking this container needs no sidecar.
-    #[must_use]
-    pub fn reaches(&self, container: &Container, port: u16) -> bool {
-        !matches!(way(&self.facts, container, port, true, on_host_network(container)), Way::Sidecar)
-    }
-}
-
-fn way(facts: &EngineFacts, container: &Container, port: u16, is_tcp: bool, on_host: bool) -> Way {
+fn way(facts: &EngineFacts, container: &Container, port: u16, is_tcp: bool, place: Place) -> Way {
     if facts.direct_network {
-        if let Some(address) = container.addresses.values().next() {
-            return Way::Direct(SocketAddr::new(*address, port));
-        }
-        if on_host {
-            return Way::Direct(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
-        }
+        return match (container.addresses.values().next(), place) {
+            (Some(address), Place::Neighbour) => Way::Direct(SocketAddr::new(*address, port)),
+            (None, Place::Host) => Way::Direct(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port)),
+            // This process is on the engine's machine and not in its network: published ports are not here either.
+            _ => Way::Sidecar,
+        };
     }
     // An engine's forwarder accepts connections that nobody in the container would accept, so it cannot answer for TCP.
     match published(facts, container, port) {
@@ -107,11 +125,6 @@ fn on_host_network(container: &Container) -> bool {
     groups.contains(container.id.as_str()) && own.is_some() && own == std::fs::read_link(process.join("ns/net")).ok()
 }
 
-/// Never connected to: standard streams have no address.
-const fn unused_address() -> SocketAddr {
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)
-}
-
 #[cfg(test)]
 mod tests {
     use chora_core::model::container::{Container, ContainerState, EngineHealth, PublishedPort};
@@ -120,7 +133,7 @@ mod tests {
     use chora_core::ports::engine::EngineFacts;
     use indexmap::IndexMap;
 
-    use super::{Way, way};
+    use super::{Place, Way, way};
 
     fn facts(endpoint: &str, direct_network: bool) -> EngineFacts {
         let text = String::new;
@@ -158,6 +171,7 @@ mod tests {
             published: published.map(port).into_iter().collect(),
             exposed: Vec::new(),
             error: String::new(),
+            command: Vec::new(),
             environment: Secret::new(Vec::new()),
         }
     }
@@ -168,19 +182,21 @@ mod tests {
         let direct = |text: &str| Way::Direct(text.parse().unwrap());
         let published = |text: &str| Way::Published(text.parse().unwrap());
         let (http, tcp) = (false, true);
+        let (near, host, far) = (Place::Neighbour, Place::Host, Place::Elsewhere);
         let cases = [
-            (&here, container(Some("10.0.0.2"), Some("0.0.0.0")), http, false, direct("10.0.0.2:80")),
-            (&here, container(Some("fd00::2"), None), tcp, false, direct("[fd00::2]:80")),
-            (&here, container(None, None), tcp, true, direct("127.0.0.1:80")),
-            (&here, container(None, None), http, false, Way::Sidecar),
-            (&desktop, container(Some("10.0.0.2"), Some("0.0.0.0")), http, false, published("127.0.0.1:8080")),
-            (&desktop, container(Some("10.0.0.2"), Some("127.0.0.9")), http, false, published("127.0.0.9:8080")),
-            (&desktop, container(Some("10.0.0.2"), Some("0.0.0.0")), tcp, false, Way::Sidecar),
-            (&desktop, container(Some("10.0.0.2"), None), http, true, Way::Sidecar),
-            (&remote, container(Some("10.0.0.2"), Some("0.0.0.0")), http, false, Way::Sidecar),
+            (&here, container(Some("10.0.0.2"), Some("0.0.0.0")), http, near, direct("10.0.0.2:80")),
+            (&here, container(Some("fd00::2"), None), tcp, near, direct("[fd00::2]:80")),
+            (&here, container(Some("10.0.0.2"), Some("0.0.0.0")), http, far, Way::Sidecar),
+            (&here, container(None, None), tcp, host, direct("127.0.0.1:80")),
+            (&here, container(None, None), http, far, Way::Sidecar),
+            (&desktop, container(Some("10.0.0.2"), Some("0.0.0.0")), http, far, published("127.0.0.1:8080")),
+            (&desktop, container(Some("10.0.0.2"), Some("127.0.0.9")), http, far, published("127.0.0.9:8080")),
+            (&desktop, container(Some("10.0.0.2"), Some("0.0.0.0")), tcp, far, Way::Sidecar),
+            (&desktop, container(Some("10.0.0.2"), None), http, host, Way::Sidecar),
+            (&remote, container(Some("10.0.0.2"), Some("0.0.0.0")), http, near, Way::Sidecar),
         ];
-        for (facts, container, is_tcp, on_host, expected) in cases {
-            assert_eq!(way(facts, &container, 80, is_tcp, on_host), expected, "{} {container:?} {is_tcp}", facts.endpoint);
+        for (facts, container, is_tcp, place, expected) in cases {
+            assert_eq!(way(facts, &container, 80, is_tcp, place), expected, "{} {container:?} {is_tcp}", facts.endpoint);
         }
     }
 }

@@ -1,6 +1,5 @@
 //! `chora probe`: one question with its target, asked from here, answered within its limit.
 
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,6 +40,11 @@ pub enum Question {
     File(FileQuestion),
     /// Does a process run?
     Process(ProcessQuestion),
+    /// Not a question: processes with this mark in their environment are to end.
+    End {
+        /// The mark.
+        mark: String,
+    },
     /// A probe with its address, as a sidecar receives it.
     Address {
         /// Where.
@@ -58,24 +62,6 @@ pub struct ProbeRequest {
     pub question: Question,
     /// Time budget for everything.
     pub limit: Duration,
-}
-
-impl ProbeRequest {
-    /// Reads a request as a sidecar finds it: JSON in a file, or on standard input for `-`.
-    ///
-    /// # Errors
-    /// When it cannot be read or is no request.
-    pub fn read(path: &Path) -> Result<Self, TargetError> {
-        let failed = |reason: String| TargetError::File { reason: format!("{} cannot be read: {reason}", path.display()) };
-        let mut text = String::new();
-        let read = if path == Path::new("-") {
-            std::io::stdin().lock().read_to_string(&mut text)
-        } else {
-            std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text))
-        };
-        read.map_err(|error| failed(error.to_string()))?;
-        serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
-    }
 }
 
 /// How it went.
@@ -112,6 +98,7 @@ pub async fn run(request: &ProbeRequest) -> Result<ProbeOutcome, TargetError> {
     match &request.question {
         Question::File(file) => Ok(outcome(probe_file(file))),
         Question::Process(process) => Ok(outcome(probe_process(process))),
+        Question::End { mark } => Ok(outcome(super::marked::end(mark).await)),
         Question::Address { address, probe } => Ok(outcome(super::ask(*address, probe, limit).await)),
         Question::Tcp { target } => {
             let url = Url::parse(target, "tcp")?;
@@ -146,7 +133,7 @@ fn local(question: &Question) -> Option<ProbeAnswer> {
     match question {
         Question::File(file) => Some(probe_file(file)),
         Question::Process(process) => Some(probe_process(process)),
-        Question::Tcp { .. } | Question::Http { .. } | Question::Mcp { .. } | Question::Address { .. } => None,
+        Question::Tcp { .. } | Question::Http { .. } | Question::Mcp { .. } | Question::Address { .. } | Question::End { .. } => None,
     }
 }
 

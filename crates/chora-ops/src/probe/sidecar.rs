@@ -1,40 +1,43 @@
-//! Asks a container from inside its own network namespace, where its addresses cannot be reached from this machine.
+//! Asks a container from inside its own namespaces, where its addresses cannot be reached from this machine.
 //!
-//! An image of the static `chora` binary is put on the engine once; each question is a container of it that lives as long
-//! as the question. The request travels as a file: headers may hold tokens, and arguments show in `docker inspect`.
+//! An image of the static `chora` binary is put on the engine once. A container of it stays beside the one that is asked and
+//! answers question after question over its standard streams: headers may hold tokens, and arguments show in `docker
+//! inspect`. It ends with its input, so with this process at the latest, and the engine removes it.
 
 mod image;
+mod session;
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chora_core::compose::Service;
-use chora_core::model::container::{Container, ContainerSpec, FileContent, LogQuery, LogStream};
+use chora_core::model::container::{Container, ContainerFilter, ContainerSpec};
 use chora_core::model::health::{McpTransport, Probe, ProbeAnswer};
 use chora_core::model::ids::{ContainerId, ImageId};
-use chora_core::model::secret::Secret;
 use chora_core::ports::engine::EngineFacts;
-use chora_core::ports::{Clock, Engine, EngineError, Prober};
-use futures_util::StreamExt;
+use chora_core::ports::{Engine, EngineError, Prober};
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
-use super::answer::{Trouble, answer, excerpt};
+use self::session::Session;
+use super::answer::{Trouble, answer};
 use super::request::{ProbeOutcome, ProbeRequest, Question};
 
 /// Marks the image and its containers.
 pub(super) const LABEL: &str = "chora.probe";
-/// Where the sidecar finds its request.
-const REQUEST: &str = "/request.json";
-/// What creating, starting and removing a container may cost beside the question itself.
-const OVERHEAD: Duration = Duration::from_secs(20);
-/// More than this of a sidecar's output is not an answer.
-const OUTPUT_LIMIT: usize = 4 << 20;
+/// The label's value: one for all versions, so that each finds what the others left.
+pub(super) const LABEL_VALUE: &str = "sidecar";
+/// What ending a server that stays may take, its two signals included.
+const ENDING: Duration = Duration::from_secs(5);
 
-/// Asks through sidecar containers.
+/// Asks through sidecar containers. Clones share them.
+#[derive(Clone)]
 pub struct SidecarProber {
     inner: Arc<Inner>,
 }
@@ -43,9 +46,15 @@ struct Inner {
     engine: Arc<dyn Engine>,
     facts: EngineFacts,
     executable: PathBuf,
-    clock: Arc<dyn Clock>,
-    image: OnceCell<ImageId>,
+    /// The image's tag, which names its content.
+    reference: OnceCell<String>,
+    /// Held while the image is loaded, so that it is loaded once.
+    loading: tokio::sync::Mutex<()>,
+    slots: Mutex<HashMap<ContainerId, Arc<Slot>>>,
 }
+
+/// The sidecar of one container, when it has one.
+type Slot = tokio::sync::Mutex<Option<Session>>;
 
 /// Why a sidecar gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -60,32 +69,56 @@ enum SidecarError {
     Engine(#[from] EngineError),
     #[error("the sidecar gave no answer: {output}")]
     Garbled { output: String },
-    #[error("the sidecar did not end within {limit:?}")]
+    #[error("the sidecar did not answer within {limit:?}")]
     Late { limit: Duration },
+}
+
+/// What a sidecar shares with the container that it is for.
+#[derive(Debug, Clone, Copy)]
+enum Share {
+    Network,
+    Processes,
 }
 
 impl SidecarProber {
     /// `executable` is the static `chora` binary for the engine's platform.
     #[must_use]
-    pub fn new(engine: Arc<dyn Engine>, facts: EngineFacts, executable: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        Self { inner: Arc::new(Inner { engine, facts, executable, clock, image: OnceCell::new() }) }
+    pub fn new(engine: Arc<dyn Engine>, facts: EngineFacts, executable: PathBuf) -> Self {
+        let (reference, loading, slots) = (OnceCell::new(), tokio::sync::Mutex::default(), Mutex::default());
+        Self { inner: Arc::new(Inner { engine, facts, executable, reference, loading, slots }) }
+    }
+
+    /// Ends the processes of a container that carry a mark in their environment.
+    pub(super) async fn end(&self, container: &str, mark: &str) -> Result<(), String> {
+        let inner = Arc::clone(&self.inner);
+        let target = ContainerId::new(container);
+        let request = ProbeRequest { question: Question::End { mark: mark.to_owned() }, limit: ENDING };
+        let work = async {
+            let mut session = inner.open(Share::Processes, &target, None).await?;
+            let outcome = session.ask(&request).await?;
+            session.finish().await;
+            Ok::<_, SidecarError>(outcome)
+        };
+        let outcome = work.await.map_err(|error| error.to_string())?;
+        if outcome.ok { Ok(()) } else { Err(outcome.answer.answered) }
     }
 }
 
 #[async_trait]
 impl Prober for SidecarProber {
     async fn probe(&self, container: &Container, probe: &Probe, limit: Duration) -> ProbeAnswer {
-        let started = self.inner.clock.elapsed();
+        let started = Instant::now();
         let inner = Arc::clone(&self.inner);
-        let (id, address, probe) = (container.id.clone(), address_of(container, probe), probe.clone());
-        let asked = super::describe(address, &probe);
-        // On a task of its own, so that the sidecar is removed also when nobody waits for the answer any more.
-        let answered = tokio::spawn(async move { inner.ask(&id, address, probe, limit).await }).await;
-        let took = || self.inner.clock.elapsed().saturating_sub(started);
+        let address = address_of(container, probe);
+        let asked = super::describe(address, probe);
+        let request = ProbeRequest { question: Question::Address { address, probe: Box::new(probe.clone()) }, limit };
+        let (id, since) = (container.id.clone(), container.started_at);
+        // On a task of its own, so that the sidecar gets to its end, or to the next question, also when nobody waits any more.
+        let answered = tokio::spawn(async move { inner.ask(&id, since, request).await }).await;
         match answered {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => answer(asked, Err(Trouble::Silent(error.to_string())), took()),
-            Err(error) => answer(asked, Err(Trouble::Silent(format!("the sidecar was given up: {error}"))), took()),
+            Ok(Ok(outcome)) => outcome.answer,
+            Ok(Err(error)) => answer(asked, Err(Trouble::Silent(error.to_string())), started.elapsed()),
+            Err(error) => answer(asked, Err(Trouble::Silent(format!("the sidecar was given up: {error}"))), started.elapsed()),
         }
     }
 }
@@ -102,73 +135,69 @@ fn address_of(container: &Container, probe: &Probe) -> SocketAddr {
 }
 
 impl Inner {
-    async fn ask(&self, target: &ContainerId, address: SocketAddr, probe: Probe, limit: Duration) -> Result<ProbeAnswer, SidecarError> {
-        let image = self.image.get_or_try_init(|| self.provide_image()).await?.clone();
-        let request = ProbeRequest { question: Question::Address { address, probe: Box::new(probe) }, limit };
-        let content = serde_json::to_vec(&request).map_err(|error| SidecarError::Garbled { output: error.to_string() })?;
-        let sidecar = self.engine.create_container(&specification(image, target, content)).await?;
-        let outcome = self.converse(&sidecar, limit).await;
-        // An answer counts even when its sidecar is left behind; its label says whose it is.
-        if let Err(error) = self.engine.remove_container(sidecar.as_str(), true).await {
-            tracing::warn!(%error, sidecar = %sidecar, "the probe sidecar could not be removed");
-        }
-        outcome
-    }
-
-    async fn converse(&self, sidecar: &ContainerId, limit: Duration) -> Result<ProbeAnswer, SidecarError> {
-        let patience = limit + OVERHEAD;
-        let work = async {
-            self.engine.start_container(sidecar.as_str()).await?;
-            self.engine.wait_container(sidecar.as_str()).await?;
-            self.output(sidecar).await
-        };
-        let output = tokio::select! {
-            output = work => output?,
-            () = self.clock.sleep(patience) => return Err(SidecarError::Late { limit: patience }),
-        };
-        let (stdout, stderr) = (String::from_utf8_lossy(&output.0), String::from_utf8_lossy(&output.1));
-        match serde_json::from_str::<ProbeOutcome>(&stdout) {
-            Ok(outcome) => Ok(outcome.answer),
-            Err(_) => Err(SidecarError::Garbled { output: excerpt(&format!("{stdout} {stderr}"), 200) }),
-        }
-    }
-
-    async fn output(&self, sidecar: &ContainerId) -> Result<(Vec<u8>, Vec<u8>), EngineError> {
-        let mut chunks = self.engine.logs(sidecar.as_str(), &LogQuery::default()).await?;
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk?;
-            match chunk.stream {
-                LogStream::Stdout => stdout.extend_from_slice(&chunk.bytes),
-                LogStream::Stderr => stderr.extend_from_slice(&chunk.bytes),
-            }
-            if stdout.len() + stderr.len() > OUTPUT_LIMIT {
-                break;
+    /// Asks the sidecar that is there, or a new one. A container that was started again has another network.
+    async fn ask(&self, target: &ContainerId, since: Option<Timestamp>, request: ProbeRequest) -> Result<ProbeOutcome, SidecarError> {
+        let slot = Arc::clone(self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(target.clone()).or_default());
+        let mut kept = slot.lock().await;
+        if let Some(mut session) = kept.take().filter(|session| session.since == since) {
+            match session.ask(&request).await {
+                Ok(outcome) => {
+                    *kept = Some(session);
+                    return Ok(outcome);
+                }
+                Err(late @ SidecarError::Late { .. }) => return Err(late),
+                // One that nobody asked for long has ended.
+                Err(error) => tracing::debug!(%error, "the sidecar is replaced"),
             }
         }
-        Ok((stdout, stderr))
+        let mut session = self.open(Share::Network, target, since).await?;
+        let outcome = session.ask(&request).await?;
+        *kept = Some(session);
+        Ok(outcome)
+    }
+
+    async fn open(&self, share: Share, target: &ContainerId, since: Option<Timestamp>) -> Result<Session, SidecarError> {
+        let image = self.provide_image().await?;
+        let pipes = match self.engine.run_piped(&specification(image, share, target)).await {
+            // Another command may have pruned the image in between.
+            Err(EngineError::NotFound { .. }) => {
+                let image = self.provide_image().await?;
+                self.engine.run_piped(&specification(image, share, target)).await?
+            }
+            outcome => outcome?,
+        };
+        Ok(Session::new(pipes, since))
     }
 
     /// Loads the image unless the engine has it; its tag names the content, so an old one is never taken for it.
     async fn provide_image(&self) -> Result<ImageId, SidecarError> {
-        let own = own_platform();
-        let engine = format!("{}/{}", self.facts.os, self.facts.arch);
-        if engine != own {
-            return Err(SidecarError::Foreign { engine, own });
-        }
-        let executable = self.executable.clone();
-        let unusable = |source| SidecarError::Image { executable: self.executable.display().to_string(), source };
-        let prepared = tokio::task::spawn_blocking(move || image::Source::open(&executable)).await.map_err(std::io::Error::other);
-        let source = prepared.and_then(|source| source).map_err(unusable)?;
-        let reference = source.reference();
-        if let Some(id) = self.engine.image(&reference).await?.and_then(|image| image.id) {
+        let _one_at_a_time = self.loading.lock().await;
+        let reference = self.reference.get_or_try_init(|| self.find_reference()).await?;
+        if let Some(id) = self.engine.image(reference).await?.and_then(|image| image.id) {
             return Ok(id);
         }
         let architecture = self.facts.arch.clone();
+        let source = self.source().await?;
         let packed = tokio::task::spawn_blocking(move || source.archive(&architecture)).await.map_err(std::io::Error::other);
-        let archive = packed.and_then(|archive| archive).map_err(unusable)?;
+        let archive = packed.and_then(|archive| archive).map_err(|source| self.unusable(source))?;
         self.engine.load_image(archive.into()).await?;
-        self.engine.image(&reference).await?.and_then(|image| image.id).ok_or(SidecarError::NotLoaded)
+        self.engine.image(reference).await?.and_then(|image| image.id).ok_or(SidecarError::NotLoaded)
+    }
+
+    async fn find_reference(&self) -> Result<String, SidecarError> {
+        let own = own_platform();
+        let engine = format!("{}/{}", self.facts.os, self.facts.arch);
+        if engine == own { Ok(self.source().await?.reference()) } else { Err(SidecarError::Foreign { engine, own }) }
+    }
+
+    async fn source(&self) -> Result<image::Source, SidecarError> {
+        let executable = self.executable.clone();
+        let opened = tokio::task::spawn_blocking(move || image::Source::open(&executable)).await.map_err(std::io::Error::other);
+        opened.and_then(|source| source).map_err(|source| self.unusable(source))
+    }
+
+    fn unusable(&self, source: std::io::Error) -> SidecarError {
+        SidecarError::Image { executable: self.executable.display().to_string(), source }
     }
 }
 
@@ -182,24 +211,61 @@ fn own_platform() -> String {
     format!("linux/{architecture}")
 }
 
-fn specification(image: ImageId, target: &ContainerId, request: Vec<u8>) -> ContainerSpec {
-    let command = ["/chora", "probe", "request", REQUEST, "--json"];
-    let service = Service {
+fn labels() -> IndexMap<String, String> {
+    IndexMap::from([(LABEL.to_owned(), LABEL_VALUE.to_owned())])
+}
+
+fn specification(image: ImageId, share: Share, target: &ContainerId) -> ContainerSpec {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let mut service = Service {
         entrypoint: Some(Vec::new()),
-        command: Some(command.map(str::to_owned).to_vec()),
-        cap_drop: vec!["ALL".to_owned()],
-        security_opt: vec!["no-new-privileges:true".to_owned()],
+        command: Some(words(&["/chora", "probe", "attend"])),
+        cap_drop: words(&["ALL"]),
+        security_opt: words(&["no-new-privileges:true"]),
+        read_only: true,
         ..Service::default()
+    };
+    let shared = format!("container:{target}");
+    let network_mode = match share {
+        Share::Network => shared,
+        Share::Processes => {
+            service.pid = Some(shared);
+            // To read the environment of processes that are not its own, and to end them.
+            service.cap_add = words(&["DAC_READ_SEARCH", "SYS_PTRACE", "KILL"]);
+            "none".to_owned()
+        }
     };
     ContainerSpec {
         name: format!("chora-probe-{}", uuid::Uuid::now_v7().simple()),
         image,
         service,
-        labels: IndexMap::from([(LABEL.to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
+        labels: labels(),
         attachments: Vec::new(),
-        network_mode: Some(format!("container:{target}")),
+        network_mode: Some(network_mode),
         mounts: Vec::new(),
-        files: vec![FileContent { path: REQUEST.to_owned(), content: Secret::new(request), uid: 0, gid: 0, mode: 0o400 }],
+        files: Vec::new(),
         publish: false,
     }
+}
+
+/// Removes the probe images that no container uses; gives their tags.
+///
+/// # Errors
+/// What the engine says; an image that is taken into use meanwhile is left alone.
+pub(crate) async fn remove_unused_images(engine: &dyn Engine) -> Result<Vec<String>, EngineError> {
+    let used: Vec<ImageId> =
+        engine.containers(&ContainerFilter { labels: labels(), all: true }).await?.into_iter().map(|container| container.image).collect();
+    let mut removed = Vec::new();
+    for image in engine.images(&labels()).await? {
+        let Some(id) = image.id.as_ref().filter(|id| !used.contains(id)) else { continue };
+        let names = if image.tags.is_empty() { vec![id.to_string()] } else { image.tags.clone() };
+        for name in names {
+            match engine.remove_image(&name).await {
+                Ok(()) => removed.push(name),
+                Err(EngineError::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(removed)
 }

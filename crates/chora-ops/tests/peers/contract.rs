@@ -51,6 +51,7 @@ fn container() -> Container {
         published: Vec::new(),
         exposed: Vec::new(),
         error: String::new(),
+        command: Vec::new(),
         environment: Secret::new(Vec::new()),
     }
 }
@@ -59,7 +60,8 @@ fn container() -> Container {
 async fn a_recording_is_written_once_and_breaks_loudly() {
     let project = tempfile::tempdir().unwrap();
     let how = McpProbe::default();
-    let request = ContractRequest { service: "shop".to_owned(), project: project.path().to_owned(), how, limit: Duration::from_secs(1) };
+    let request =
+        ContractRequest { service: "shop".to_owned(), project: project.path().to_owned(), file: None, how, limit: Duration::from_secs(1) };
     let server = Says(Mutex::new(None));
     let offer = |contract| *server.0.lock().unwrap() = Some(contract);
 
@@ -81,6 +83,12 @@ async fn a_recording_is_written_once_and_breaks_loudly() {
     assert_eq!((diff.ok, words), (false, vec!["tool `buy` removed".to_owned(), "tool `sell` added".to_owned()]));
     assert_eq!(record_contract(&server, &container(), &request).await.unwrap().changes, diff.changes);
     assert!(diff_contract(&server, &container(), &request).await.unwrap().ok);
+
+    let elsewhere = ContractRequest { file: Some("api/shop.json".into()), ..request };
+    assert!(diff_contract(&server, &container(), &elsewhere).await.is_err());
+    assert_eq!(record_contract(&server, &container(), &elsewhere).await.unwrap().path, "api/shop.json");
+    assert_eq!(read(&project.path().join("api/shop.json")).unwrap().tools.len(), 2);
+    assert!(diff_contract(&server, &container(), &elsewhere).await.unwrap().ok);
 }
 
 #[test]

@@ -11,6 +11,8 @@ use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -43,9 +45,40 @@ fn once(words: &[&str]) -> std::io::Result<ExitCode> {
             std::io::copy(&mut std::io::stdin(), &mut std::io::stdout())?;
         }
         ["get", address, path] => return get(address, path),
+        ["screen"] => return screen(),
         _ => return Err(std::io::Error::other(format!("unknown: {words:?}"))),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows its terminal's size now and whenever it changes, and every byte as it comes, as editors do; `q` ends it with 3.
+fn screen() -> std::io::Result<ExitCode> {
+    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+    let mut mode = tcgetattr(rustix::stdio::stdin())?;
+    mode.make_raw();
+    tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &mode)?;
+    let show = || {
+        let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout())?;
+        println!("{} rows {} columns", size.ws_row, size.ws_col);
+        Ok::<_, std::io::Error>(())
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let code = runtime.block_on(async {
+        let mut changes = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::window_change())?;
+        let mut input = tokio::io::stdin();
+        show()?;
+        loop {
+            tokio::select! {
+                _ = changes.recv() => show()?,
+                byte = input.read_u8() => match byte? {
+                    b'q' => return Ok(ExitCode::from(3)),
+                    byte => println!("byte {byte}"),
+                },
+            }
+        }
+    });
+    runtime.shutdown_background();
+    code
 }
 
 /// Asks an HTTP server; the exit code says whether it answered 200.
@@ -137,11 +170,41 @@ fn answer(mut stream: TcpStream) {
             _ => return,
         }
     }
-    let text = String::from_utf8_lossy(&request);
-    let target = text.split(' ').nth(1).unwrap_or("/");
-    let (status, body) = respond(target);
-    let _ = write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let text = String::from_utf8_lossy(&request).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let target = head.split(' ').nth(1).unwrap_or("/");
+    let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok()).unwrap_or(0);
+    let mut rest = vec![0; usize::saturating_sub(length, body.len())];
+    if stream.read_exact(&mut rest).is_err() {
+        return;
+    }
+    let (status, kind, body) = match target {
+        "/mcp" => mcp(&format!("{body}{}", String::from_utf8_lossy(&rest))),
+        _ => {
+            let (status, body) = respond(target);
+            (status, "text/plain", body)
+        }
+    };
+    let head = format!("Content-Type: {kind}\r\nContent-Length: {}\r\nConnection: close", body.len());
+    let _ = write!(stream, "HTTP/1.1 {status} X\r\n{head}\r\n\r\n");
     let _ = stream.write_all(&body);
+}
+
+/// An MCP server that shakes hands and offers nothing.
+fn mcp(message: &str) -> (u64, &'static str, Vec<u8>) {
+    let message: serde_json::Value = serde_json::from_str(message).unwrap_or_default();
+    let (id, method) = (message.get("id"), message.get("method").and_then(serde_json::Value::as_str).unwrap_or_default());
+    let Some(id) = id else { return (202, "text/plain", Vec::new()) };
+    let result = match method {
+        "initialize" => serde_json::json!({
+            "protocolVersion": "2025-06-18",
+            "capabilities": { "tools": {} },
+            "serverInfo": { "name": "idle", "version": "1" },
+        }),
+        _ => serde_json::json!({ "tools": [] }),
+    };
+    let answer = serde_json::json!({ "jsonrpc": "2.0", "id": id, "result": result });
+    (200, "application/json", answer.to_string().into_bytes())
 }
 
 fn respond(target: &str) -> (u64, Vec<u8>) {

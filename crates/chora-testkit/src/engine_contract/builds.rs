@@ -13,7 +13,12 @@ use crate::test_image::{SERVER, server_program, tar_of};
 
 fn silent(_: &str) {}
 
-fn build(bench: &Workbench, dockerfile: &str, files: &[(&str, &[u8], u32)]) -> ImageBuild {
+/// Describes a build of a Dockerfile beside the test server and other files.
+///
+/// # Panics
+/// When the test server cannot be read.
+#[must_use]
+pub fn build(bench: &Workbench, dockerfile: &str, files: &[(&str, &[u8], u32)]) -> ImageBuild {
     let program = std::fs::read(server_program()).expect("the program can be read");
     let own: [(&str, &[u8], u32); 2] = [("Dockerfile.test", dockerfile.as_bytes(), 0o644), ("server", &program, 0o755)];
     ImageBuild {

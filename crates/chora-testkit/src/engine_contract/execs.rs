@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use chora_core::model::container::ExecSpec;
+use chora_core::model::container::{ContainerFilter, ExecSpec, LogStream};
 use chora_core::ports::EngineError;
+use chora_core::ports::engine::Piped;
 
 use super::{PATIENCE, Workbench};
 use crate::test_image::SERVER;
@@ -72,4 +73,78 @@ pub async fn the_command_gets_its_surroundings(bench: &Workbench) {
     assert!(run(&[SERVER, "env"]).await.contains("EXTRA=1\n"));
     let status = run(&[SERVER, "cat", "/proc/self/status"]).await;
     assert!(status.contains("Uid:\t65534\t"), "{status}");
+}
+
+async fn line(pipes: &mut Box<dyn Piped>, stream: LogStream) -> String {
+    let mut line = Vec::new();
+    while !line.ends_with(b"\n") {
+        let chunk = tokio::time::timeout(PATIENCE, pipes.receive()).await.expect("a line comes").unwrap().expect("it has not ended");
+        assert_eq!(chunk.stream, stream);
+        line.extend_from_slice(&chunk.bytes);
+    }
+    String::from_utf8(line).unwrap()
+}
+
+/// What goes in comes out while it runs, streams apart; the end of its input is its end, and its exit code comes back.
+pub async fn a_piped_command_converses(bench: &Workbench) {
+    let id = bench.run(&bench.spec("piped")).await;
+    let mut pipes = bench.engine.exec_piped(id.as_str(), &exec(&[SERVER, "copy"])).await.unwrap();
+    for word in ["one\n", "two\n"] {
+        pipes.send(word.into()).await.unwrap();
+        assert_eq!(line(&mut pipes, LogStream::Stdout).await, word);
+    }
+    assert_eq!(pipes.finish(PATIENCE).await, Ok(0));
+    let mut pipes = bench.engine.exec_piped(id.as_str(), &exec(&[SERVER, "complain", "oh"])).await.unwrap();
+    assert_eq!(line(&mut pipes, LogStream::Stderr).await, "oh\n");
+    assert_eq!(tokio::time::timeout(PATIENCE, pipes.receive()).await.expect("the output ends"), Ok(None));
+    assert_eq!(pipes.finish(PATIENCE).await, Ok(0));
+    // Output that nobody has read does not hold up the end.
+    let pipes = bench.engine.exec_piped(id.as_str(), &exec(&[SERVER, "flood", "5000000"])).await.unwrap();
+    assert_eq!(pipes.finish(PATIENCE).await, Ok(0));
+    let pipes = bench.engine.exec_piped(id.as_str(), &exec(&[SERVER, "fail", "7"])).await.unwrap();
+    assert_eq!(pipes.finish(PATIENCE).await, Ok(7));
+}
+
+/// A command that outlives its input is told; one that cannot run, or has nowhere to run, says so.
+pub async fn a_piped_command_that_does_not_end_is_told(bench: &Workbench) {
+    let id = bench.run(&bench.spec("stays")).await;
+    let pipes = bench.engine.exec_piped(id.as_str(), &exec(&[SERVER, "sleep", "60000"])).await.unwrap();
+    let limit = Duration::from_millis(300);
+    let error = pipes.finish(limit).await.unwrap_err();
+    assert!(matches!(&error, EngineError::TimedOut { limit: told, .. } if *told == limit), "{error:?}");
+    match bench.engine.exec_piped(id.as_str(), &exec(&["/absent"])).await {
+        Err(error) => assert!(matches!(error, EngineError::Invalid { .. }), "{error:?}"),
+        Ok(pipes) => assert!(matches!(pipes.finish(PATIENCE).await, Ok(126 | 127))),
+    }
+    let still = bench.engine.create_container(&bench.spec("unstarted")).await.unwrap();
+    let error = bench.engine.exec_piped(still.as_str(), &exec(&[SERVER, "copy"])).await.err();
+    assert!(matches!(error, Some(EngineError::Conflict { .. })), "{error:?}");
+    let gone = bench.engine.exec_piped(&bench.name("gone"), &exec(&[SERVER, "copy"])).await.err();
+    assert!(matches!(gone, Some(EngineError::NotFound { .. })), "{gone:?}");
+}
+
+/// A container with pipes lives as long as somebody holds them, and leaves nothing behind.
+pub async fn a_piped_container_goes_with_its_input(bench: &Workbench) {
+    let mut spec = bench.spec("held");
+    spec.service.command = Some(vec!["copy".to_owned()]);
+    let left = async || bench.engine.containers(&ContainerFilter { labels: bench.labels(), all: true }).await.unwrap();
+    let mut pipes = bench.engine.run_piped(&spec).await.unwrap();
+    pipes.send("hello\n".into()).await.unwrap();
+    assert_eq!(line(&mut pipes, LogStream::Stdout).await, "hello\n");
+    assert_eq!(left().await.len(), 1);
+    assert_eq!(pipes.finish(PATIENCE).await, Ok(0));
+    assert_eq!(left().await.len(), 0);
+    // Nobody has to ask for its end: a process that holds the pipes may be killed.
+    drop(bench.engine.run_piped(&spec).await.unwrap());
+    let gone = async {
+        while !left().await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("a container that nobody holds goes");
+    spec.service.command = Some(vec!["fail".to_owned(), "4".to_owned()]);
+    assert_eq!(bench.engine.run_piped(&spec).await.unwrap().finish(PATIENCE).await, Ok(4));
+    spec.service.entrypoint = Some(vec!["/absent".to_owned()]);
+    assert!(bench.engine.run_piped(&spec).await.is_err());
+    assert_eq!(left().await.len(), 0);
 }

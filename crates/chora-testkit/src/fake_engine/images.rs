@@ -35,6 +35,20 @@ pub(super) fn build(state: &mut FakeState, build: &ImageBuild) -> Result<ImageId
     Ok(ImageId::new(id))
 }
 
+/// Reads the tags of an archive as `docker save` writes it; an archive without any is refused.
+pub(super) fn load(state: &mut FakeState, archive: &[u8]) -> Result<(), EngineError> {
+    let refused = |reason: &str| EngineError::Invalid { reason: reason.to_owned() };
+    let mut reader = tar::Archive::new(archive);
+    let mut entries = reader.entries().map_err(|_| refused("the archive cannot be read"))?.flatten();
+    let manifest = entries.find(|entry| entry.path().is_ok_and(|path| path.as_os_str() == "manifest.json"));
+    let manifest: serde_json::Value = manifest.and_then(|entry| serde_json::from_reader(entry).ok()).unwrap_or_default();
+    let tags = manifest.pointer("/0/RepoTags").and_then(serde_json::Value::as_array).ok_or_else(|| refused("the archive has no tags"))?;
+    for tag in tags.iter().filter_map(serde_json::Value::as_str) {
+        state.add_image(tag, Behaviour::Healthy);
+    }
+    Ok(())
+}
+
 pub(super) fn tag(state: &mut FakeState, image: &ImageId, reference: &str) -> Result<(), EngineError> {
     let known = state.images.get_mut(image.as_str()).ok_or_else(|| EngineError::NotFound { what: format!("image `{image}`") })?;
     known.tags.push(reference.to_owned());

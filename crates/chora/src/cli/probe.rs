@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chora_core::model::health::{HttpProbe, McpCall, McpProbe, McpTransport, ProbeVerdict};
-use chora_ops::probe::{FileQuestion, ProbeRequest, ProcessQuestion, Question, run_blocking};
+use chora_ops::probe::{FileQuestion, ProbeRequest, ProcessQuestion, Question, attend, run_blocking};
 use chora_ops::{Failure, FailureKind};
 use clap::{Args, Subcommand};
 use indexmap::IndexMap;
@@ -45,12 +45,9 @@ enum ProbeCommand {
         /// Its program's name, or a part of its command line
         name: String,
     },
-    /// Ask what a file of JSON says
+    /// Answer questions on standard input, as a sidecar
     #[command(hide = true)]
-    Request {
-        /// The file, `-` for standard input
-        file: PathBuf,
-    },
+    Attend,
 }
 
 #[derive(Debug, Args)]
@@ -112,10 +109,11 @@ struct FileArgs {
 
 pub(crate) fn run(args: ProbeArgs, output: Output) -> Result<Answer, Failure> {
     let refused = |error: chora_ops::probe::TargetError| Failure::new(FailureKind::Invalid, error.to_string()).hint("chora probe --help");
-    let request = match args.question {
-        ProbeCommand::Request { file } => ProbeRequest::read(&file).map_err(refused)?,
-        other => ProbeRequest { question: question(other), limit: args.timeout },
+    let Some(question) = question(args.question) else {
+        let attended = attend(|line| output.piece(line).unwrap_or(false));
+        return attended.map(|()| Answer::written(0)).map_err(|error| Failure::new(FailureKind::Internal, error.to_string()));
     };
+    let request = ProbeRequest { question, limit: args.timeout };
     let outcome = run_blocking(&request).map_err(refused)?;
     let answer = &outcome.answer;
     let mark = match answer.verdict {
@@ -132,8 +130,9 @@ pub(crate) fn run(args: ProbeArgs, output: Output) -> Result<Answer, Failure> {
     Ok(Answer::new(&outcome, text)?.exit(u8::from(!outcome.ok)))
 }
 
-fn question(command: ProbeCommand) -> Question {
-    match command {
+/// `None` when it is others who ask.
+fn question(command: ProbeCommand) -> Option<Question> {
+    Some(match command {
         ProbeCommand::Http(args) => {
             let conditions = HttpProbe {
                 status: args.status,
@@ -160,9 +159,8 @@ fn question(command: ProbeCommand) -> Question {
             Question::File(FileQuestion { path, non_empty, younger_than, sha256 })
         }
         ProbeCommand::Process { name } => Question::Process(ProcessQuestion { name }),
-        // Read before questions are made of arguments.
-        ProbeCommand::Request { file } => Question::File(FileQuestion { path: file, ..FileQuestion::default() }),
-    }
+        ProbeCommand::Attend => return None,
+    })
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

@@ -115,7 +115,7 @@ impl<'a> Streamable<'a> {
 }
 
 /// `_meta` of every stateless request (revision 2026-07-28, Basic).
-fn stateless_meta() -> Value {
+pub(super) fn stateless_meta() -> Value {
     json!({
         "io.modelcontextprotocol/protocolVersion": STATELESS,
         "io.modelcontextprotocol/clientInfo": { "name": "chora-probe", "version": env!("CARGO_PKG_VERSION") },

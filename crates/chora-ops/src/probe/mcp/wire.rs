@@ -1,10 +1,11 @@
-//! The two HTTP transports behind one set of requests.
+//! The transports behind one set of requests.
 
 use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::legacy::Legacy;
+use super::stdio::Stdio;
 use super::streamable::Streamable;
 use crate::probe::answer::{Trouble, excerpt};
 
@@ -58,10 +59,10 @@ impl Fault {
 }
 
 /// A conversation.
-#[derive(Debug)]
 pub(super) enum Wire<'a> {
     Streamable(Streamable<'a>),
     Legacy(Legacy<'a>),
+    Stdio(&'a mut Stdio),
 }
 
 impl Wire<'_> {
@@ -69,6 +70,7 @@ impl Wire<'_> {
         match self {
             Self::Streamable(wire) => wire.request(method, params, Vec::new()).await,
             Self::Legacy(wire) => wire.request(method, params).await,
+            Self::Stdio(wire) => wire.request(method, params).await,
         }
     }
 
@@ -81,6 +83,7 @@ impl Wire<'_> {
                 wire.request("tools/call", params, headers).await
             }
             Self::Legacy(wire) => wire.request("tools/call", params).await,
+            Self::Stdio(wire) => wire.request("tools/call", params).await,
         }
     }
 
@@ -88,6 +91,7 @@ impl Wire<'_> {
         match self {
             Self::Streamable(wire) => wire.notify(method).await,
             Self::Legacy(wire) => wire.notify(method).await,
+            Self::Stdio(wire) => wire.notify(method).await,
         }
     }
 
@@ -95,6 +99,7 @@ impl Wire<'_> {
     pub(super) fn agree(&mut self, revision: &str) {
         match self {
             Self::Streamable(wire) => wire.agree(revision),
+            Self::Stdio(wire) => wire.agree(revision),
             Self::Legacy(_) => {}
         }
     }
@@ -103,20 +108,21 @@ impl Wire<'_> {
     pub(super) fn disagree(&mut self) {
         match self {
             Self::Streamable(wire) => wire.disagree(),
+            Self::Stdio(wire) => wire.disagree(),
             Self::Legacy(_) => {}
         }
     }
 
     pub(super) const fn can_be_stateless(&self) -> bool {
-        matches!(self, Self::Streamable(_))
+        !matches!(self, Self::Legacy(_))
     }
 
     /// Ends the session, so that probing leaves nothing behind.
     pub(super) async fn close(&mut self) {
         match self {
             Self::Streamable(wire) => wire.close().await,
-            // Its session is the event stream, which ends with the connection.
-            Self::Legacy(_) => {}
+            // Their session ends with the event stream, or the server itself.
+            Self::Legacy(_) | Self::Stdio(_) => {}
         }
     }
 }

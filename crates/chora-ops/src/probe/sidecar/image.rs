@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::LABEL;
+use super::{LABEL, LABEL_VALUE};
 use crate::probe::local::hex;
 
 /// The binary and its digest.
@@ -35,7 +35,7 @@ impl Source {
         let configuration = json!({
             "architecture": architecture,
             "os": "linux",
-            "config": { "Entrypoint": ["/chora"], "Labels": { LABEL: env!("CARGO_PKG_VERSION") } },
+            "config": { "Entrypoint": ["/chora"], "Labels": { LABEL: LABEL_VALUE } },
             "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{layer_digest}")] },
             "history": [{ "created": "1970-01-01T00:00:00Z", "created_by": "chora" }],
             "created": "1970-01-01T00:00:00Z",

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use chora_core::compose::Service;
 use chora_core::model::contract::Contract;
 use chora_core::model::health::{FunctionCheck, HttpProbe, McpCall, McpProbe, McpTransport, Probe, ServiceHealth};
 use chora_syntax::manifest::{self, Health, HttpCheck, McpCheck};
@@ -9,8 +10,9 @@ use serde_json::Value;
 
 use crate::failure::{Failure, FailureKind};
 
-pub(super) fn service_health(service: &str, health: &Health, contract: &Path) -> Result<ServiceHealth, Failure> {
-    let at = |key: &str| format!("services.{service}.health.{key}");
+/// `service` is its Compose definition, where it has one.
+pub(super) fn service_health(name: &str, health: &Health, contract: &Path, service: Option<&Service>) -> Result<ServiceHealth, Failure> {
+    let at = |key: &str| format!("services.{name}.health.{key}");
     let endpoint = match &health.endpoint {
         None => None,
         Some(check) => Some(match (&check.http, check.tcp) {
@@ -30,10 +32,11 @@ pub(super) fn service_health(service: &str, health: &Health, contract: &Path) ->
             (None, None) => return Err(refused(&at("endpoint"), "needs `http` or `tcp`")),
         }),
     };
+    let speaks_stdio = service.is_some_and(|service| service.stdin_open && service.ports.is_empty());
     let function = match &health.function {
-        None => None,
+        None => recorded(contract, speaks_stdio)?,
         Some(check) => Some(match (&check.mcp, &check.http, &check.command) {
-            (Some(mcp), _, _) => FunctionCheck::Probe(Box::new(Probe::Mcp(mcp_probe(mcp, contract, &at("function.mcp"))?))),
+            (Some(mcp), _, _) => FunctionCheck::Probe(Box::new(Probe::Mcp(mcp_probe(mcp, contract, speaks_stdio, &at("function.mcp"))?))),
             (None, Some(http), _) => FunctionCheck::Probe(Box::new(Probe::Http(http_probe(http, &at("function.http"))?))),
             (None, None, Some(command)) => FunctionCheck::Command(command.clone()),
             (None, None, None) => return Err(refused(&at("function"), "needs `mcp`, `http` or `command`")),
@@ -86,16 +89,20 @@ fn http_probe(check: &HttpCheck, key: &str) -> Result<HttpProbe, Failure> {
     })
 }
 
-fn mcp_probe(check: &McpCheck, contract: &Path, key: &str) -> Result<McpProbe, Failure> {
+/// A service whose contract was recorded is an MCP server: without a check of its own it is held to that.
+fn recorded(contract: &Path, speaks_stdio: bool) -> Result<Option<FunctionCheck>, Failure> {
+    let transport = if speaks_stdio { McpTransport::Stdio } else { McpTransport::StreamableHttp };
+    let probe = |contract| McpProbe { transport, contract: Some(contract), ..McpProbe::default() };
+    Ok(read_contract(contract)?.map(|contract| FunctionCheck::Probe(Box::new(Probe::Mcp(probe(contract))))))
+}
+
+fn mcp_probe(check: &McpCheck, contract: &Path, speaks_stdio: bool, key: &str) -> Result<McpProbe, Failure> {
+    let names_a_place = check.port.is_some() || check.path.is_some();
     let transport = match check.transport {
+        manifest::McpTransport::StreamableHttp if speaks_stdio && !names_a_place => McpTransport::Stdio,
         manifest::McpTransport::StreamableHttp => McpTransport::StreamableHttp,
         manifest::McpTransport::Sse => McpTransport::Sse,
         manifest::McpTransport::Stdio => McpTransport::Stdio,
-    };
-    let port = match (check.port, transport) {
-        (Some(port), _) => port,
-        (None, McpTransport::Stdio) => 0,
-        (None, McpTransport::StreamableHttp | McpTransport::Sse) => return Err(refused(key, "needs `port`")),
     };
     if check.headers.values().any(|value| value.contains("${secret:")) {
         return Err(refused(&format!("{key}.headers"), "names a secret, which is not honoured yet"));
@@ -114,7 +121,8 @@ fn mcp_probe(check: &McpCheck, contract: &Path, key: &str) -> Result<McpProbe, F
     };
     Ok(McpProbe {
         transport,
-        port,
+        // The container's first port where none is named; it is known once there is a container.
+        port: check.port.unwrap_or_default(),
         path: check.path.clone().unwrap_or_else(|| default_path.to_owned()),
         headers: check.headers.clone(),
         command: check.command.clone(),

@@ -139,7 +139,7 @@ fn an_mcp_server_that_hangs_in_initialize() {
     let ran = refused_as_mcp("/hang");
     assert_eq!(ran.code, 12, "{ran}");
     assert!(ran.stderr.starts_with("error: deploy of v1 refused: `web` failed level 5 (function): mcp http://"), "{ran}");
-    assert!(ran.stderr.contains("(out of time)"), "{ran}");
+    assert!(ran.stderr.contains("(out of time: the gate had "), "{ran}");
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn a_refused_release_of_a_published_service_gives_way_to_the_one_before() {
     assert_snapshot!(steady(site.deploy("v2")), @r#"
     exit 11
     --- stderr
-    error: deploy of v2 refused: `web` failed level 2 (endpoint): GET [address] 500 Internal Server Error: {"status":"ok"} (out of time)
+    error: deploy of v2 refused: `web` failed level 2 (endpoint): GET [address] 500 Internal Server Error: {"status":"ok"} (out of time: the gate had 5s for it)
     state: v1 serves again in production and is healthy; web did not serve for [some] ms
     next: mend the cause, then `chora deploy` again; `chora plan` shows what it would do
     "#);
@@ -110,7 +110,7 @@ fn a_refused_release_of_an_internal_service_never_stops_the_one_before() {
     assert_snapshot!(steady(site.deploy("v2")), @r#"
     exit 10
     --- stderr
-    error: deploy of v2 refused: `worker` failed level 2 (endpoint): GET [address] 500 Internal Server Error: {"status":"ok"} (out of time)
+    error: deploy of v2 refused: `worker` failed level 2 (endpoint): GET [address] 500 Internal Server Error: {"status":"ok"} (out of time: the gate had 5s for it)
     state: v1 kept serving in production throughout
     next: mend the cause, then `chora deploy` again; `chora plan` shows what it would do
     "#);

@@ -40,7 +40,7 @@ services:
       function: { mcp: { port: 8000, tool: { name: remember, arguments: { text: hello } } } }
 ";
 
-fn make_images() {
+pub(super) fn make_images() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/fastmcp-image.sh");
     let made = Command::new(script).output().expect("the script runs");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));

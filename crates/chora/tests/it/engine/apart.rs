@@ -1,0 +1,126 @@
+//! Where containers' addresses cannot be reached from the machine that runs the program: here it runs in a network of its
+//! own, with nothing but the engine's socket. Images hold one static program, no shell.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::daemon::Daemon;
+use super::site::{PAIR, Site};
+
+const EVERY_LEVEL: &str = "
+environments:
+  production: { gate_timeout: 20s, releases_kept: 2 }
+services:
+  web:
+    health:
+      container: { restarts_allowed: 0 }
+      endpoint: { http: /health, port: 8080, body_json: { /status: ok } }
+      configuration: { required_variables: [VERSION] }
+      process: { name: chora-test-server, fatal: true }
+      function: { http: { url: /, port: 8080, body_contains: v } }
+  worker:
+    health:
+      endpoint: { tcp: 8080 }
+      process: { name: chora-test-server }
+      function: { http: { url: /health, port: 8080 } }
+";
+
+/// The program without any network; a user namespace lets those do so who are not root.
+fn command(site: &Site, arguments: &[&str]) -> Command {
+    let is_free = Command::new("unshare").args(["--net", "true"]).status().expect("util-linux is installed").success();
+    let flags: &[&str] = if is_free { &["--net"] } else { &["--net", "--map-root-user"] };
+    let mut command = site.chora.command(Path::new("unshare"));
+    command.args(flags).arg("--").arg(env!("CARGO_BIN_EXE_chora")).args(arguments);
+    command
+}
+
+fn apart(site: &Site, arguments: &[&str]) -> Output {
+    command(site, arguments).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!("{:?}\n{}{}", output.status, String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn document(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(output)))
+}
+
+/// Sidecars that stand beside the site's containers, or stood there a moment ago.
+fn sidecars(site: &Site) -> usize {
+    let own: Vec<String> = site.containers().iter().map(|id| format!("container:{id}")).collect();
+    let (status, answer) = Daemon::given().ask("GET", "/containers/json?all=1&filters=%7B%22label%22%3A%5B%22chora.probe%22%5D%7D", &[]);
+    assert_eq!(status, 200, "{answer}");
+    let found: Vec<Value> = serde_json::from_str(&answer).unwrap();
+    found.iter().filter(|line| own.iter().any(|id| line["HostConfig"]["NetworkMode"] == id.as_str())).count()
+}
+
+fn until_no_sidecars(site: &Site) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while sidecars(site) > 0 {
+        assert!(Instant::now() < deadline, "sidecars outlive the program that asked through them");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_release_is_gated_refused_and_rolled_back_from_inside() {
+    let site = Site::new(PAIR, EVERY_LEVEL);
+    let deployed = apart(&site, &["deploy", "--version", "v1"]);
+    assert_eq!(deployed.status.code(), Some(0), "{}", text(&deployed));
+    let health = document(&apart(&site, &["health", "--json"]));
+    let passed = |service: &str| {
+        let checks = health["checks"].as_array().unwrap().iter().filter(|check| check["service"] == service && check["verdict"] == "pass");
+        checks.map(|check| check["level"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(passed("web"), ["container", "endpoint", "configuration", "process", "function"], "{health:#}");
+    assert_eq!(passed("worker"), ["container", "endpoint", "process", "function"], "{health:#}");
+
+    site.set(&[("RELEASE", "v1"), ("WORKER", "v2"), ("WORKER_STATUS", "500")]);
+    let refused = apart(&site, &["deploy", "--version", "v2"]);
+    assert_eq!(refused.status.code(), Some(10), "{}", text(&refused));
+    assert!(text(&refused).contains("`worker` failed level 5 (function)"), "{}", text(&refused));
+
+    site.set(&[("RELEASE", "v3")]);
+    let third = apart(&site, &["deploy", "--version", "v3"]);
+    assert_eq!(third.status.code(), Some(0), "{}", text(&third));
+    let back = apart(&site, &["rollback"]);
+    assert_eq!(back.status.code(), Some(0), "{}", text(&back));
+    assert_eq!(site.get("/"), (200, "v1".to_owned()));
+    until_no_sidecars(&site);
+    site.assert_settled("v1");
+}
+
+#[test]
+fn sidecars_go_with_a_program_that_is_killed_and_their_image_with_prune() {
+    let site = Site::new(PAIR, EVERY_LEVEL);
+    site.release("v1");
+    let mut watching = command(&site, &["health", "--watch", "--interval", "50ms"]).stdout(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while sidecars(&site) < 2 {
+        assert!(Instant::now() < deadline, "no sidecar came");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Round after round, one for each container.
+    for _ in 0..20 {
+        assert!(sidecars(&site) <= 2);
+    }
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    until_no_sidecars(&site);
+    // While others ask through it, it stays.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let pruned = site.json(&["prune"]);
+        if pruned["images"].as_array().unwrap().iter().any(|image| image.as_str().unwrap().starts_with("chora/probe:")) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the image is never removed: {pruned:#}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let health = apart(&site, &["health"]);
+    assert_eq!(health.status.code(), Some(0), "{}", text(&health));
+}
