@@ -9,7 +9,7 @@ mod migrations;
 mod open;
 mod releases;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,7 +26,28 @@ use error::store_error;
 /// The state of one project in `.chora/storage.db`; several processes may have it open.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
-    connection: Arc<Mutex<Connection>>,
+    file: Arc<Mutex<StoreFile>>,
+}
+
+/// A store file; it is opened when it is needed.
+#[derive(Debug)]
+struct StoreFile {
+    path: PathBuf,
+    connection: Option<Connection>,
+}
+
+impl StoreFile {
+    fn is_there(&self) -> bool {
+        self.connection.is_some() || self.path.exists()
+    }
+
+    fn open(&mut self) -> Result<&mut Connection, StoreError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => open::open(&self.path)?,
+        };
+        Ok(self.connection.insert(connection))
+    }
 }
 
 impl SqliteStore {
@@ -35,35 +56,67 @@ impl SqliteStore {
     /// # Errors
     /// `NewerSchema` when a newer program wrote it (nothing is written then), `ReadOnly`, `DiskFull`, `Failed`.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = open::open(path)?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+        let connection = Some(open::open(path)?);
+        Ok(Self { file: Arc::new(Mutex::new(StoreFile { path: path.to_owned(), connection })) })
     }
 
+    /// Uses a store file that need not be there: reading finds nothing then, and the first write makes it.
+    ///
+    /// # Errors
+    /// `NewerSchema` when a newer program wrote it.
+    pub fn lazily(path: &Path) -> Result<Self, StoreError> {
+        open::refuse_newer_files(path)?;
+        Ok(Self { file: Arc::new(Mutex::new(StoreFile { path: path.to_owned(), connection: None })) })
+    }
+
+    /// Looks something up; nothing is there when there is no file.
     async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
-        T: Send + 'static,
+        T: Default + Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let connection = Arc::clone(&self.connection);
-        off_runtime(move || work(&connection.lock().unwrap_or_else(PoisonError::into_inner))).await
+        let file = Arc::clone(&self.file);
+        off_runtime(move || {
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            if file.is_there() { work(file.open()?) } else { Ok(T::default()) }
+        })
+        .await
     }
 
-    /// Runs work in one transaction that takes the write lock at its beginning, so that two programs cannot deadlock.
+    /// Runs work in one durable transaction.
     async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let connection = Arc::clone(&self.connection);
+        let file = Arc::clone(&self.file);
+        off_runtime(move || transact(file.lock().unwrap_or_else(PoisonError::into_inner).open()?, work)).await
+    }
+
+    /// Runs work in one transaction that other programs see at once and that a crash of the machine may lose: nobody who holds
+    /// a lease outlives that.
+    async fn write_lightly<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let file = Arc::clone(&self.file);
         off_runtime(move || {
-            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|e| store_error(&e))?;
-            let value = work(&transaction)?;
-            transaction.commit().map_err(|e| store_error(&e))?;
-            Ok(value)
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            let connection = file.open()?;
+            let done = open::synchronous(connection, "NORMAL").and_then(|()| transact(connection, work));
+            open::synchronous(connection, "FULL").and(done)
         })
         .await
     }
+}
+
+/// Takes the write lock at the beginning, so that two programs cannot deadlock.
+fn transact<T>(connection: &mut Connection, work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|e| store_error(&e))?;
+    let value = work(&transaction)?;
+    transaction.commit().map_err(|e| store_error(&e))?;
+    Ok(value)
 }
 
 async fn off_runtime<T, F>(work: F) -> Result<T, StoreError>
@@ -78,17 +131,17 @@ where
 impl Store for SqliteStore {
     async fn acquire_lease(&self, lease: &Lease, steal_from: Option<&Owner>) -> Result<(), StoreError> {
         let (lease, steal_from) = (lease.clone(), steal_from.cloned());
-        self.write(move |tx| leases::acquire(tx, &lease, steal_from.as_ref())).await
+        self.write_lightly(move |tx| leases::acquire(tx, &lease, steal_from.as_ref())).await
     }
 
     async fn renew_lease(&self, environment: &EnvironmentName, owner: &Owner, at: Timestamp) -> Result<(), StoreError> {
         let (environment, owner) = (environment.clone(), owner.clone());
-        self.write(move |tx| leases::renew(tx, &environment, &owner, at)).await
+        self.write_lightly(move |tx| leases::renew(tx, &environment, &owner, at)).await
     }
 
     async fn release_lease(&self, environment: &EnvironmentName, owner: &Owner) -> Result<(), StoreError> {
         let (environment, owner) = (environment.clone(), owner.clone());
-        self.write(move |tx| leases::release(tx, &environment, &owner)).await
+        self.write_lightly(move |tx| leases::release(tx, &environment, &owner)).await
     }
 
     async fn lease(&self, environment: &EnvironmentName) -> Result<Option<Lease>, StoreError> {
@@ -104,6 +157,11 @@ impl Store for SqliteStore {
     async fn release(&self, id: &ReleaseId) -> Result<Option<Release>, StoreError> {
         let id = id.clone();
         self.read(move |connection| releases::find(connection, &id)).await
+    }
+
+    async fn begin_deployment(&self, deployment: &Deployment, release: &Release) -> Result<(), StoreError> {
+        let (deployment, release) = (deployment.clone(), release.clone());
+        self.write(move |tx| releases::put(tx, &release).and_then(|()| deployments::put(tx, &deployment))).await
     }
 
     async fn put_deployment(&self, deployment: &Deployment) -> Result<(), StoreError> {
@@ -148,9 +206,18 @@ impl Store for SqliteStore {
         self.write(move |tx| releases::set_live(tx, &environment, release.as_ref())).await
     }
 
-    async fn append_journal(&self, deployment: &DeploymentId, entry: &JournalEntry) -> Result<(), StoreError> {
-        let (deployment, entry) = (deployment.clone(), entry.clone());
-        self.write(move |tx| journal::append(tx, &deployment, &entry)).await
+    async fn append_journal(
+        &self,
+        deployment: &DeploymentId,
+        entries: &[JournalEntry],
+        live: Option<&ReleaseId>,
+    ) -> Result<(), StoreError> {
+        let (deployment, entries, live) = (deployment.clone(), entries.to_vec(), live.cloned());
+        self.write(move |tx| {
+            let environment = journal::append(tx, &deployment, &entries)?;
+            live.map_or(Ok(()), |live| releases::set_live(tx, &environment, Some(&live)))
+        })
+        .await
     }
 
     async fn journal(&self, deployment: &DeploymentId) -> Result<Vec<JournalEntry>, StoreError> {

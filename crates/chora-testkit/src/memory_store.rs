@@ -70,6 +70,17 @@ impl State {
         }
     }
 
+    fn put_release(&mut self, release: &Release) -> Result<(), StoreError> {
+        match self.releases.get(&release.id) {
+            Some(known) if known == release => Ok(()),
+            Some(_) => Err(StoreError::Exists(format!("release {}", release.id))),
+            None => {
+                self.releases.insert(release.id.clone(), release.clone());
+                Ok(())
+            }
+        }
+    }
+
     fn put_deployment(&mut self, deployment: &Deployment) -> Result<(), StoreError> {
         match self.deployment(&deployment.id) {
             Some(known) if known.ended_at.is_some() => Err(ended(&deployment.id)),
@@ -139,19 +150,22 @@ impl Store for MemoryStore {
     }
 
     async fn put_release(&self, release: &Release) -> Result<(), StoreError> {
-        self.run("store.put_release", |state| match state.releases.get(&release.id) {
-            Some(known) if known == release => Ok(()),
-            Some(_) => Err(StoreError::Exists(format!("release {}", release.id))),
-            None => {
-                state.releases.insert(release.id.clone(), release.clone());
-                Ok(())
-            }
-        })
-        .await
+        self.run("store.put_release", |state| state.put_release(release)).await
     }
 
     async fn release(&self, id: &ReleaseId) -> Result<Option<Release>, StoreError> {
         self.run("store.release", |state| Ok(state.releases.get(id).cloned())).await
+    }
+
+    async fn begin_deployment(&self, deployment: &Deployment, release: &Release) -> Result<(), StoreError> {
+        self.run("store.begin_deployment", |state| {
+            if state.deployment(&deployment.id).is_some_and(|known| known.ended_at.is_some()) {
+                return Err(ended(&deployment.id));
+            }
+            state.put_release(release)?;
+            state.put_deployment(deployment)
+        })
+        .await
     }
 
     async fn put_deployment(&self, deployment: &Deployment) -> Result<(), StoreError> {
@@ -203,12 +217,16 @@ impl Store for MemoryStore {
         .await
     }
 
-    async fn append_journal(&self, deployment: &DeploymentId, entry: &JournalEntry) -> Result<(), StoreError> {
+    async fn append_journal(
+        &self,
+        deployment: &DeploymentId,
+        entries: &[JournalEntry],
+        live: Option<&ReleaseId>,
+    ) -> Result<(), StoreError> {
         self.run("store.append_journal", |state| {
-            if state.deployment(deployment).is_none() {
-                return Err(unknown(deployment));
-            }
-            state.journals.entry(deployment.clone()).or_default().push(entry.clone());
+            let environment = state.deployment(deployment).ok_or_else(|| unknown(deployment))?.environment.name.clone();
+            live.map_or(Ok(()), |release| state.set_live(&environment, release))?;
+            state.journals.entry(deployment.clone()).or_default().extend_from_slice(entries);
             Ok(())
         })
         .await

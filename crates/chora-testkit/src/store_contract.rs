@@ -27,7 +27,8 @@ macro_rules! store_contract {
             another_release_under_the_same_id_is_refused, live_follows_what_is_set, live_must_be_recorded);
         $crate::store_contract!(@cases $fixture; deployments: a_deployment_comes_back_whole, a_plan_completes_it,
             newest_first_whatever_the_clock_says, the_end_comes_once, the_end_and_live_change_together, unknown_is_not_found,
-            the_journal_keeps_its_order, a_journal_needs_its_deployment);
+            the_journal_keeps_its_order, the_journal_and_live_change_together, a_deployment_begins_with_its_release,
+            a_journal_needs_its_deployment);
     };
     (@cases $fixture:expr; $group:ident: $($case:ident),* $(,)?) => {
         $(#[tokio::test]

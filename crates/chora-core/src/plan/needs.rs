@@ -18,7 +18,7 @@ pub fn needs(plan: &Plan, stack: &Stack) -> Vec<BTreeSet<usize>> {
     let steps = plan.steps.iter().enumerate();
     let needed = |index: usize, later: &Step| {
         let before = plan.steps.iter().enumerate().take(index);
-        let awaited = started(&later.action).map(|(service, _)| order.awaited(service)).unwrap_or_default();
+        let awaited = service_of(&later.action).map(|service| order.awaited(service)).unwrap_or_default();
         before.filter(|(_, earlier)| order.is_before(earlier, later, &awaited)).map(|(index, _)| index).collect()
     };
     steps.map(|(index, step)| needed(index, step)).collect()
@@ -42,8 +42,10 @@ impl<'a> Order<'a> {
             || later.phase == StepPhase::Switch && earlier.phase < StepPhase::Switch
             || collide(&earlier.action, &later.action)
             || self.prepares(earlier, later)
+            || is_created_first(earlier, later, awaited)
             || self.lets_start(earlier, later, awaited)
             || self.stops_first(&earlier.action, &later.action)
+            || empties(earlier, later)
     }
 
     /// A container starts in surroundings that are complete; only what belongs to another candidate may still be missing.
@@ -97,11 +99,37 @@ impl<'a> Order<'a> {
     }
 }
 
+/// What starts first is created first: its start need not wait for the others, which are created meanwhile.
+fn is_created_first(earlier: &Step, later: &Step, awaited: &Awaited<'_>) -> bool {
+    let (Action::CreateContainer { instance: one }, Action::CreateContainer { instance: other }) = (&earlier.action, &later.action) else {
+        return false;
+    };
+    one.service != other.service && awaited.contains_key(one.service.as_str())
+}
+
+/// Networks are left and removed when what is retired has stopped, and removed when what is pruned has gone.
+fn empties(earlier: &Step, later: &Step) -> bool {
+    let stops = earlier.phase == StepPhase::Retire && matches!(earlier.action, Action::StopContainer { .. });
+    match &later.action {
+        Action::Disconnect { .. } => stops,
+        Action::RemoveNetwork { .. } => stops || matches!(earlier.action, Action::RemoveContainer { .. }),
+        _ => false,
+    }
+}
+
 /// Service and container of an action that starts something.
 fn started(action: &Action) -> Option<(&str, &str)> {
     match action {
         Action::StartContainer { service, container } | Action::RunToCompletion { service, container } => Some((service, container)),
         _ => None,
+    }
+}
+
+/// The service of an action that brings a container up.
+fn service_of(action: &Action) -> Option<&str> {
+    match action {
+        Action::CreateContainer { instance } => Some(&instance.service),
+        action => started(action).map(|(service, _)| service),
     }
 }
 
@@ -163,7 +191,9 @@ fn touch(action: &Action) -> Touch<'_> {
 /// Whether one changes what the other changes or uses.
 fn collide(one: &Action, other: &Action) -> bool {
     let (one, other) = (touch(one), touch(other));
-    let meets = |changed: &[Object<'_>], touch: &Touch<'_>| changed.iter().any(|object| touch.changed.contains(object) || touch.used.contains(object));
+    let meets = |changed: &[Object<'_>], touch: &Touch<'_>| {
+        changed.iter().any(|object| touch.changed.contains(object) || touch.used.contains(object))
+    };
     meets(&one.changed, &other) || meets(&other.changed, &one)
 }
 
@@ -215,7 +245,9 @@ mod tests {
     }
 
     fn network(name: &str) -> Action {
-        Action::CreateNetwork { spec: NetworkSpec { name: name.to_owned(), network: crate::compose::Network::default(), labels: indexmap::IndexMap::new() } }
+        Action::CreateNetwork {
+            spec: NetworkSpec { name: name.to_owned(), network: crate::compose::Network::default(), labels: indexmap::IndexMap::new() },
+        }
     }
 
     fn start(service: &str, container: &str) -> Action {
@@ -264,8 +296,8 @@ mod tests {
                 "create db: create network net, create volume data",
                 "create cache: create network net, create volume data",
                 "create worker: create network net, create volume data",
-                "create api: create network net, create volume data",
-                "create web: create network net, create volume data",
+                "create api: create db, create cache",
+                "create web: create api",
                 "start db: create db",
                 "start cache: create cache",
                 "start worker: create worker",
@@ -302,6 +334,7 @@ mod tests {
             (Retire, Action::Disconnect { container: "worker-old".to_owned(), network: "before".to_owned() }),
             (Retire, Action::RemoveNetwork { name: "before".to_owned() }),
             (Prune, Action::RemoveContainer { container: "older".to_owned() }),
+            (Prune, Action::RemoveNetwork { name: "older".to_owned() }),
         ];
         assert_eq!(
             waits(steps),
@@ -321,9 +354,10 @@ mod tests {
                 "stop api-old: record release r as live",
                 "stop worker-old: record release r as live",
                 "stop db-old: stop api-old",
-                "disconnect worker-old from before: stop worker-old",
+                "disconnect worker-old from before: stop worker-old, stop db-old",
                 "remove network before: disconnect worker-old from before",
                 "remove older: record release r as live",
+                "remove network older: stop worker-old, stop db-old, remove older",
             ]
         );
     }

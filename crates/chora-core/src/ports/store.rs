@@ -13,7 +13,7 @@ use crate::model::release::Release;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Somebody else holds the lease.
-    #[error("environment `{environment}` is held by {holder} since {since}")]
+    #[error("environment `{environment}` is held by {holder} since {since:.0}")]
     LeaseHeld {
         /// The environment.
         environment: EnvironmentName,
@@ -53,7 +53,7 @@ pub enum StoreError {
     Failed(String),
 }
 
-/// Durable state of one project. Every write is durable when the call returns.
+/// Durable state of one project. Every write is durable when the call returns, but for leases: they end with the machine.
 #[async_trait]
 #[expect(clippy::too_many_arguments, reason = "the end of a deployment is one transaction with one caller")]
 pub trait Store: Send + Sync {
@@ -77,6 +77,8 @@ pub trait Store: Send + Sync {
     /// Finds a release.
     async fn release(&self, id: &ReleaseId) -> Result<Option<Release>, StoreError>;
 
+    /// Records a deployment at its beginning, together with the release that it is to make live; both or neither.
+    async fn begin_deployment(&self, deployment: &Deployment, release: &Release) -> Result<(), StoreError>;
     /// Records a deployment at its beginning, or its plan when that became known.
     async fn put_deployment(&self, deployment: &Deployment) -> Result<(), StoreError>;
     /// Finds a deployment.
@@ -94,11 +96,13 @@ pub trait Store: Send + Sync {
     ) -> Result<(), StoreError>;
     /// The release that is live in an environment.
     async fn live_release(&self, environment: &EnvironmentName) -> Result<Option<ReleaseId>, StoreError>;
-    /// Changes the live release on its own (the `record` step, before the deployment ends).
+    /// Changes the live release on its own.
     async fn set_live_release(&self, environment: &EnvironmentName, release: Option<&ReleaseId>) -> Result<(), StoreError>;
 
-    /// Appends one line to a deployment's journal.
-    async fn append_journal(&self, deployment: &DeploymentId, entry: &JournalEntry) -> Result<(), StoreError>;
+    /// Appends lines to a deployment's journal, all or none; with `live`, the live release of its environment changes with
+    /// them (the `record` step).
+    async fn append_journal(&self, deployment: &DeploymentId, entries: &[JournalEntry], live: Option<&ReleaseId>)
+    -> Result<(), StoreError>;
     /// Reads a deployment's journal, oldest first.
     async fn journal(&self, deployment: &DeploymentId) -> Result<Vec<JournalEntry>, StoreError>;
 }

@@ -1,22 +1,23 @@
-//! Carries out a plan step by step: journaled as begun before it starts and as done before the next one.
+//! Carries out a plan: a step begins as soon as what it needs is done, journaled before it starts. Steps that need nothing of
+//! each other are under way at once.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use chora_core::model::deployment::{Deployment, Gap, JournalEntry, JournalMark};
+use chora_core::model::deployment::{Deployment, JournalEntry, JournalMark};
 use chora_core::model::event::ProgressState;
-use chora_core::model::health::{Check, Verdict};
+use chora_core::model::health::Verdict;
+use chora_core::model::ids::ReleaseId;
 use chora_core::model::release::Release;
-use chora_core::plan::{Action, Plan, Step, StepPhase};
-use chora_core::ports::EngineError;
+use chora_core::plan::{Action, Plan, Step, StepPhase, needs};
+use futures_util::future::FutureExt as _;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::context::{Context, Pause};
 use crate::health::ServiceExpectations;
-use crate::rollout::gate::gate;
-use crate::rollout::perform::{StepError, perform};
-
-/// How long an engine that does not answer is waited for before a step fails.
-const ENGINE_PATIENCE: Duration = Duration::from_secs(30);
+use crate::rollout::course::Course;
+use crate::rollout::patience::{Presence, patiently, started, told_to_go_on};
+use crate::rollout::perform::StepError;
 
 /// A deployment under way.
 pub(crate) struct Run<'a> {
@@ -26,167 +27,260 @@ pub(crate) struct Run<'a> {
     /// The release that steps make live.
     pub(crate) release: &'a Release,
     pub(crate) expectations: &'a ServiceExpectations,
-    /// When old containers of stop-first services stopped, by service.
-    pub(crate) stopped_at: BTreeMap<String, Duration>,
-    pub(crate) gaps: Vec<Gap>,
-    pub(crate) checks: Vec<Check>,
-    /// A step of the switch phase has begun: clients may have noticed.
-    pub(crate) switched: bool,
-    /// What failed after the release was recorded, in words; the rest was still done.
-    pub(crate) left_over: Vec<String>,
+    /// Shared by the steps under way; never locked while something is waited for.
+    course: Mutex<Course>,
 }
 
 /// A step that failed.
 #[derive(Debug)]
 pub(crate) struct StepFailure {
-    pub(crate) index: usize,
     pub(crate) what: String,
     pub(crate) error: StepError,
 }
 
+/// How a step ended, with evidence when it went well.
+struct Ended {
+    index: usize,
+    result: Result<String, StepError>,
+}
+
 impl<'a> Run<'a> {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         cx: &'a Context,
         deployment: &'a Deployment,
         plan: &'a Plan,
         release: &'a Release,
         expectations: &'a ServiceExpectations,
     ) -> Self {
-        Self {
-            cx,
-            deployment,
-            plan,
-            release,
-            expectations,
-            stopped_at: BTreeMap::new(),
-            gaps: Vec::new(),
-            checks: Vec::new(),
-            switched: false,
-            left_over: Vec::new(),
-        }
+        Self { cx, deployment, plan, release, expectations, course: Mutex::default() }
     }
 
-    /// Does the steps from `from` on. After the release is recorded nothing is taken back: what fails there is left over for
-    /// the next deployment, and the rest is still done.
-    pub(crate) async fn execute(&mut self, from: usize) -> Result<(), StepFailure> {
-        for (index, step) in self.plan.steps.iter().enumerate().skip(from) {
-            let recorded = self.plan.point_of_no_return().is_some_and(|record| index > record);
-            if self.cx.cancel.is_cancelled() && !recorded {
-                return Err(StepFailure { index, what: step.action.to_string(), error: StepError::Interrupted });
-            }
-            match self.step(index, step).await {
-                Err(error) if recorded => self.left_over.push(format!("{}: {error}", step.action)),
-                Err(error) => return Err(StepFailure { index, what: step.action.to_string(), error }),
-                Ok(()) => {}
-            }
-        }
-        Ok(())
+    /// The same run in another context.
+    pub(crate) fn within(self, cx: &'a Context) -> Self {
+        Self { cx, ..self }
     }
 
-    async fn step(&mut self, index: usize, step: &Step) -> Result<(), StepError> {
-        let what = step.action.to_string();
-        self.tell(ProgressState::Begun, index, &what, "");
-        let begun = self.journal(index, JournalMark::Begun, String::new()).await;
-        if step.phase < StepPhase::Retire {
-            begun?;
+    /// What came of it so far.
+    pub(crate) fn course(&self) -> MutexGuard<'_, Course> {
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does the steps that are not over. The first failure lets nothing begin any more; what the engine is at is waited for.
+    /// After the release is recorded nothing is taken back: what fails there is left over for the next deployment, and the rest
+    /// is still done.
+    pub(crate) async fn execute(&self) -> Result<(), StepFailure> {
+        let needs = needs(self.plan, &self.release.stack);
+        let halt = self.cx.cancel.child_token();
+        let cx = Context { cancel: halt.clone(), ..self.cx.clone() };
+        let (mut under_way, mut ended, mut failure) = (FuturesUnordered::new(), Vec::new(), None);
+        loop {
+            let begins = match self.take_stock(&ended, &needs, failure.is_none()).await {
+                Ok(begins) => begins,
+                Err(failed) => {
+                    halt.cancel();
+                    failure.get_or_insert(failed);
+                    Vec::new()
+                }
+            };
+            under_way.extend(begins.into_iter().map(|index| self.step(&cx, index)));
+            ended = next(&mut under_way).await;
+            if ended.is_empty() {
+                break;
+            }
         }
-        self.pause(index, false, false).await;
-        self.switched |= step.phase == StepPhase::Switch;
-        let result = self.act(&step.action, step.phase).await;
-        self.pause(index, true, false).await;
-        match result {
-            Ok(note) => {
-                self.journal(index, JournalMark::Done, note.clone()).await?;
-                self.tell(ProgressState::Done, index, &what, &note);
+        match failure {
+            Some(failure) => Err(failure),
+            None => {
+                self.look_after(&cx).await;
                 Ok(())
             }
-            Err(error) => {
-                self.tell(ProgressState::Failed, index, &what, &error.to_string());
-                // The failure itself matters more than its line in the journal.
-                let kept = self.journal(index, JournalMark::Failed, error.to_string()).await;
-                if let Err(error) = kept {
-                    tracing::warn!(%error, "a failed step could not be journaled");
-                }
-                Err(error)
-            }
         }
     }
 
-    async fn act(&mut self, action: &Action, phase: StepPhase) -> Result<String, StepError> {
+    /// Takes in what has ended and gives the steps that begin now; both are journaled together.
+    async fn take_stock(&self, ended: &[Ended], needs: &[BTreeSet<usize>], goes_on: bool) -> Result<Vec<usize>, StepFailure> {
+        let failed = self.take_in(ended).or_else(|| self.interruption());
+        let begins = if goes_on && failed.is_none() { self.course().ready(needs) } else { Vec::new() };
+        let journaled = self.journal_all(ended, &begins).await;
+        // The failure itself matters more than its line in the journal.
+        match failed {
+            Some(failure) => Err(failure),
+            None => journaled.map(|()| begins),
+        }
+    }
+
+    /// Gives the first failure that ends the run.
+    fn take_in(&self, ended: &[Ended]) -> Option<StepFailure> {
+        let mut first = None;
+        for Ended { index, result } in ended {
+            let failure = match result {
+                Ok(_) => None,
+                Err(error) => Some(self.failure(*index, error.clone())),
+            };
+            if let Some(StepFailure { what, error }) = &failure {
+                self.tell(ProgressState::Failed, *index, what, &error.to_string());
+            }
+            self.course().ended(*index, failure.as_ref().is_none_or(|_| self.is_recorded(*index)));
+            match failure {
+                Some(StepFailure { what, error }) if self.is_recorded(*index) => self.course().left_over.push(format!("{what}: {error}")),
+                Some(failure) => drop(first.get_or_insert(failure)),
+                None => {}
+            }
+        }
+        first
+    }
+
+    /// Before the record a run can be interrupted.
+    fn interruption(&self) -> Option<StepFailure> {
+        let open = (0..self.plan.steps.len()).find(|index| !self.course().over.contains(index))?;
+        (self.cx.cancel.is_cancelled() && !self.is_recorded(open)).then(|| self.failure(open, StepError::Interrupted(None)))
+    }
+
+    fn failure(&self, index: usize, error: StepError) -> StepFailure {
+        StepFailure { what: self.words(index), error }
+    }
+
+    fn words(&self, index: usize) -> String {
+        self.plan.steps.get(index).map_or_else(String::new, |step| step.action.to_string())
+    }
+
+    /// Whether a step comes after the point of no return.
+    fn is_recorded(&self, index: usize) -> bool {
+        self.plan.point_of_no_return().is_some_and(|record| index > record)
+    }
+
+    async fn step(&self, cx: &Context, index: usize) -> Ended {
+        let Some(Step { phase, action, .. }) = self.plan.steps.get(index) else {
+            return Ended { index, result: Ok(String::new()) };
+        };
+        self.pause(index, false, false).await;
+        self.course().switched |= *phase == StepPhase::Switch;
+        let result = self.act(cx, action, *phase).await;
+        self.pause(index, true, false).await;
+        Ended { index, result }
+    }
+
+    async fn act(&self, cx: &Context, action: &Action, phase: StepPhase) -> Result<String, StepError> {
         match action {
             Action::Gate { targets } => {
-                let checks = gate(self.cx, targets, self.expectations, self.deployment.environment.gate_timeout).await;
-                let checks =
-                    checks.map_err(|refusal| if refusal.interrupted { StepError::Interrupted } else { StepError::Gate(*refusal) })?;
+                let checks = self.pass_gate(cx, targets).await?;
                 let passed = checks.iter().filter(|check| matches!(check.verdict, Verdict::Pass | Verdict::Warning)).count();
-                let note = format!("{passed} checks passed");
-                self.checks.extend(checks);
-                for target in targets {
-                    self.close_gap(&target.service);
-                }
-                Ok(note)
+                self.course().checks.extend(checks);
+                targets.iter().for_each(|target| self.close_gap(&target.service));
+                Ok(format!("{passed} checks passed"))
             }
-            Action::Record { release } => {
-                self.cx.store.set_live_release(&self.deployment.environment.name, Some(release)).await?;
+            Action::Record { .. } => {
+                if self.presence() == Presence::Away {
+                    let checks = self.pass_gate(cx, &[]).await?;
+                    self.course().checks.extend(checks);
+                }
+                // It is made together with its line in the journal.
                 Ok(String::new())
             }
             other => {
                 if let (Action::StopContainer { service, .. }, StepPhase::Switch) = (other, phase) {
-                    self.stopped_at.entry(service.clone()).or_insert_with(|| self.cx.clock.elapsed());
+                    let now = cx.clock.elapsed();
+                    self.course().stopped_at.entry(service.clone()).or_insert(now);
                 }
-                patiently(self.cx, other, self.release).await?;
+                // Past the record nothing is lost by not waiting for an engine that is known to be away.
+                let waits = phase < StepPhase::Retire || self.presence() != Presence::Away;
+                let done = patiently(cx, other, self.release, waits).await;
+                self.saw(&done);
+                done?;
+                self.course().started.extend(started(other));
                 Ok(String::new())
             }
         }
     }
 
     /// A stop-first service serves again.
-    pub(crate) fn close_gap(&mut self, service: &str) {
-        if let Some(since) = self.stopped_at.remove(service) {
-            let milliseconds = u64::try_from(self.cx.clock.elapsed().saturating_sub(since).as_millis()).unwrap_or(u64::MAX);
-            self.gaps.push(Gap { service: service.to_owned(), milliseconds });
+    pub(crate) fn close_gap(&self, service: &str) {
+        let now = self.cx.clock.elapsed();
+        self.course().close_gap(service, now);
+    }
+
+    /// Journals steps that have ended and steps that begin, all or none; with the record the release becomes live. Past it the
+    /// work matters more than its lines.
+    async fn journal_all(&self, ended: &[Ended], begins: &[usize]) -> Result<(), StepFailure> {
+        begins.iter().for_each(|index| self.tell(ProgressState::Begun, *index, &self.words(*index), ""));
+        let mut entries: Vec<JournalEntry> = Vec::with_capacity(ended.len() + begins.len());
+        for Ended { index, result } in ended {
+            entries.push(match result {
+                Ok(note) => self.entry(*index, JournalMark::Done, note),
+                Err(error) => self.entry(*index, JournalMark::Failed, &error.to_string()),
+            });
+        }
+        entries.extend(begins.iter().map(|index| self.entry(*index, JournalMark::Begun, "")));
+        let Some(first) = ended.iter().map(|ended| ended.index).chain(begins.iter().copied()).min() else { return Ok(()) };
+        let record = ended.iter().find_map(|ended| self.recorded_by(ended));
+        match self.cx.store.append_journal(&self.deployment.id, &entries, record).await {
+            Ok(()) => {}
+            Err(error) if self.is_recorded(first) => tracing::warn!(%error, "steps after the record could not be journaled"),
+            Err(error) => {
+                if record.is_some() {
+                    // It may have been made although its answer was lost.
+                    drop(self.journal(first, JournalMark::Failed, error.to_string()).await);
+                }
+                return Err(self.failure(first, error.into()));
+            }
+        }
+        for Ended { index, result } in ended {
+            if let Ok(note) = result {
+                self.tell(ProgressState::Done, *index, &self.words(*index), note);
+            }
+        }
+        Ok(())
+    }
+
+    /// The release that a step has made live.
+    fn recorded_by(&self, ended: &Ended) -> Option<&'a ReleaseId> {
+        match &self.plan.steps.get(ended.index)?.action {
+            Action::Record { release } if ended.result.is_ok() => Some(release),
+            _ => None,
         }
     }
 
+    fn entry(&self, index: usize, mark: JournalMark, note: &str) -> JournalEntry {
+        JournalEntry { step: number(index), mark, at: self.cx.clock.now(), note: self.cx.redactor.clean(note) }
+    }
+
     pub(crate) async fn journal(&self, index: usize, mark: JournalMark, note: String) -> Result<(), StepError> {
-        let note = self.cx.redactor.clean(&note);
-        let entry = JournalEntry { step: number(index), mark, at: self.cx.clock.now(), note };
-        Ok(self.cx.store.append_journal(&self.deployment.id, &entry).await?)
+        let entry = self.entry(index, mark, &note);
+        Ok(self.cx.store.append_journal(&self.deployment.id, &[entry], None).await?)
     }
 
     pub(crate) fn tell(&self, state: ProgressState, index: usize, what: &str, note: &str) {
         self.cx.note(state, what, note, (number(index) + 1, number(self.plan.steps.len())));
     }
 
-    /// Stands still where a test wants to kill the process.
+    /// Stands still where a test wants to kill the process, or to change the world before it tells it to go on.
     pub(crate) async fn pause(&self, index: usize, after: bool, undo: bool) {
-        if self.cx.settings.pause == Some(Pause { step: number(index), after, undo }) {
+        let panics = self.cx.settings.pause.is_some_and(|pause| pause.panics);
+        if self.cx.settings.pause == Some(Pause { step: number(index), after, undo, panics }) {
+            if panics {
+                meet_a_bug();
+            }
+            let go_on = told_to_go_on();
             self.cx.note(ProgressState::Note, "paused", "waiting to be killed", (0, 0));
-            std::future::pending::<()>().await;
+            go_on.await;
         }
     }
+}
+
+/// Waits until something has ended, and gives everything that has.
+async fn next(under_way: &mut FuturesUnordered<impl Future<Output = Ended>>) -> Vec<Ended> {
+    let mut ended: Vec<Ended> = under_way.next().await.into_iter().collect();
+    while let Some(Some(more)) = under_way.next().now_or_never() {
+        ended.push(more);
+    }
+    ended
+}
+
+#[expect(clippy::panic, reason = "a test asks for it")]
+fn meet_a_bug() {
+    panic!("asked for by a test");
 }
 
 fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
-}
-
-/// Does an action; an engine that does not answer is waited for, because every action may be repeated.
-pub(crate) async fn patiently(cx: &Context, action: &Action, release: &Release) -> Result<(), StepError> {
-    let began = cx.clock.elapsed();
-    let mut pause = Duration::from_millis(100);
-    loop {
-        match perform(cx, action, release).await {
-            Err(StepError::Engine(error @ EngineError::Unreachable { .. })) => {
-                let spent = cx.clock.elapsed().saturating_sub(began);
-                if spent + pause >= ENGINE_PATIENCE || cx.cancel.is_cancelled() {
-                    return Err(error.into());
-                }
-                cx.note(ProgressState::Note, &action.to_string(), "the engine does not answer, waiting for it", (0, 0));
-                cx.clock.sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(2));
-            }
-            other => return other,
-        }
-    }
 }

@@ -1,5 +1,7 @@
 //! One action against the engine. Every action may be repeated: a resumed deployment does what a killed one had begun.
 
+use std::time::Duration;
+
 use chora_core::compose::{Mount, MountKind, Service};
 use chora_core::model::container::{ContainerSpec, FileContent};
 use chora_core::model::release::Release;
@@ -10,6 +12,11 @@ use chora_core::ports::{BlobError, EngineError, SecretError, StoreError};
 use crate::context::Context;
 use crate::rollout::gate::Refusal;
 use crate::rollout::materialise;
+
+/// How long a creation that somebody else asked for is waited for.
+const CREATION: Duration = Duration::from_secs(20);
+/// The pause between two looks at it.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Why a step failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,8 +35,9 @@ pub(crate) enum StepError {
     OneShot { service: String, code: i64, log: Vec<String> },
     #[error("`{source_key}` changed while the deployment ran")]
     FileChanged { source_key: String },
-    #[error("interrupted")]
-    Interrupted,
+    /// By whoever asked for the deployment; with what a gate was still waiting for.
+    #[error("interrupted{}", .0.as_ref().map_or_else(String::new, |last| format!(" while {last}")))]
+    Interrupted(Option<Box<Refusal>>),
 }
 
 impl StepError {
@@ -37,7 +45,7 @@ impl StepError {
     pub(crate) const fn is_bad_world(&self) -> bool {
         match self {
             Self::Engine(error) => error.is_bad_world(),
-            Self::Store(_) | Self::Blob(_) | Self::Interrupted => true,
+            Self::Store(_) | Self::Blob(_) | Self::Interrupted(_) => true,
             Self::Secret(_) | Self::Gate(_) | Self::OneShot { .. } | Self::FileChanged { .. } => false,
         }
     }
@@ -46,6 +54,7 @@ impl StepError {
     pub(crate) fn log(&self) -> Vec<String> {
         match self {
             Self::Gate(refusal) => refusal.log.clone(),
+            Self::Interrupted(Some(last)) => last.log.clone(),
             Self::OneShot { log, .. } => log.clone(),
             _ => Vec::new(),
         }
@@ -63,7 +72,7 @@ pub(crate) async fn perform(cx: &Context, action: &Action, release: &Release) ->
         Action::RemoveContainer { container } => engine.remove_container(container, true).await?,
         Action::StartContainer { container, .. } => engine.start_container(container).await?,
         Action::StopContainer { container, grace_seconds, .. } => {
-            let grace = grace_seconds.map(std::time::Duration::from_secs);
+            let grace = grace_seconds.map(Duration::from_secs);
             unless_gone(engine.stop_container(container, grace).await)?;
         }
         Action::RenameContainer { from, to } => rename(cx, from, to).await?,
@@ -90,26 +99,24 @@ async fn rename(cx: &Context, from: &str, to: &str) -> Result<(), EngineError> {
     }
 }
 
+/// Creates a container. What a killed process has created without being able to say so is made anew: whether its files and
+/// networks were complete is not known.
 async fn create(cx: &Context, instance: &Instance, release: &Release) -> Result<(), StepError> {
     let spec = spec(cx, instance, release).await?;
-    match cx.engine.create_container(&spec).await {
-        Ok(_) => Ok(()),
-        Err(EngineError::Conflict { reason }) => {
-            // A killed process may have created it without being able to say so.
-            let ours = cx
-                .engine
-                .container(&instance.name)
-                .await?
-                .is_some_and(|container| container.labels.get(labels::DEPLOYMENT) == instance.labels.get(labels::DEPLOYMENT));
-            if !ours {
-                return Err(EngineError::Conflict { reason }.into());
+    let began = cx.clock.elapsed();
+    loop {
+        let reason = match cx.engine.create_container(&spec).await {
+            Err(EngineError::Conflict { reason }) if cx.clock.elapsed().saturating_sub(began) < CREATION => reason,
+            done => return Ok(done.map(drop)?),
+        };
+        match cx.engine.container(&instance.name).await? {
+            Some(found) if found.labels.get(labels::DEPLOYMENT) == instance.labels.get(labels::DEPLOYMENT) => {
+                cx.engine.remove_container(&instance.name, true).await?;
             }
-            // Whether its files and networks were complete is not known: it is made anew.
-            cx.engine.remove_container(&instance.name, true).await?;
-            cx.engine.create_container(&spec).await?;
-            Ok(())
+            Some(_) => return Err(EngineError::Conflict { reason }.into()),
+            // The engine gives a name away some time before the container is there to be seen.
+            None => cx.clock.sleep(LOOK).await,
         }
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -137,6 +144,7 @@ async fn spec(cx: &Context, instance: &Instance, release: &Release) -> Result<Co
         files.push((file, content(cx, file, release).await?));
     }
     let files = place(cx, &service, files, &mut mounts).await?;
+    stays_stopped(&mut service);
     Ok(ContainerSpec {
         name: instance.name.clone(),
         image: instance.image.clone(),
@@ -182,6 +190,19 @@ fn substitute_peers(service: &mut Service, instance: &Instance) {
         service.links.iter().map(|link| if link.contains(':') { named(link) } else { format!("{}:{link}", named(link)) }).collect();
 }
 
+/// With `always` an engine that starts would start retired containers too, and let them fight for ports. What runs comes back
+/// with either policy.
+fn stays_stopped(service: &mut Service) {
+    if service.restart.as_deref() == Some("always") {
+        service.restart = Some("unless-stopped".to_owned());
+    }
+    if let Some(policy) = service.deploy.as_mut().and_then(|deploy| deploy.restart_policy.as_mut())
+        && matches!(policy.condition.as_deref(), None | Some("any" | "always" | ""))
+    {
+        policy.condition = Some("unless-stopped".to_owned());
+    }
+}
+
 /// Contents of configs are kept with the release; secrets are read where they live and must still be the released ones.
 async fn content(cx: &Context, file: &FileRef, release: &Release) -> Result<FileContent, StepError> {
     let (kind, key) = file.source.split_once(':').unwrap_or(("config", &file.source));
@@ -202,7 +223,7 @@ async fn run_to_completion(cx: &Context, service: &str, container: &str) -> Resu
     cx.engine.start_container(container).await?;
     let code = tokio::select! {
         code = cx.engine.wait_container(container) => code?,
-        () = cx.cancel.cancelled() => return Err(StepError::Interrupted),
+        () = cx.cancel.cancelled() => return Err(StepError::Interrupted(None)),
     };
     if code == 0 {
         return Ok(());

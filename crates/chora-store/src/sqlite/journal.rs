@@ -1,20 +1,32 @@
 //! A deployment's journal, one row per entry.
 
 use chora_core::model::deployment::JournalEntry;
-use chora_core::model::ids::DeploymentId;
+use chora_core::model::ids::{DeploymentId, EnvironmentName};
 use chora_core::ports::store::StoreError;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::codec::{from_word, timestamp, to_word};
 use super::error::store_error;
 
-pub(super) fn append(connection: &Connection, deployment: &DeploymentId, entry: &JournalEntry) -> Result<(), StoreError> {
-    let changed = connection
-        .prepare_cached("INSERT INTO journal (deployment, step, mark, at, note) SELECT id, ?2, ?3, ?4, ?5 FROM deployments WHERE id = ?1")
-        .map_err(|e| store_error(&e))?
-        .execute(params![deployment.as_str(), entry.step, to_word(&entry.mark)?, entry.at.to_string(), entry.note])
-        .map_err(|e| store_error(&e))?;
-    if changed == 0 { Err(StoreError::NotFound(format!("deployment {deployment}"))) } else { Ok(()) }
+/// Appends entries; gives the environment of their deployment.
+pub(super) fn append(connection: &Connection, deployment: &DeploymentId, entries: &[JournalEntry]) -> Result<EnvironmentName, StoreError> {
+    let environment = environment(connection, deployment)?.ok_or_else(|| StoreError::NotFound(format!("deployment {deployment}")))?;
+    for entry in entries {
+        connection
+            .prepare_cached("INSERT INTO journal (deployment, step, mark, at, note) VALUES (?1, ?2, ?3, ?4, ?5)")
+            .map_err(|e| store_error(&e))?
+            .execute(params![deployment.as_str(), entry.step, to_word(&entry.mark)?, entry.at.to_string(), entry.note])
+            .map_err(|e| store_error(&e))?;
+    }
+    Ok(environment)
+}
+
+fn environment(connection: &Connection, deployment: &DeploymentId) -> Result<Option<EnvironmentName>, StoreError> {
+    connection
+        .prepare_cached("SELECT environment FROM deployments WHERE id = ?1")
+        .and_then(|mut statement| statement.query_row([deployment.as_str()], |row| row.get::<_, String>(0)).optional())
+        .map(|found| found.map(EnvironmentName::new))
+        .map_err(|e| store_error(&e))
 }
 
 pub(super) fn read(connection: &Connection, deployment: &DeploymentId) -> Result<Vec<JournalEntry>, StoreError> {

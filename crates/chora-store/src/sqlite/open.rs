@@ -25,6 +25,12 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     if ready { connect(path, folder) } else { prepare(path, folder, &version_file) }
 }
 
+/// Refuses a store that a newer program wrote, without opening it.
+pub(super) fn refuse_newer_files(path: &Path) -> Result<(), StoreError> {
+    refuse_newer(written_version(&path.with_file_name("schema_version.txt")))?;
+    refuse_newer(Head::read(path).map_err(|e| file_error(path, &e))?.schema)
+}
+
 /// Makes or migrates the store; a lock on the folder keeps two programs from doing so at once.
 fn prepare(path: &Path, folder: &Path, version_file: &Path) -> Result<Connection, StoreError> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| file_error(folder, &e))?;
@@ -56,6 +62,11 @@ fn configured(path: &Path) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY)?;
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; SELECT 1 FROM sqlite_schema;")?;
     Ok(connection)
+}
+
+/// Whether a commit waits for the disk: `FULL` does, `NORMAL` leaves it to the next one that does.
+pub(super) fn synchronous(connection: &Connection, how: &str) -> Result<(), StoreError> {
+    connection.pragma_update(None, "synchronous", how).map_err(|e| store_error(&e))
 }
 
 /// Whether files can be made in the folder, without making one that stays.

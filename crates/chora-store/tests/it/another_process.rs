@@ -40,7 +40,7 @@ async fn works_for_another_test() {
 async fn append_until_killed(store: &SqliteStore) {
     let id = DeploymentId::new("d1");
     for step in 0.. {
-        store.append_journal(&id, &entry(step, JournalMark::Begun)).await.unwrap();
+        store.append_journal(&id, &[entry(step, JournalMark::Begun)], None).await.unwrap();
         say(&step.to_string());
     }
 }

@@ -55,7 +55,7 @@ async fn a_full_disk_is_said_and_what_was_kept_stays() {
     store.put_deployment(&deployment("d1", "shop")).await.unwrap();
     let mut kept = 0;
     let error = loop {
-        match store.append_journal(&id, &long_entry(kept)).await {
+        match store.append_journal(&id, &[long_entry(kept)], None).await {
             Ok(()) => kept += 1,
             Err(error) => break error,
         }

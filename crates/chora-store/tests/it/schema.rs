@@ -104,8 +104,8 @@ async fn write_the_sample() {
     store.put_release(&release("r1")).await.unwrap();
     store.put_deployment(&deployment("d1", "shop")).await.unwrap();
     let id = DeploymentId::new("d1");
-    store.append_journal(&id, &entry(0, JournalMark::Begun)).await.unwrap();
-    store.append_journal(&id, &entry(0, JournalMark::Done)).await.unwrap();
+    store.append_journal(&id, &[entry(0, JournalMark::Begun)], None).await.unwrap();
+    store.append_journal(&id, &[entry(0, JournalMark::Done)], None).await.unwrap();
     let took = std::time::Duration::from_millis(1500);
     store.finish_deployment(&id, &outcome(OutcomeKind::Deployed), moment(40), took, Some(&ReleaseId::new("r1"))).await.unwrap();
     store.put_deployment(&deployment("d2", "shop")).await.unwrap();

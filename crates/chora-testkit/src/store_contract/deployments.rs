@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chora_core::model::deployment::{Deployment, JournalMark, OutcomeKind};
 use chora_core::model::ids::{DeploymentId, EnvironmentName, ReleaseId};
+use chora_core::model::release::Release;
 use chora_core::plan::Plan;
 use chora_core::ports::store::StoreError;
 
@@ -21,7 +22,7 @@ pub async fn a_deployment_comes_back_whole(fixture: &dyn StoreFixture) {
 pub async fn a_plan_completes_it(fixture: &dyn StoreFixture) {
     let store = fixture.open().await;
     store.put_deployment(&deployment("d1", "shop")).await.expect("put");
-    store.append_journal(&DeploymentId::new("d1"), &entry(0, JournalMark::Begun)).await.expect("append");
+    store.append_journal(&DeploymentId::new("d1"), &[entry(0, JournalMark::Begun)], None).await.expect("append");
     let planned = Deployment { plan: Some(Plan::default()), ..deployment("d1", "shop") };
     store.put_deployment(&planned).await.expect("put again");
     assert_eq!(store.deployments(&EnvironmentName::new("shop"), 10).await, Ok(vec![planned]));
@@ -105,15 +106,44 @@ pub async fn the_journal_keeps_its_order(fixture: &dyn StoreFixture) {
     ];
     let mut written = Vec::new();
     for (mark, step) in marks.into_iter().zip([0, 0, 1, 1, 1, 1, 0, 0]) {
-        store.append_journal(&DeploymentId::new("d1"), &entry(step, mark)).await.expect("append");
-        store.append_journal(&DeploymentId::new("d2"), &entry(99, JournalMark::Begun)).await.expect("append");
+        store.append_journal(&DeploymentId::new("d1"), &[entry(step, mark)], None).await.expect("append");
+        store.append_journal(&DeploymentId::new("d2"), &[entry(99, JournalMark::Begun)], None).await.expect("append");
         written.push(entry(step, mark));
     }
     assert_eq!(fixture.open().await.journal(&DeploymentId::new("d1")).await, Ok(written));
 }
 
+/// Several entries are appended at once, and the record of what is live with them; all or none.
+pub async fn the_journal_and_live_change_together(fixture: &dyn StoreFixture) {
+    let store = fixture.open().await;
+    let (id, shop, live) = (DeploymentId::new("d1"), EnvironmentName::new("shop"), ReleaseId::new("r1"));
+    store.put_deployment(&deployment("d1", "shop")).await.expect("put");
+    let entries = [entry(0, JournalMark::Done), entry(1, JournalMark::Begun), entry(2, JournalMark::Begun)];
+    let missing = store.append_journal(&id, &entries, Some(&live)).await;
+    assert!(matches!(missing, Err(StoreError::NotFound(_))), "{missing:?}");
+    assert_eq!((store.journal(&id).await, store.live_release(&shop).await), (Ok(Vec::new()), Ok(None)));
+    store.put_release(&release("r1")).await.expect("put");
+    store.append_journal(&id, &entries, Some(&live)).await.expect("append");
+    let again = fixture.open().await;
+    assert_eq!((again.journal(&id).await, again.live_release(&shop).await), (Ok(entries.to_vec()), Ok(Some(live))));
+}
+
+/// A deployment and its release are recorded together; both or neither.
+pub async fn a_deployment_begins_with_its_release(fixture: &dyn StoreFixture) {
+    let store = fixture.open().await;
+    let (id, begun) = (DeploymentId::new("d1"), deployment("d1", "shop"));
+    store.put_release(&release("r1")).await.expect("put");
+    let other = Release { version: "another".to_owned(), ..release("r1") };
+    let refused = store.begin_deployment(&begun, &other).await;
+    assert!(matches!(refused, Err(StoreError::Exists(_))), "{refused:?}");
+    assert_eq!(store.deployment(&id).await, Ok(None));
+    store.begin_deployment(&begun, &release("r2")).await.expect("begin");
+    let again = fixture.open().await;
+    assert_eq!((again.deployment(&id).await, again.release(&ReleaseId::new("r2")).await), (Ok(Some(begun)), Ok(Some(release("r2")))));
+}
+
 /// An entry without a deployment is refused.
 pub async fn a_journal_needs_its_deployment(fixture: &dyn StoreFixture) {
-    let refused = fixture.open().await.append_journal(&DeploymentId::new("d9"), &entry(0, JournalMark::Begun)).await;
+    let refused = fixture.open().await.append_journal(&DeploymentId::new("d9"), &[entry(0, JournalMark::Begun)], None).await;
     assert!(matches!(refused, Err(StoreError::NotFound(_))), "{refused:?}");
 }
