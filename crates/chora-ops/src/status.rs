@@ -1,6 +1,8 @@
 //! What is live, what happened, and who is at it.
 
-use chora_core::model::container::{ContainerFilter, PublishedPort};
+mod roles;
+
+use chora_core::model::container::{ContainerFilter, ContainerState, PublishedPort};
 use chora_core::model::deployment::{Deployment, DeploymentAction, Lease, OutcomeKind};
 use chora_core::model::ids::{DeploymentId, EnvironmentName, ReleaseId};
 use chora_core::plan::labels;
@@ -12,6 +14,7 @@ use crate::failure::Failure;
 use crate::project::{Project, Selection, load};
 use crate::release;
 use crate::rollout::settle::open_deployments;
+use roles::Roles;
 
 /// Which environment.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -52,8 +55,11 @@ pub struct ContainerLine {
     pub service: String,
     /// Name on the engine.
     pub name: String,
-    /// `active`, or `retired` when it is kept for rollback.
+    /// Whose it is: `active`, of the live release; `candidate`, of a deployment that did not record its release yet; `retired`,
+    /// stopped and kept for rollback.
     pub role: String,
+    /// What it is doing.
+    pub state: ContainerState,
     /// The engine's words.
     pub status: String,
     /// Published ports.
@@ -111,13 +117,16 @@ pub async fn status(cx: &Context, request: &StatusRequest) -> Result<StatusOutco
 pub(crate) async fn containers(cx: &Context, project: &Project) -> Result<Vec<ContainerLine>, Failure> {
     let filter = ContainerFilter { labels: IndexMap::from([(labels::PROJECT.to_owned(), project.environment.project.clone())]), all: true };
     let mut lines: Vec<ContainerLine> = Vec::new();
-    for container in cx.engine.containers(&filter).await? {
-        let role = if container.status.starts_with("Up") || container.status.starts_with("Restarting") { "active" } else { "retired" };
+    let containers = cx.engine.containers(&filter).await?;
+    let roles = Roles::find(cx, &project.environment.name, &containers).await?;
+    for container in containers {
+        let role = roles.of(&container.name);
         let service = container.labels.get(labels::SERVICE).cloned().unwrap_or_default();
         lines.push(ContainerLine {
             service,
             name: container.name,
             role: role.to_owned(),
+            state: container.state,
             status: container.status,
             published: container.published,
         });

@@ -1,7 +1,7 @@
 //! Time, identity and probes that a test controls.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,26 +13,38 @@ use chora_core::model::health::{Probe, ProbeAnswer, ProbeVerdict};
 use chora_core::ports::{Clock, Host, Liveness, Prober, Reporter};
 use jiff::Timestamp;
 
-/// A clock that only moves when somebody waits. Clones share their time.
+/// A clock that only moves when somebody waits, or sets it. Clones share their time.
 #[derive(Debug, Clone, Default)]
-pub struct SteadyClock(Arc<AtomicU64>);
+pub struct SteadyClock {
+    passed: Arc<AtomicU64>,
+    /// How far the wall clock was set forwards or back, in milliseconds.
+    set: Arc<AtomicI64>,
+}
+
+impl SteadyClock {
+    /// Sets the wall clock by seconds, back where they are negative; the time that passes does not notice.
+    pub fn set_by(&self, seconds: i64) {
+        self.set.fetch_add(seconds.saturating_mul(1000), Ordering::SeqCst);
+    }
+}
 
 #[async_trait]
 impl Clock for SteadyClock {
     fn now(&self) -> Timestamp {
         // 2026-01-01T00:00:00Z
         let start = 1_767_225_600_000_i64;
-        let passed = i64::try_from(self.0.load(Ordering::SeqCst)).unwrap_or(i64::MAX);
-        Timestamp::from_millisecond(start.saturating_add(passed)).unwrap_or(Timestamp::MAX)
+        let passed = i64::try_from(self.passed.load(Ordering::SeqCst)).unwrap_or(i64::MAX);
+        let set = self.set.load(Ordering::SeqCst);
+        Timestamp::from_millisecond(start.saturating_add(passed).saturating_add(set)).unwrap_or(Timestamp::MAX)
     }
 
     fn elapsed(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::SeqCst))
+        Duration::from_millis(self.passed.load(Ordering::SeqCst))
     }
 
     async fn sleep(&self, duration: Duration) {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1);
-        self.0.fetch_add(millis, Ordering::SeqCst);
+        self.passed.fetch_add(millis, Ordering::SeqCst);
         tokio::task::yield_now().await;
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chora_core::model::deployment::Lease;
+use chora_core::model::event::ProgressState;
 use chora_core::model::ids::EnvironmentName;
 use chora_core::ports::{Liveness, StoreError};
 
@@ -14,6 +15,8 @@ use crate::failure::Failure;
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long an owner on another machine may be silent before it counts as dead.
 const SILENCE: Duration = Duration::from_secs(60);
+/// How long a silent owner is listened to: clocks differ and are set, a heartbeat that changes does not lie.
+const LISTENING: Duration = Duration::from_secs(15);
 
 /// Tries to give a lease back.
 const GIVE_BACK_TRIES: u32 = 3;
@@ -30,8 +33,11 @@ pub(crate) struct HeldLease {
 pub(crate) async fn take(cx: &Context, environment: &EnvironmentName, purpose: &str) -> Result<HeldLease, Failure> {
     let now = cx.clock.now();
     let lease = Lease { environment: environment.clone(), owner: cx.host.owner(), purpose: purpose.to_owned(), since: now, heartbeat: now };
-    let held = cx.store.lease(environment).await?;
-    let dead = held.filter(|held| held.owner != lease.owner && is_dead(cx, held));
+    let held = cx.store.lease(environment).await?.filter(|held| held.owner != lease.owner);
+    let dead = match held {
+        Some(held) if is_dead(cx, &held).await? => Some(held),
+        _ => None,
+    };
     match cx.store.acquire_lease(&lease, dead.as_ref().map(|dead| &dead.owner)).await {
         Ok(()) => {}
         Err(StoreError::LeaseHeld { environment, holder, since }) => {
@@ -50,12 +56,27 @@ async fn is_ours(cx: &Context, lease: &Lease) -> bool {
     matches!(cx.store.lease(&lease.environment).await, Ok(Some(held)) if held.owner == lease.owner && held.since == lease.since)
 }
 
-fn is_dead(cx: &Context, held: &Lease) -> bool {
+async fn is_dead(cx: &Context, held: &Lease) -> Result<bool, StoreError> {
     match cx.host.liveness(&held.owner) {
-        Liveness::Dead => true,
-        Liveness::Alive => false,
-        Liveness::Unknown => cx.clock.now().duration_since(held.heartbeat).unsigned_abs() > SILENCE,
+        Liveness::Dead => Ok(true),
+        Liveness::Alive => Ok(false),
+        Liveness::Unknown if cx.clock.now().duration_since(held.heartbeat).unsigned_abs() <= SILENCE => Ok(false),
+        Liveness::Unknown => is_silent(cx, held).await,
     }
+}
+
+/// Listens for a heartbeat of an owner whose last one is long ago, or yet to come.
+async fn is_silent(cx: &Context, held: &Lease) -> Result<bool, StoreError> {
+    let words = format!("the lease of {}", held.environment);
+    cx.note(ProgressState::Note, &words, &format!("{} seems to be gone, listening for it", held.owner), (0, 0));
+    let began = cx.clock.elapsed();
+    while cx.clock.elapsed().saturating_sub(began) < LISTENING {
+        cx.clock.sleep(Duration::from_secs(1)).await;
+        if cx.store.lease(&held.environment).await?.as_ref() != Some(held) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Writes heartbeats until aborted; a lost lease interrupts the work.

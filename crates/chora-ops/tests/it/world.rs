@@ -34,7 +34,7 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) listener: Listener,
     blobs: MemoryBlobs,
-    clock: SteadyClock,
+    pub(crate) clock: SteadyClock,
     host: SteadyHost,
 }
 

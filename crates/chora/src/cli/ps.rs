@@ -1,6 +1,6 @@
 //! `chora ps`.
 
-use chora_core::model::container::PublishedPort;
+use chora_core::model::container::{ContainerState, PublishedPort};
 use chora_ops::Failure;
 use chora_ops::stack::{PsRequest, ps};
 use chora_ops::status::ContainerLine;
@@ -32,8 +32,8 @@ pub(crate) fn table(containers: &[ContainerLine]) -> String {
     let mut table = Table::new(&["SERVICE", "CONTAINER", "ROLE", "STATUS", "PORTS"]);
     for container in containers {
         let style = match container.role.as_str() {
-            "active" if container.status.contains("unhealthy") || container.status.starts_with("Restarting") => WARN,
-            "active" => GOOD,
+            "active" if container.state == ContainerState::Running && !container.status.contains("unhealthy") => GOOD,
+            "active" | "candidate" => WARN,
             _ => DIM,
         };
         table.row(vec![

@@ -4,6 +4,7 @@
 
 mod ran;
 mod running;
+mod tmpfs;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 
 pub(crate) use ran::Ran;
 pub(crate) use running::Running;
+pub(crate) use tmpfs::Tmpfs;
 
 /// How long a command may take before it counts as hung.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -40,18 +42,17 @@ impl Chora {
         Self::below(&std::env::temp_dir())
     }
 
+    /// A project directory on a disk of its own.
+    pub(crate) fn on_disk(disk: &Tmpfs) -> Self {
+        Self::below(disk.path())
+    }
+
     fn below(base: &Path) -> Self {
         let folder = tempfile::Builder::new().prefix("chora-").tempdir_in(base).unwrap();
         fs::create_dir(folder.path().join("project")).unwrap();
         fs::create_dir(folder.path().join("home")).unwrap();
         let engine = ("DOCKER_HOST".to_owned(), "unix:///nonexistent/docker.sock".to_owned());
         Self { folder, variables: vec![engine], input: None, limit: LIMIT }
-    }
-
-    /// Lets the program find the engine that the tests were given, as Docker's own client would.
-    pub(crate) fn on_engine(self) -> Self {
-        let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
-        self.env("DOCKER_HOST", &host)
     }
 
     /// Writes a file of the project.
@@ -139,6 +140,11 @@ impl Chora {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
+}
+
+/// Where the engine is that the tests were given.
+pub(crate) fn given_engine() -> String {
+    std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned())
 }
 
 fn is_root() -> bool {

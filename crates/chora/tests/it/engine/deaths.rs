@@ -114,6 +114,7 @@ fn a_deploy_killed_at_any_step_is_ended_by_the_next_command() {
         assert_whole(&site, &live);
         round += 1;
     }
+    println!("a deploy was killed {round} times");
     assert!(round > 10, "only {round} deaths");
 }
 
@@ -138,6 +139,7 @@ fn a_rollback_killed_at_any_step_is_ended_by_the_next_command() {
         assert_whole(&site, live);
         round += 1;
     }
+    println!("a rollback was killed {round} times");
     assert!(round > 10, "only {round} deaths");
 }
 
@@ -147,23 +149,63 @@ fn a_way_back_killed_at_any_step_is_ended_by_the_next_command() {
     site.release("v1");
     site.set(&[("RELEASE", "v2"), ("WEB_ENDS", "1")]);
     let steps = steps(&site.json(&["plan", "--version", "v2"]));
+    let rounds = kill_on_the_way_back(&site, &steps, || Death {
+        site: &site,
+        arguments: vec!["deploy", "--version", "v2"],
+        version: "v2",
+        previous: "v1",
+        recorded: false,
+    });
+    println!("a deploy on its way back was killed {rounds} times");
+    assert!(rounds > 5, "only {rounds} deaths");
+}
+
+#[test]
+fn a_rollback_killed_on_its_way_back_is_ended_by_the_next_command() {
+    let site = Site::new(PAIR, ASKED);
+    ["v1", "v2"].iter().for_each(|version| site.release(version));
+    let steps = steps(&site.json(&["rollback", "v1", "--dry-run"]));
+    // What is asked of the old release now is more than it answers.
+    let only_v2 = "{ endpoint: { http: /, port: 8080, body_contains: v2 } }";
+    site.chora.write(
+        "chora.yaml",
+        ASKED.replace("web: { health: { endpoint: { http: /health, port: 8080 } } }", &format!("web: {{ health: {only_v2} }}")),
+    );
+    let rounds = kill_on_the_way_back(&site, &steps, || Death {
+        site: &site,
+        arguments: vec!["rollback", "v1"],
+        version: "v1",
+        previous: "v2",
+        recorded: false,
+    });
+    println!("a rollback on its way back was killed {rounds} times");
+    assert!(rounds > 3, "only {rounds} deaths");
+}
+
+/// Lets a refused command die before and after every undo; gives how often.
+fn kill_on_the_way_back<'a>(site: &Site, steps: &[Value], death: impl Fn() -> Death<'a>) -> usize {
+    let undone = steps.iter().enumerate().take(record(steps)).filter(|(_, step)| !step["undo"].is_null());
     let mut round = 0;
-    let undone = steps.iter().enumerate().take(record(&steps)).filter(|(_, step)| !step["undo"].is_null());
     for (step, place) in undone.flat_map(|(step, _)| [(step, "undo-before"), (step, "undo-after")]) {
         // Steps after the refused gate are never begun.
-        if steps[..step].iter().any(|earlier| earlier["action"]["targets"][0]["service"] == "web") {
+        if steps[..step].iter().any(|earlier| gates_web(earlier)) {
             break;
         }
-        let death = Death { site: &site, arguments: vec!["deploy", "--version", "v2"], version: "v2", previous: "v1", recorded: false };
+        let death = death();
         let pid = death.die(&format!("{step}:{place}"));
         println!("killed {place} step {step}");
+        let healthy = format!("{} serves again in production and is healthy", death.previous);
         match round % 3 {
             0 => drop(death.recover(Next::Abort, pid)),
-            1 => drop(death.says(&["resume"], 11, "v1 serves again in production and is healthy")),
-            _ => drop(death.says(&["deploy", "--version", "v2"], 11, "v1 serves again in production and is healthy")),
+            1 => drop(death.says(&["resume"], 11, &healthy)),
+            _ => drop(death.says(&death.arguments, 11, &healthy)),
         }
-        assert_whole(&site, "v1");
+        assert_whole(site, death.previous);
         round += 1;
     }
-    assert!(round > 5, "only {round} deaths");
+    round
+}
+
+fn gates_web(step: &Value) -> bool {
+    step["action"]["targets"].as_array().is_some_and(|targets| targets.iter().any(|target| target["service"] == "web"))
 }

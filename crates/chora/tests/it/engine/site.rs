@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::daemon;
+use super::daemon::Daemon;
 use crate::support::{Chora, Ran};
 
 /// Longer than any deployment here may take on a busy machine.
@@ -45,26 +45,37 @@ pub(super) struct Site {
     pub(super) name: String,
     /// `${PORT}` of the Compose file.
     pub(super) port: u16,
+    pub(super) daemon: Daemon,
 }
 
 impl Site {
     /// `IMAGE`, `PORT` and `RELEASE` (v1) can be used in the Compose file, which is given without its name.
     pub(super) fn new(compose: &str, manifest: &str) -> Self {
+        Self::on(Daemon::given(), Chora::new(), compose, manifest)
+    }
+
+    /// The same on another engine, or in another place.
+    pub(super) fn on(daemon: Daemon, chora: Chora, compose: &str, manifest: &str) -> Self {
         let (name, port) = unique();
         let compose = format!("name: {name}\n{compose}");
-        let chora = Chora::new().on_engine().limit(LIMIT).file("compose.yaml", compose).file("chora.yaml", manifest);
-        let site = Self { chora, name, port };
+        let chora = chora.env("DOCKER_HOST", &daemon.host).limit(LIMIT).file("compose.yaml", compose).file("chora.yaml", manifest);
+        let site = Self { chora, name, port, daemon };
         site.set(&[("RELEASE", "v1")]);
         site
     }
 
     /// Changes variables of the Compose file; those not named fall back to their defaults.
     pub(super) fn set(&self, variables: &[(&str, &str)]) {
-        let mut text = format!("IMAGE={}\nPORT={}\n", daemon::image(), self.port);
+        self.chora.write(".env", self.variables(variables));
+    }
+
+    /// The file that holds these variables.
+    pub(super) fn variables(&self, variables: &[(&str, &str)]) -> String {
+        let mut text = format!("IMAGE={}\nPORT={}\n", self.daemon.image(), self.port);
         for (name, value) in variables {
             text += &format!("{name}={value}\n");
         }
-        self.chora.write(".env", text);
+        text
     }
 
     /// Deploys as a version, with the variables as they are.
@@ -91,7 +102,7 @@ impl Site {
 
     /// The one running container of a service, as the engine shows it.
     pub(super) fn running(&self, service: &str) -> Value {
-        let mut found = daemon::containers(&self.project(), Some(service));
+        let mut found = self.daemon.containers(&self.project(), Some(service));
         found.retain(|container| container["State"]["Running"] == true);
         assert_eq!(found.len(), 1, "running containers of {service}: {found:#?}");
         found.remove(0)
@@ -99,7 +110,7 @@ impl Site {
 
     /// Ids of all containers, sorted.
     pub(super) fn containers(&self) -> Vec<String> {
-        let found = daemon::containers(&self.project(), None);
+        let found = self.daemon.containers(&self.project(), None);
         let mut ids: Vec<String> = found.iter().map(|container| container["Id"].as_str().unwrap().to_owned()).collect();
         ids.sort();
         ids
@@ -145,7 +156,7 @@ impl Drop for Site {
         if std::thread::panicking() {
             return;
         }
-        daemon::forget_images(&self.project());
+        self.daemon.forget_images(&self.project());
         let down = down.unwrap();
         assert!(down.status.success(), "{}", String::from_utf8_lossy(&down.stderr));
         assert_eq!(self.containers(), Vec::<String>::new(), "`down` left containers");

@@ -59,6 +59,11 @@ impl Running {
         self.wait()
     }
 
+    /// Tells whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits for its end, within its limit.
     pub(crate) fn wait(mut self) -> Ran {
         let deadline = Instant::now() + self.limit;
