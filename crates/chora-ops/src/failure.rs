@@ -84,11 +84,25 @@ impl Failure {
         Self { kind, message: message.into(), state: String::new(), hint: String::new(), details: Vec::new() }
     }
 
+    /// A bug: what a panic said.
+    #[must_use]
+    pub fn of_panic(panic: &(dyn std::any::Any + Send)) -> Self {
+        let words = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let message = format!("internal: a bug in chora: {}", words.unwrap_or("a panic"));
+        Self::new(FailureKind::Internal, message).hint("`chora status` shows what is live; please report the bug")
+    }
+
     /// Adds the state of the world.
     #[must_use]
     pub fn state(mut self, state: impl Into<String>) -> Self {
         self.state = state.into();
         self
+    }
+
+    /// Adds the state of the world, where none is known yet.
+    #[must_use]
+    pub fn or_state(self, state: &str) -> Self {
+        if self.state.is_empty() { self.state(state) } else { self }
     }
 
     /// Adds the next command.
@@ -152,7 +166,9 @@ impl From<StoreError> for Failure {
             StoreError::DiskFull(_) => (FailureKind::Unavailable, "free space on the disk that holds .chora, then run the command again"),
             StoreError::Failed(_) => (FailureKind::Unavailable, "run the command again"),
         };
-        Self::new(kind, error.to_string()).hint(hint)
+        // The lease is the first thing that is written.
+        let untouched = matches!(error, StoreError::LeaseHeld { .. } | StoreError::NewerSchema { .. } | StoreError::ReadOnly(_));
+        Self::new(kind, error.to_string()).hint(hint).state(if untouched { "nothing was changed" } else { "" })
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod load;
 mod manifest;
+mod next;
+mod recall;
 
 use std::path::PathBuf;
 
@@ -11,7 +13,10 @@ use chora_core::model::health::ServiceHealth;
 use chora_core::plan::Rollout;
 use indexmap::IndexMap;
 
-pub use load::{ConfigOutcome, ConfigRequest, Selection, config, load};
+pub use load::{ConfigOutcome, ConfigRequest, Selection, config, load, read};
+pub use next::in_environment;
+pub use recall::engine;
+pub(crate) use recall::load_or_recall;
 
 /// The environment that `deploy` uses when none is named.
 pub const DEFAULT_ENVIRONMENT: &str = "production";
@@ -32,6 +37,8 @@ pub struct Project {
     pub stack: Stack,
     /// Files that it was read from.
     pub files: Vec<PathBuf>,
+    /// The Compose files among them that were asked for.
+    pub compose_files: Vec<PathBuf>,
     /// Checks asked for, by service.
     pub health: IndexMap<String, ServiceHealth>,
     /// Rollout asked for, by service.

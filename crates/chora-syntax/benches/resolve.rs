@@ -7,6 +7,10 @@ use chora_syntax::MemoryFiles;
 use chora_syntax::compose::{ResolveRequest, resolve};
 use criterion::{Criterion, criterion_group, criterion_main};
 
+/// As the program does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn project(name: &str) -> (MemoryFiles, ResolveRequest) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/corpus").join(name);
     let mut files = MemoryFiles::default();

@@ -25,7 +25,6 @@ mod ps;
 mod rollback;
 mod schema;
 mod serve;
-mod services;
 mod signals;
 mod status;
 mod style;
@@ -145,7 +144,10 @@ fn dispatch(command: Command, flags: &Flags, output: Output) -> Result<Answer, F
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Schema(args) => schema::run(&args),
-        Command::Config(args) => config::run(args, &door()?),
+        Command::Config(args) => {
+            let environment = args.environment();
+            door()?.plainly(|door| config::run(args, door), environment.as_deref())
+        }
         Command::Plan(args) => door()?.ask(async |door| deploy::plan(args, door).await),
         Command::Deploy(args) if args.is_dry_run() => door()?.ask(async |door| deploy::run(args, door).await),
         Command::Deploy(args) => door()?.change(async |door| deploy::run(args, door).await),
@@ -160,8 +162,8 @@ fn dispatch(command: Command, flags: &Flags, output: Output) -> Result<Answer, F
         Command::Down(args) => door()?.change(async |door| down::run(args, door).await),
         Command::Ps(args) => door()?.ask(async |door| ps::run(args, door).await),
         Command::Logs(args) => door()?.ask(async |door| logs::run(args, door).await),
-        Command::Exec(args) => door()?.ask(async |door| exec::run(args, door).await),
-        Command::Build(args) => door()?.ask(async |door| build::run(args, door).await),
+        Command::Exec(args) => door()?.act(async |door| exec::run(args, door).await),
+        Command::Build(args) => door()?.act(async |door| build::run(args, door).await),
         Command::Health(args) => door()?.ask(async |door| health::run(args, door).await),
         Command::Contract(args) => door()?.ask(async |door| contract::run(args, door).await),
         Command::Serve(args) => door()?.stay(async |door| serve::run(args, door).await),

@@ -8,6 +8,10 @@ mod wire;
 
 use std::process::ExitCode;
 
+/// Files become many small values, which the allocator of the static C library is slow with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     cli::run()
 }

@@ -24,6 +24,12 @@ pub(crate) struct ConfigArgs {
     check: bool,
 }
 
+impl ConfigArgs {
+    pub(crate) fn environment(&self) -> Option<String> {
+        self.environment.environment.clone()
+    }
+}
+
 pub(crate) fn run(args: ConfigArgs, door: &Door) -> Result<Answer, Failure> {
     let outcome = config(&door.settings(), &ConfigRequest { environment: args.environment.environment })?;
     let names =

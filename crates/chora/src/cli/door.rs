@@ -1,8 +1,10 @@
 //! What commands share: settings, output, cancellation, the runtime.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use chora_core::ports::Reporter;
+use chora_ops::project::{DEFAULT_ENVIRONMENT, in_environment};
 use chora_ops::{Context, Failure, FailureKind, Settings};
 use tokio_util::sync::CancellationToken;
 
@@ -11,16 +13,24 @@ use super::{progress, signals};
 use crate::config::{Config, Flags};
 use crate::wire::{self, Wanted};
 
+/// The state of the world after a command that did not come to its work.
+const UNTOUCHED: &str = "nothing was changed";
+
 /// One run of a command.
 pub(crate) struct Door {
     pub(crate) config: Config,
     pub(crate) output: Output,
     pub(crate) cancel: CancellationToken,
+    /// The environment that the command works on, once it is known.
+    environment: OnceLock<String>,
+    /// Whether the command came to its work.
+    begun: AtomicBool,
 }
 
 impl Door {
     pub(crate) fn open(flags: &Flags, output: Output) -> Result<Self, Failure> {
-        Ok(Self { config: Config::read(flags)?, output, cancel: CancellationToken::new() })
+        let config = Config::read(flags).map_err(|failure| failure.or_state(UNTOUCHED))?;
+        Ok(Self { config, output, cancel: CancellationToken::new(), environment: OnceLock::new(), begun: AtomicBool::new(false) })
     }
 
     pub(crate) fn settings(&self) -> Settings {
@@ -30,11 +40,38 @@ impl Door {
     /// The context of an environment, with progress on standard error.
     pub(crate) fn context(&self, environment: Option<&str>) -> Result<Context, Failure> {
         let reporter: Arc<dyn Reporter> = progress::reporter(self.output);
-        wire::context(&self.config, Wanted { environment: environment.map(str::to_owned), reporter, cancel: self.cancel.clone() })
+        // The first one stands: a command works on one environment.
+        self.environment.get_or_init(|| environment.unwrap_or(DEFAULT_ENVIRONMENT).to_owned());
+        let context =
+            wire::context(&self.config, Wanted { environment: environment.map(str::to_owned), reporter, cancel: self.cancel.clone() })?;
+        self.begun.store(true, Ordering::Relaxed);
+        Ok(context)
     }
 
-    /// Runs a command that only asks: a signal ends it where it stands.
+    /// What a command without a context answers.
+    pub(crate) fn plainly(self, work: impl FnOnce(&Self) -> Result<Answer, Failure>, environment: Option<&str>) -> Result<Answer, Failure> {
+        self.environment.get_or_init(|| environment.unwrap_or(DEFAULT_ENVIRONMENT).to_owned());
+        let answer = work(&self);
+        self.told(answer)
+    }
+
+    /// The answer or failure with its environment in the next command. What fails before it began has changed nothing.
+    fn told(&self, answer: Result<Answer, Failure>) -> Result<Answer, Failure> {
+        let environment = self.environment.get().map_or(DEFAULT_ENVIRONMENT, String::as_str);
+        let begun = self.begun.load(Ordering::Relaxed);
+        answer.map(|answer| answer.in_environment(environment)).map_err(|failure| {
+            let failure = if begun { failure } else { failure.or_state(UNTOUCHED) };
+            Failure { hint: in_environment(&failure.hint, environment), ..failure }
+        })
+    }
+
+    /// Runs a command that only asks: a signal ends it where it stands, and nothing is changed when it fails.
     pub(crate) fn ask(self, work: impl AsyncFnOnce(&Self) -> Result<Answer, Failure>) -> Result<Answer, Failure> {
+        self.act(work).map_err(|failure| failure.or_state(UNTOUCHED))
+    }
+
+    /// Runs a command that does something of its own and leaves nothing half done: a signal ends it where it stands.
+    pub(crate) fn act(self, work: impl AsyncFnOnce(&Self) -> Result<Answer, Failure>) -> Result<Answer, Failure> {
         self.on_runtime(Some(false), async |door| {
             tokio::select! {
                 answer = work(door) => answer,
@@ -65,18 +102,13 @@ impl Door {
         });
         // Threads that wait for input or for a name must not hold the process.
         runtime.shutdown_background();
-        answer
+        self.told(answer)
     }
 }
 
 /// The next command, with the environment it is about.
 pub(crate) fn next(next: &str, environment: &str) -> String {
-    let is_development = environment == chora_ops::project::DEVELOPMENT;
-    let next = if next == "chora up" && !is_development { "chora deploy" } else { next };
-    if environment == chora_ops::project::DEFAULT_ENVIRONMENT || next.contains("--env") || next == "chora up" {
-        return next.to_owned();
-    }
-    next.split(", or ").map(|command| format!("{command} --env {environment}")).collect::<Vec<_>>().join(", or ")
+    in_environment(next, environment)
 }
 
 #[cfg(test)]

@@ -59,6 +59,14 @@ impl Answer {
         Self { exit, ..self }
     }
 
+    /// Names the environment in the next command, where it has to be named.
+    pub(crate) fn in_environment(mut self, environment: &str) -> Self {
+        if let Some(Value::String(next)) = self.document.get_mut("next") {
+            *next = chora_ops::project::in_environment(next, environment);
+        }
+        self
+    }
+
     pub(crate) fn warnings(self, warnings: &[String]) -> Self {
         Self { warnings: warnings.to_vec(), ..self }
     }

@@ -68,6 +68,18 @@ fn with_json_the_stack_is_the_document() {
 }
 
 #[test]
+fn a_project_is_interpolated_with_the_name_that_it_has_in_the_environment() {
+    let compose = "name: shop\nservices:\n  web:\n    image: a\n    labels: {project: $COMPOSE_PROJECT_NAME}\n";
+    let shop = Chora::new().file("compose.yaml", compose);
+    for (environment, name) in [("development", "shop"), ("production", "shop-production"), ("staging", "shop-staging")] {
+        let stack = shop.run(["config", "--env", environment, "--json"]).json();
+        assert_eq!((stack["name"].as_str(), stack["services"]["web"]["labels"]["project"].as_str()), (Some(name), Some(name)));
+    }
+    let named = shop.file("chora.yaml", "environments: {production: {project_name: other}}\n");
+    assert_eq!(named.run(["config", "--json"]).json()["name"], "other");
+}
+
+#[test]
 fn names_or_nothing_can_be_asked_for() {
     let shop = Chora::new().file("compose.yaml", SHOP);
     assert_snapshot!(shop.run(["config", "--services"]), @r#"

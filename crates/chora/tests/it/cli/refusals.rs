@@ -18,6 +18,7 @@ fn no_compose_file() {
     exit 66
     --- stderr
     error: no Compose file in [project]
+    state: nothing was changed
     next: go to the project's directory, or name it with --project; `compose.yaml` is the usual name
     "#);
     assert!(!empty.path().join(".chora").exists(), "a directory without a project was written to");
@@ -32,7 +33,7 @@ fn no_compose_file_in_json() {
       "ok": false,
       "kind": "not_found",
       "message": "no Compose file in [project]",
-      "state": "",
+      "state": "nothing was changed",
       "hint": "go to the project's directory, or name it with --project; `compose.yaml` is the usual name",
       "details": []
     }
@@ -125,6 +126,7 @@ fn unknown_environment() {
     exit 66
     --- stderr
     error: no environment `stagin` in chora.yaml
+    state: nothing was changed
     next: its environments are staging
     "#);
 }
@@ -135,6 +137,7 @@ fn engine_not_running() {
     exit 69
     --- stderr
     error: no container engine answers at unix:///nonexistent/docker.sock: No such file or directory (os error 2)
+    state: nothing was changed
     next: start the engine, or name another one with DOCKER_HOST, then run the command again
     "#);
 }
@@ -148,7 +151,7 @@ fn engine_not_running_in_json() {
       "ok": false,
       "kind": "unavailable",
       "message": "no container engine answers at unix:///nonexistent/docker.sock: No such file or directory (os error 2)",
-      "state": "",
+      "state": "nothing was changed",
       "hint": "start the engine, or name another one with DOCKER_HOST, then run the command again",
       "details": []
     }
@@ -161,6 +164,7 @@ fn engine_address_that_is_none() {
     exit 64
     --- stderr
     error: `docker` is not an engine's address: it has no unix://, tcp:// or ssh://
+    state: nothing was changed
     next: change what it refuses in the Compose file (see `chora config`), or the engine's address
     "#);
 }
@@ -187,6 +191,7 @@ fn no_permission_on_the_socket() {
     exit 77
     --- stderr
     error: no permission to use the container engine at unix://[project]/engine.sock
+    state: nothing was changed
     next: run as a member of the group that owns the socket (usually `docker`), or as root
     "#);
 }
@@ -198,6 +203,7 @@ fn store_from_a_newer_version() {
     exit 75
     --- stderr
     error: the store has schema 999, this program knows up to 1
+    state: nothing was changed
     next: use the newer chora that wrote it
     "#);
 }
@@ -206,15 +212,54 @@ fn store_from_a_newer_version() {
 fn read_only_project_directory() {
     let shop = Chora::for_everybody().file("compose.yaml", SHOP);
     std::fs::set_permissions(shop.path(), PermissionsExt::from_mode(0o555)).unwrap();
-    let ran = shop.run_as_nobody(["status"]);
+    let ran = shop.run_as_nobody(["down"]);
     assert_snapshot!(ran, @r#"
     exit 77
     --- stderr
     error: the store cannot be written: [project]/.chora: Permission denied (os error 13)
+    state: nothing was changed
     next: make the project's .chora directory writable
     "#);
     assert!(!shop.path().join(".chora").exists());
-    assert_eq!(shop.run_as_nobody(["config", "--check"]).code, 0);
+}
+
+#[test]
+fn commands_that_only_ask_need_no_place_to_write() {
+    let shop = Chora::for_everybody().file("compose.yaml", SHOP);
+    std::fs::set_permissions(shop.path(), PermissionsExt::from_mode(0o555)).unwrap();
+    for command in [&["config", "--check"][..], &["history"], &["events"], &["events", "verify"]] {
+        let ran = shop.run_as_nobody(command);
+        assert_eq!(ran.code, 0, "{command:?}: {ran}");
+    }
+    // These need the engine, which does not answer, and nothing else.
+    for command in ["status", "ps", "plan", "logs"] {
+        let ran = shop.run_as_nobody([command]);
+        assert!(ran.code == 69 && ran.stderr.contains("no container engine answers"), "{command}: {ran}");
+    }
+    assert!(!shop.path().join(".chora").exists());
+}
+
+#[test]
+fn commands_that_only_ask_make_nothing() {
+    let shop = Chora::new().file("compose.yaml", SHOP);
+    for command in ["config", "history", "events", "status", "ps", "plan", "health"] {
+        shop.run([command]);
+        assert!(!shop.path().join(".chora").exists(), "{command} wrote something");
+    }
+}
+
+#[test]
+fn the_next_command_is_about_the_same_environment() {
+    let shop = Chora::new().file("compose.yaml", SHOP);
+    let history = shop.run(["history", "--env", "staging", "--json"]);
+    assert_eq!(history.json()["next"], "chora deploy --env staging", "{history}");
+    assert_eq!(shop.run(["history", "--json"]).json()["next"], "chora deploy");
+    let broken = Chora::new().file("compose.yaml", "services: {web: {imgae: a}}\n");
+    for command in ["config", "deploy", "status"] {
+        let ran = broken.run([command, "--env", "staging", "--json"]).json();
+        assert_eq!(ran["hint"], "mend the files, then see `chora config --env staging`", "{command}");
+        assert_eq!(ran["state"], "nothing was changed", "{command}");
+    }
 }
 
 #[test]
@@ -226,7 +271,7 @@ fn a_directory_below_the_project_is_of_the_project() {
         .arg("history")
         .output()
         .unwrap();
-    assert!(ran.status.success() && shop.path().join(".chora/storage.db").exists() && !shop.path().join("below/.chora").exists());
+    assert!(ran.status.success() && !shop.path().join("below/.chora").exists());
 }
 
 #[test]
@@ -235,12 +280,14 @@ fn project_directory_that_is_not_there() {
     exit 66
     --- stderr
     error: the project directory nowhere does not exist
+    state: nothing was changed
     next: it was named by --project; name the directory that holds the Compose file
     "#);
     assert_snapshot!(Chora::new().env("CHORA_PROJECT", "/nowhere").run(["config"]), @r#"
     exit 66
     --- stderr
     error: the project directory /nowhere does not exist
+    state: nothing was changed
     next: it was named by CHORA_PROJECT; name the directory that holds the Compose file
     "#);
 }
