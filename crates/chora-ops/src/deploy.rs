@@ -1,14 +1,19 @@
 //! Deploy: from a project to a healthy release, or back to the one before (SPEC §5).
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
+use chora_core::model::container::ContainerFilter;
 use chora_core::model::deployment::{Deployment, DeploymentAction, Gap, Outcome, OutcomeKind};
 use chora_core::model::health::Check;
 use chora_core::model::ids::{DeploymentId, EnvironmentName, ReleaseId};
 use chora_core::model::image::ImagePin;
 use chora_core::model::release::Release;
 use chora_core::model::trace;
-use chora_core::plan::{DeployInput, Plan, Reuse, plan_deploy};
+use chora_core::plan::{DeployInput, Observed, Plan, PlanError, Reuse, labels, plan_deploy};
+use chora_core::ports::EngineError;
+use futures_util::future::join4;
 use indexmap::IndexMap;
 
 use crate::context::Context;
@@ -17,8 +22,10 @@ use crate::images::{self, Eagerness, ImagePlan};
 use crate::project::{Project, Selection, load};
 use crate::rollout::execute::{Run, StepFailure};
 use crate::rollout::finish;
-use crate::rollout::lease;
+use crate::rollout::foresee::foresee;
+use crate::rollout::holding::holding;
 use crate::rollout::observe::observe;
+use crate::rollout::perform::StepError;
 use crate::rollout::settle::{Cause, Settled, Settlement, back, settle};
 use crate::{preflight, release, version};
 
@@ -57,6 +64,9 @@ pub struct DeployOutcome {
     /// How it ended; absent in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<OutcomeKind>,
+    /// What happens before the plan, in words (dry run): what a killed process left is settled first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub first: Vec<String>,
     /// The plan that was carried out, or would be.
     pub plan: Plan,
     /// Images that are pulled or built first, in words (dry run).
@@ -87,39 +97,50 @@ pub async fn deploy(cx: &Context, request: &DeployRequest) -> Result<DeployOutco
         return dry_run(cx, &project, request).await;
     }
     let purpose = format!("deploy {}", request.version.as_deref().unwrap_or("the project"));
-    let held = lease::take(cx, &project.environment.name, purpose.trim()).await?;
-    let result = deploy_held(cx, &project, request).await;
-    held.give_back(cx).await;
-    result
+    holding(cx, &project, &purpose, deploy_held(cx, &project, request)).await
 }
 
 async fn deploy_held(cx: &Context, project: &Project, request: &DeployRequest) -> Result<DeployOutcome, Failure> {
     let began = cx.clock.elapsed();
     let mut warnings: Vec<String> = told(&settle(cx, project, &project.environment.name, Settlement::Safe).await?);
     warnings.extend(project.warnings.iter().cloned());
-    let prepared = prepare(cx, project, request).await?;
+    let prepared = prepare(cx, project, request).await.map_err(|failure| failure.or_state("nothing was changed"))?;
     warnings.extend(prepared.warnings.iter().cloned());
-    if let Some((release, plan)) = ready(cx, project, request, &prepared).await?
-        && plan.is_empty()
-    {
-        let version = prepared.live.as_ref().map_or(release.version, |live| live.version.clone());
-        let unchanged = Unchanged { version, plan, warnings, took: cx.clock.elapsed().saturating_sub(began) };
-        return Ok(nothing_to_do(project, prepared, unchanged));
-    }
-    let deployment = new_deployment(cx, project, DeploymentAction::Deploy, &prepared);
-    finish::begin(cx, &deployment).await?;
-    let work = Work { project, prepared: &prepared, rebuild: request, warnings, began };
+    let mut deployment = new_deployment(cx, project, DeploymentAction::Deploy, &prepared);
+    let release = match ready(cx, project, request, &prepared).await? {
+        Some((release, plan)) if plan.is_empty() => {
+            let version = prepared.live.as_ref().map_or(release.version, |live| live.version.clone());
+            images::tag_again(cx, &prepared.images).await?;
+            let unchanged = Unchanged { version, plan, warnings, took: cx.clock.elapsed().saturating_sub(began) };
+            return Ok(nothing_to_do(project, prepared, unchanged));
+        }
+        Some((release, plan)) => {
+            deployment.plan = Some(plan);
+            Some(release)
+        }
+        None => {
+            // What cannot be planned is refused before anything is pulled, built or recorded.
+            with_images(cx, project, request, &prepared, prepared.images.likely_pins()).await?;
+            None
+        }
+    };
+    finish::begin(cx, &deployment, release.as_ref()).await?;
+    let work = Work { project, prepared: &prepared, release, recreate: request.recreate, warnings, began };
     run(cx, deployment, work).await
 }
 
 /// What is known before the deployment begins.
 pub(crate) struct Prepared {
+    /// The deployment to come; names in its plan hold its id.
+    pub(crate) deployment: DeploymentId,
     pub(crate) version: String,
     pub(crate) release_id: ReleaseId,
     pub(crate) live: Option<Release>,
     /// Releases that stay ready for rollback beside the new one.
     pub(crate) retained: Vec<Release>,
     pub(crate) images: ImagePlan,
+    /// What was on the engine.
+    pub(crate) observed: Observed,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -128,17 +149,49 @@ async fn prepare(cx: &Context, project: &Project, request: &DeployRequest) -> Re
     let live = release::live(cx, environment).await?;
     let mut retained: Vec<Release> = release::good(cx, environment).await?.into_iter().map(|(release, _)| release).collect();
     retained.truncate((project.environment.releases_kept as usize).saturating_sub(1));
-    let warnings = preflight::preflight(cx, project, &retained).await?;
     let eager = Eagerness { pull: request.pull, build: request.build };
-    let images = images::survey(cx, project, eager).await?;
-    let version = match &request.version {
-        Some(version) => version.clone(),
-        None => match version::describe(&project.directory).await {
-            Some(version) => version,
-            None => format!("r{}", cx.store.deployments(environment, 10_000).await?.len() + 1),
-        },
-    };
-    Ok(Prepared { version, release_id: ReleaseId::new(cx.host.fresh_id()), live, retained, images, warnings })
+    let checked = preflight::preflight(cx, project);
+    let observed = observe(cx, &project.environment.project, &project.stack);
+    let (checked, images, observed, version) =
+        join4(checked, images::survey(cx, project, eager), observed, choose_version(cx, project, request)).await;
+    let renamed = renamed(cx, project, live.iter().chain(&retained)).await?;
+    let checked = checked.map_err(|failure| match &renamed {
+        Some(words) if failure.kind == FailureKind::Conflict => failure.hint(words.clone()),
+        _ => failure,
+    });
+    let (mut warnings, images, observed, version) = (checked?, images?, observed?, version?);
+    warnings.extend(renamed);
+    warnings.extend(preflight::rollback_set(cx, &retained, images.present()).await?);
+    let (deployment, release_id) = (DeploymentId::new(cx.host.fresh_id()), ReleaseId::new(cx.host.fresh_id()));
+    Ok(Prepared { deployment, version, release_id, live, retained, images, observed, warnings })
+}
+
+/// Containers of the environment's releases under a name that the project had before: nothing else would ever touch them.
+async fn renamed(cx: &Context, project: &Project, releases: impl Iterator<Item = &Release>) -> Result<Option<String>, Failure> {
+    let names: BTreeSet<&str> = releases.map(|release| release.stack.name.as_str()).collect();
+    for name in names.into_iter().filter(|name| *name != project.environment.project) {
+        let labels = IndexMap::from([(labels::PROJECT.to_owned(), name.to_owned())]);
+        let left = cx.engine.containers(&ContainerFilter { labels, all: true }).await?.len();
+        if left > 0 {
+            let filter = format!("label={}={name}", labels::PROJECT);
+            return Ok(Some(format!(
+                "the project was called `{name}` before; what ran under that name is not touched any more ({left} containers): \
+                 `docker ps -aq --filter {filter} | xargs docker rm -f` removes it"
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// The version asked for, else what git says, else a number.
+async fn choose_version(cx: &Context, project: &Project, request: &DeployRequest) -> Result<String, Failure> {
+    if let Some(version) = &request.version {
+        return Ok(version.clone());
+    }
+    match version::describe(&project.directory).await {
+        Some(version) => Ok(version),
+        None => Ok(format!("r{}", cx.store.deployments(&project.environment.name, 10_000).await?.len() + 1)),
+    }
 }
 
 /// A version is shown in tables and used in names: one word.
@@ -169,46 +222,61 @@ async fn with_images(
     let files = release::digest_files(cx, &project.stack).await?;
     let mut release = release::make(cx, project, &prepared.version, pins, files)?;
     release.id = prepared.release_id.clone();
-    let id = DeploymentId::new(cx.host.fresh_id());
-    let plan =
-        plan_for(cx, project, prepared, &release, PlanFor { deployment: &id, reuse: Reuse::LiveOnly, recreate: request.recreate }).await?;
+    let how = PlanFor { observed: &prepared.observed, reuse: Reuse::LiveOnly, recreate: request.recreate };
+    let plan = plan_for(project, prepared, &release, &how)?;
     Ok((release, plan))
 }
 
 /// What distinguishes the plan of a deploy from that of a rollback.
 pub(crate) struct PlanFor<'a> {
-    pub(crate) deployment: &'a DeploymentId,
+    pub(crate) observed: &'a Observed,
     pub(crate) reuse: Reuse,
     pub(crate) recreate: bool,
 }
 
-pub(crate) async fn plan_for(
-    cx: &Context,
-    project: &Project,
-    prepared: &Prepared,
-    release: &Release,
-    how: PlanFor<'_>,
-) -> Result<Plan, Failure> {
-    let observed = observe(cx, &project.environment.project, &release.stack).await?;
+pub(crate) fn plan_for(project: &Project, prepared: &Prepared, release: &Release, how: &PlanFor<'_>) -> Result<Plan, Failure> {
     let mut retained: Vec<&Release> = prepared.retained.iter().chain(&prepared.live).collect();
     retained.push(release);
     let input = DeployInput {
-        deployment: how.deployment,
+        deployment: &prepared.deployment,
         environment: &project.environment,
         release,
         live: prepared.live.as_ref(),
         retained,
-        observed: &observed,
+        observed: how.observed,
         reuse: how.reuse,
         rollouts: &project.rollouts,
+        labels: &whereabouts(project),
         recreate: how.recreate,
     };
-    plan_deploy(&input).map_err(|error| Failure::new(FailureKind::Invalid, error.to_string()).hint("break the cycle in depends_on"))
+    plan_deploy(&input).map_err(|error| match &error {
+        PlanError::Order(_) => Failure::new(FailureKind::Invalid, error.to_string()).hint("break the cycle in depends_on"),
+        PlanError::Definition(definition) => {
+            Failure::new(FailureKind::Conflict, error.to_string()).state("nothing was changed").hint(definition.hint())
+        }
+    })
+}
+
+/// Where the project is, for tools that list containers.
+fn whereabouts(project: &Project) -> IndexMap<String, String> {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+    let files: Vec<String> = project.compose_files.iter().map(|file| absolute(&project.directory.join(file))).collect();
+    let mut all = IndexMap::from([
+        (labels::WORKING_DIR.to_owned(), absolute(&project.directory)),
+        (labels::VERSION.to_owned(), concat!("chora ", env!("CARGO_PKG_VERSION")).to_owned()),
+    ]);
+    if !files.is_empty() {
+        all.insert(labels::CONFIG_FILES.to_owned(), files.join(","));
+    }
+    all
 }
 
 async fn dry_run(cx: &Context, project: &Project, request: &DeployRequest) -> Result<DeployOutcome, Failure> {
     let began = cx.clock.elapsed();
-    let prepared = prepare(cx, project, request).await?;
+    let mut prepared = prepare(cx, project, request).await?;
+    let (observed, live) = (std::mem::take(&mut prepared.observed), prepared.live.take());
+    let foreseen = foresee(cx, &project.environment.name, observed, live, Settlement::Safe).await?;
+    (prepared.observed, prepared.live) = (foreseen.observed, foreseen.live);
     let mut warnings = project.warnings.clone();
     warnings.extend(prepared.warnings.iter().cloned());
     // An image that is not there yet counts as another one: the plan shows what happens when it is.
@@ -220,6 +288,7 @@ async fn dry_run(cx: &Context, project: &Project, request: &DeployRequest) -> Re
         deployment: None,
         outcome: None,
         images: prepared.images.missing(),
+        first: foreseen.words,
         plan,
         checks: Vec::new(),
         gaps: Vec::new(),
@@ -230,7 +299,7 @@ async fn dry_run(cx: &Context, project: &Project, request: &DeployRequest) -> Re
 }
 
 pub(crate) fn new_deployment(cx: &Context, project: &Project, action: DeploymentAction, prepared: &Prepared) -> Deployment {
-    let id = DeploymentId::new(cx.host.fresh_id());
+    let id = prepared.deployment.clone();
     let now = cx.clock.now();
     let year = now.to_zoned(jiff::tz::TimeZone::UTC).year();
     Deployment {
@@ -257,14 +326,20 @@ pub(crate) fn new_deployment(cx: &Context, project: &Project, action: Deployment
 struct Work<'a> {
     project: &'a Project,
     prepared: &'a Prepared,
-    rebuild: &'a DeployRequest,
+    /// The release, where it was known before.
+    release: Option<Release>,
+    recreate: bool,
     warnings: Vec<String>,
     began: Duration,
 }
 
 /// From the beginning line to the terminal one.
-async fn run(cx: &Context, mut deployment: Deployment, work: Work<'_>) -> Result<DeployOutcome, Failure> {
-    let release = match obtain(cx, &mut deployment, &work).await {
+async fn run(cx: &Context, mut deployment: Deployment, mut work: Work<'_>) -> Result<DeployOutcome, Failure> {
+    let release = match work.release.take() {
+        Some(release) => images::tag_again(cx, &work.prepared.images).await.map(|()| release).map_err(Failure::from),
+        None => obtain(cx, &mut deployment, &work).await,
+    };
+    let release = match release {
         Ok(release) => release,
         Err(failure) => return Err(refused_early(cx, &deployment, failure).await),
     };
@@ -272,21 +347,21 @@ async fn run(cx: &Context, mut deployment: Deployment, work: Work<'_>) -> Result
     conclude(cx, &deployment, done, Conclusion { warnings: work.warnings, took: cx.clock.elapsed().saturating_sub(work.began) }).await
 }
 
-/// Images, release and plan; each is stored before the next.
+/// Images, release and plan; stored before anything is done.
 async fn obtain(cx: &Context, deployment: &mut Deployment, work: &Work<'_>) -> Result<Release, Failure> {
     let project = work.project;
     let pins = tokio::select! {
         pins = images::obtain(cx, &work.prepared.images, &project.stack, &work.prepared.version) => pins?,
-        () = cx.cancel.cancelled() => return Err(Failure::new(FailureKind::Unavailable, "interrupted while images were made")),
+        () = cx.cancel.cancelled() => return Err(Failure::new(FailureKind::Unavailable, "interrupted while images were made").hint(finish::INTERRUPTED)),
     };
     let files = release::digest_files(cx, &project.stack).await?;
     let mut release = release::make(cx, project, &work.prepared.version, pins, files)?;
     release.id = deployment.release.clone();
-    cx.store.put_release(&release).await?;
-    let how = PlanFor { deployment: &deployment.id, reuse: Reuse::LiveOnly, recreate: work.rebuild.recreate };
-    let plan = plan_for(cx, project, work.prepared, &release, how).await?;
-    deployment.plan = Some(plan);
-    cx.store.put_deployment(deployment).await?;
+    // Making images takes its time: what was on the engine before may not be there any more.
+    let observed = observe(cx, &project.environment.project, &release.stack).await?;
+    let how = PlanFor { observed: &observed, reuse: Reuse::LiveOnly, recreate: work.recreate };
+    deployment.plan = Some(plan_for(project, work.prepared, &release, &how)?);
+    cx.store.begin_deployment(deployment, &release).await?;
     Ok(release)
 }
 
@@ -319,41 +394,50 @@ pub(crate) struct Done {
     pub(crate) warnings: Vec<String>,
     /// The world was bad, not the release.
     pub(crate) bad_world: bool,
+    /// Whoever asked for it broke it off.
+    pub(crate) interrupted: bool,
+    /// Why it could neither be ended nor undone.
+    pub(crate) left_open: Option<String>,
 }
 
 /// Does the plan's steps; when one fails before the record, goes back.
 pub(crate) async fn carry_out(cx: &Context, project: &Project, deployment: &Deployment, release: &Release, live: Option<&Release>) -> Done {
     let plan = deployment.plan.clone().unwrap_or_default();
     let expectations = project.expectations(release);
-    let mut run = Run::new(cx, deployment, &plan, release, &expectations);
-    let result = run.execute(0).await;
+    let run = Run::new(cx, deployment, &plan, release, &expectations);
+    let result = run.execute().await;
+    let checks = std::mem::take(&mut run.course().checks);
     let mut warnings = Vec::new();
-    let bad_world = result.as_ref().is_err_and(|failure| failure.error.is_bad_world());
+    let interrupted = matches!(&result, Err(StepFailure { error: StepError::Interrupted(_), .. }));
+    let bad_world = !interrupted && result.as_ref().is_err_and(|failure| failure.error.is_bad_world());
+    let mut left_open = None;
     let outcome = match result {
         Ok(()) => {
-            let left_over = run.left_over.iter().map(|what| format!("the release is live, but the next deployment has to {what}"));
+            let left_over = std::mem::take(&mut run.course().left_over);
+            let left_over = left_over.iter().map(|what| format!("the release is live, but the next deployment has to {what}"));
             warnings.extend(left_over);
-            deployed(&mut run)
+            deployed(&run)
         }
-        Err(StepFailure { index, what, error }) => {
-            let cause =
-                if matches!(error, crate::rollout::perform::StepError::Gate(_)) { error.to_string() } else { format!("{what}: {error}") };
+        Err(StepFailure { what, error }) => {
+            let cause = if matches!(error, StepError::Gate(_)) { error.to_string() } else { format!("{what}: {error}") };
             // The way back must not be cut short by the signal that caused it.
             let patient = Context { cancel: tokio_util::sync::CancellationToken::new(), ..cx.clone() };
-            let mut returning = Run::new(&patient, deployment, &plan, release, &expectations);
-            returning.switched = run.switched;
-            returning.stopped_at = std::mem::take(&mut run.stopped_at);
-            returning.gaps = std::mem::take(&mut run.gaps);
-            let begun: Vec<usize> = (0..=index).collect();
-            back(&mut returning, &begun, live, project, Cause { words: cause, log: error.log() }).await
+            let log = error.log();
+            let back = match error {
+                StepError::Engine(gone @ EngineError::Unreachable { .. }) => Err(gone),
+                _ => back(&run.within(&patient), live, project, Cause { words: cause.clone(), log }).await,
+            };
+            back.unwrap_or_else(|gone| {
+                left_open = Some(if cause.contains(&gone.to_string()) { cause } else { format!("{cause}; on the way back: {gone}") });
+                Outcome { kind: OutcomeKind::Degraded, cause: String::new(), log: Vec::new(), gaps: Vec::new() }
+            })
         }
     };
-    let checks = std::mem::take(&mut run.checks);
-    Done { outcome, plan, checks, warnings, bad_world }
+    Done { outcome, plan, checks, warnings, bad_world, interrupted, left_open }
 }
 
-fn deployed(run: &mut Run<'_>) -> Outcome {
-    Outcome { kind: OutcomeKind::Deployed, cause: String::new(), log: Vec::new(), gaps: std::mem::take(&mut run.gaps) }
+fn deployed(run: &Run<'_>) -> Outcome {
+    Outcome { kind: OutcomeKind::Deployed, cause: String::new(), log: Vec::new(), gaps: std::mem::take(&mut run.course().gaps) }
 }
 
 /// What the end of a deployment is told with.
@@ -364,7 +448,10 @@ pub(crate) struct Conclusion {
 
 /// Writes the terminal line and turns the end into an outcome or a failure.
 pub(crate) async fn conclude(cx: &Context, deployment: &Deployment, done: Done, conclusion: Conclusion) -> Result<DeployOutcome, Failure> {
-    let Done { outcome, plan, checks, warnings: more, bad_world } = done;
+    let Done { outcome, plan, checks, warnings: more, bad_world, interrupted, left_open } = done;
+    if let Some(cause) = left_open {
+        return Err(finish::left_open(deployment, &cx.redactor.clean(&cause)));
+    }
     let live = (outcome.kind == OutcomeKind::Deployed).then_some(&deployment.release);
     let ended = finish::end(cx, deployment, &outcome, &checks, live).await;
     let mut warnings = conclusion.warnings;
@@ -373,11 +460,12 @@ pub(crate) async fn conclude(cx: &Context, deployment: &Deployment, done: Done, 
         warnings.push(format!("the end could not be recorded ({error}); the next command does"));
     }
     if outcome.kind != OutcomeKind::Deployed {
-        let mut failure = finish::failure(deployment, &outcome, deployment.previous_version.as_deref());
-        if bad_world {
-            failure.hint =
-                "the release itself may be fine: mend the engine, registry, disk or network, then `chora deploy` again".to_owned();
-        }
+        let tell = match (interrupted, bad_world) {
+            (true, _) => finish::interrupted,
+            (false, true) => finish::broken_off,
+            (false, false) => finish::failure,
+        };
+        let mut failure = tell(deployment, &outcome, deployment.previous_version.as_deref());
         failure.details.extend(warnings);
         return Err(failure);
     }
@@ -387,6 +475,7 @@ pub(crate) async fn conclude(cx: &Context, deployment: &Deployment, done: Done, 
         previous_version: deployment.previous_version.clone(),
         deployment: Some(deployment.id.clone()),
         outcome: Some(outcome.kind),
+        first: Vec::new(),
         plan,
         images: Vec::new(),
         checks,
@@ -412,6 +501,7 @@ pub(crate) fn nothing_to_do(project: &Project, prepared: Prepared, unchanged: Un
         previous_version: prepared.live.map(|live| live.version),
         deployment: None,
         outcome: Some(OutcomeKind::Unchanged),
+        first: Vec::new(),
         plan: unchanged.plan,
         images: Vec::new(),
         checks: Vec::new(),

@@ -3,6 +3,7 @@
 mod context;
 mod policy;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use chora_core::model::ids::ImageId;
 use chora_core::model::image::{Image, ImageBuild, ImagePin};
 use chora_core::plan::labels;
 use chora_core::ports::EngineError;
+use futures_util::future::try_join_all;
 use indexmap::IndexMap;
 
 use crate::context::Context;
@@ -29,6 +31,8 @@ const PULL_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) enum Source {
     /// It is on the engine.
     Present(ImagePin),
+    /// It was built before from the same inputs; another build may have taken its tags since.
+    Built { pin: ImagePin, tags: Vec<String> },
     /// It has to be pulled, perhaps for its age.
     Pull { reference: String, ages: bool },
     /// It has to be built.
@@ -54,16 +58,25 @@ impl ImagePlan {
     /// The pins, when every image is present.
     pub(crate) fn pins(&self) -> Option<IndexMap<String, ImagePin>> {
         let pins = self.sources.iter().map(|(service, source)| match source {
-            Source::Present(pin) => Some((service.clone(), pin.clone())),
+            Source::Present(pin) | Source::Built { pin, .. } => Some((service.clone(), pin.clone())),
             Source::Pull { .. } | Source::Build(_) => None,
         });
         pins.collect()
     }
 
+    /// Ids of the images that are present.
+    pub(crate) fn present(&self) -> BTreeSet<ImageId> {
+        let ids = self.sources.values().filter_map(|source| match source {
+            Source::Present(pin) | Source::Built { pin, .. } => Some(pin.id.clone()),
+            Source::Pull { .. } | Source::Build(_) => None,
+        });
+        ids.collect()
+    }
+
     /// Pins with a placeholder where an image is not there yet, for a plan to look at.
     pub(crate) fn likely_pins(&self) -> IndexMap<String, ImagePin> {
         let pin = |source: &Source| match source {
-            Source::Present(pin) => pin.clone(),
+            Source::Present(pin) | Source::Built { pin, .. } => pin.clone(),
             Source::Pull { reference, .. } => ImagePin { reference: reference.clone(), id: ImageId::new("(pulled first)"), digest: None },
             Source::Build(prepared) => ImagePin { reference: prepared.reference.clone(), id: ImageId::new("(built first)"), digest: None },
         };
@@ -73,7 +86,7 @@ impl ImagePlan {
     /// What is missing, in words.
     pub(crate) fn missing(&self) -> Vec<String> {
         let words = self.sources.iter().filter_map(|(service, source)| match source {
-            Source::Present(_) => None,
+            Source::Present(_) | Source::Built { .. } => None,
             Source::Pull { reference, .. } => Some(format!("pull {reference} for {service}")),
             Source::Build(_) => Some(format!("build {service}")),
         });
@@ -92,11 +105,12 @@ pub(crate) struct Eagerness {
 
 /// Finds out which images the engine lacks; reads and hashes build contexts.
 pub(crate) async fn survey(cx: &Context, project: &Project, eager: Eagerness) -> Result<ImagePlan, Failure> {
+    let here = images_here(cx, project).await?;
     let mut sources = IndexMap::new();
     for (name, service) in &project.stack.services {
         let source = match (&service.build, &service.image) {
             (Some(build), _) => build_source(cx, project, (name, service), build, eager).await?,
-            (None, Some(reference)) => pull_source(cx, name, service, reference, eager).await?,
+            (None, Some(reference)) => pull_source(cx, (name, service), reference, here.get(reference.as_str()), eager)?,
             (None, None) => {
                 let failure = Failure::new(FailureKind::Invalid, format!("service `{name}` has neither image nor build"));
                 return Err(failure.hint("give it one of the two in the Compose file"));
@@ -107,10 +121,23 @@ pub(crate) async fn survey(cx: &Context, project: &Project, eager: Eagerness) ->
     Ok(ImagePlan { sources })
 }
 
-async fn pull_source(cx: &Context, name: &str, service: &Service, reference: &str, eager: Eagerness) -> Result<Source, Failure> {
+/// The images that services name and the engine has, each asked for once.
+async fn images_here<'a>(cx: &Context, project: &'a Project) -> Result<BTreeMap<&'a str, Image>, EngineError> {
+    let named = project.stack.services.values().filter(|service| service.build.is_none());
+    let references: BTreeSet<&str> = named.filter_map(|service| service.image.as_deref()).collect();
+    let asked = references.into_iter().map(|reference| async move { cx.engine.image(reference).await.map(|image| (reference, image)) });
+    let found: Vec<(&str, Option<Image>)> = try_join_all(asked).await?;
+    Ok(found.into_iter().filter_map(|(reference, image)| Some((reference, image?))).collect())
+}
+
+fn pull_source(
+    cx: &Context,
+    (name, service): (&str, &Service),
+    reference: &str,
+    here: Option<&Image>,
+    eager: Eagerness,
+) -> Result<Source, Failure> {
     let policy = service.pull_policy.as_deref().unwrap_or("missing");
-    let here = cx.engine.image(reference).await?;
-    let always = eager.pull || matches!(policy, "always" | "daily" | "weekly") || policy.starts_with("every_");
     match (policy, here) {
         ("never", None) => {
             let failure = Failure::new(
@@ -120,7 +147,7 @@ async fn pull_source(cx: &Context, name: &str, service: &Service, reference: &st
             Err(failure.hint("load the image, or change pull_policy"))
         }
         (_, Some(image)) if policy == "never" || !(eager.pull || policy::is_due(policy, image.tagged_at, cx.clock.now())) => {
-            Ok(Source::Present(pin(reference, &image)?))
+            Ok(Source::Present(pin(reference, image)?))
         }
         _ => Ok(Source::Pull { reference: reference.to_owned(), ages: policy::longest_age(policy).is_some() }),
     }
@@ -137,7 +164,7 @@ async fn build_source(
     let prepared = prepare_build(cx, project, name, definition, build).await?;
     let again = eager.build || build.no_cache || definition.pull_policy.as_deref() == Some("build");
     if !again && let Some(image) = cx.engine.image(&prepared.tag).await? {
-        return Ok(Source::Present(pin(&prepared.reference, &image)?));
+        return Ok(Source::Built { pin: pin(&prepared.reference, &image)?, tags: prepared.build.tags });
     }
     Ok(Source::Build(Box::new(prepared)))
 }
@@ -187,10 +214,11 @@ pub(crate) async fn obtain(
     stack: &Stack,
     version: &str,
 ) -> Result<IndexMap<String, ImagePin>, EngineError> {
+    tag_again(cx, plan).await?;
     let mut pins = IndexMap::new();
     for (service, source) in &plan.sources {
         let pin = match source {
-            Source::Present(pin) => pin.clone(),
+            Source::Present(pin) | Source::Built { pin, .. } => pin.clone(),
             Source::Pull { reference, ages } => {
                 let platform = stack.services.get(service).and_then(|service| service.platform.as_deref());
                 pull(cx, reference, platform, *ages).await?
@@ -200,6 +228,19 @@ pub(crate) async fn obtain(
         pins.insert(service.clone(), pin);
     }
     Ok(pins)
+}
+
+/// Lets the tags of images that need no build point to them again.
+pub(crate) async fn tag_again(cx: &Context, plan: &ImagePlan) -> Result<(), EngineError> {
+    for source in plan.sources.values() {
+        let Source::Built { pin, tags } = source else { continue };
+        for tag in tags {
+            if cx.engine.image(tag).await?.and_then(|image| image.id).as_ref() != Some(&pin.id) {
+                cx.engine.tag_image(&pin.id, tag).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn pull(cx: &Context, reference: &str, platform: Option<&str>, ages: bool) -> Result<ImagePin, EngineError> {

@@ -2,13 +2,15 @@
 
 use chora_core::model::deployment::OutcomeKind;
 use chora_core::model::ids::EnvironmentName;
+use chora_core::plan::Observed;
 
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
-use crate::project::{Selection, load};
+use crate::project::{Selection, load_or_recall};
 use crate::rollout::finish;
-use crate::rollout::lease;
-use crate::rollout::settle::{Settlement, settle};
+use crate::rollout::foresee::foresee;
+use crate::rollout::holding::holding;
+use crate::rollout::settle::{Settlement, open_deployments, settle};
 
 /// Which environment.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -16,6 +18,8 @@ use crate::rollout::settle::{Settlement, settle};
 pub struct ResumeRequest {
     /// Environment; `production` unless named.
     pub environment: Option<String>,
+    /// Tell what would be done, touch nothing.
+    pub dry_run: bool,
 }
 
 /// What was done.
@@ -25,8 +29,12 @@ pub struct ResumeOutcome {
     pub environment: EnvironmentName,
     /// Version of the deployment that was open.
     pub version: String,
-    /// How it ended.
-    pub outcome: OutcomeKind,
+    /// How it ended; absent in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<OutcomeKind>,
+    /// What would be done, step by step (dry run).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<String>,
     /// In words.
     pub message: String,
     /// The next command.
@@ -50,15 +58,15 @@ pub async fn abort(cx: &Context, request: &ResumeRequest) -> Result<ResumeOutcom
 }
 
 async fn finish_open(cx: &Context, request: &ResumeRequest, how: Settlement) -> Result<ResumeOutcome, Failure> {
-    let project = load(cx, &Selection { environment: request.environment.clone() })?;
+    let project = load_or_recall(cx, &Selection { environment: request.environment.clone() }).await?;
     let environment = project.environment.name.clone();
+    if request.dry_run {
+        return dry_run(cx, environment, how).await;
+    }
     let purpose = if how == Settlement::Resume { "resume" } else { "abort" };
-    let held = lease::take(cx, &environment, purpose).await?;
-    let settled = settle(cx, &project, &environment, how).await;
-    held.give_back(cx).await;
-    let Some(last) = settled?.pop() else {
-        let failure = Failure::new(FailureKind::NotFound, format!("no unfinished deployment in {environment}"));
-        return Err(failure.state("nothing was changed").hint("`chora status` shows what is live"));
+    let mut settled = holding(cx, &project, purpose, settle(cx, &project, &environment, how)).await?;
+    let Some(last) = settled.pop() else {
+        return Err(nothing(&environment));
     };
     let previous = last.deployment.previous_version.as_deref();
     let wanted = if how == Settlement::Resume {
@@ -76,8 +84,22 @@ async fn finish_open(cx: &Context, request: &ResumeRequest, how: Settlement) -> 
     Ok(ResumeOutcome {
         environment,
         version: last.deployment.version,
-        outcome: last.outcome.kind,
+        outcome: Some(last.outcome.kind),
+        steps: Vec::new(),
         message,
         next: "chora health".to_owned(),
     })
+}
+
+fn nothing(environment: &EnvironmentName) -> Failure {
+    let failure = Failure::new(FailureKind::NotFound, format!("no unfinished deployment in {environment}"));
+    failure.state("nothing was changed").hint("`chora status` shows what is live")
+}
+
+async fn dry_run(cx: &Context, environment: EnvironmentName, how: Settlement) -> Result<ResumeOutcome, Failure> {
+    let Some(last) = open_deployments(cx, &environment).await?.pop() else { return Err(nothing(&environment)) };
+    let foreseen = foresee(cx, &environment, Observed::default(), None, how).await?;
+    let next = if how == Settlement::Resume { "chora resume" } else { "chora abort" };
+    let message = foreseen.words.join("; ");
+    Ok(ResumeOutcome { environment, version: last.version, outcome: None, steps: foreseen.steps, message, next: next.to_owned() })
 }

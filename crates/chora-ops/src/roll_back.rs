@@ -1,21 +1,27 @@
 //! Rollback: an earlier release made live again, image, configuration and secrets together, through the same gate.
 
-use chora_core::model::deployment::DeploymentAction;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chora_core::model::deployment::{DeploymentAction, OutcomeKind};
+use chora_core::model::ids::{DeploymentId, ImageId};
 use chora_core::model::release::Release;
-use chora_core::plan::{Plan, Reuse};
+use chora_core::plan::{Observed, Plan, Reuse};
+use futures_util::future::{join, try_join_all};
 
 use crate::context::Context;
 use crate::deploy::{
-    Conclusion, DeployOutcome, PlanFor, Prepared, Unchanged, carry_out, conclude, millis, new_deployment, nothing_to_do, plan_for,
-    refused_early, told,
+    Conclusion, DeployOutcome, PlanFor, Prepared, Unchanged, carry_out, conclude, millis, new_deployment, nothing_to_do, plan_for, told,
 };
 use crate::failure::{Failure, FailureKind};
 use crate::images::ImagePlan;
-use crate::project::{Project, Selection, load};
+use crate::project::{Project, Selection, load_or_recall};
 use crate::release;
 use crate::rollout::finish;
-use crate::rollout::lease;
-use crate::rollout::settle::{Settlement, settle};
+use crate::rollout::foresee::foresee;
+use crate::rollout::holding::holding;
+use crate::rollout::observe::observe;
+use crate::rollout::settle::{Settled, Settlement, settle};
 
 /// Where to go back, and to what.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -35,85 +41,133 @@ pub struct RollbackRequest {
 /// Not found when there is nothing to go back to; else as `deploy`.
 pub async fn roll_back(cx: &Context, request: &RollbackRequest) -> Result<DeployOutcome, Failure> {
     let selection = Selection { environment: request.environment.clone() };
-    let project = load(cx, &selection)?;
+    let project = load_or_recall(cx, &selection).await?;
     if request.dry_run {
         return dry_run(cx, &project, request).await;
     }
-    let held = lease::take(cx, &project.environment.name, "rollback").await?;
-    let result = Box::pin(roll_back_held(cx, &project, request)).await;
-    held.give_back(cx).await;
-    result
+    holding(cx, &project, "rollback", roll_back_held(cx, &project, request)).await
 }
 
 async fn dry_run(cx: &Context, project: &Project, request: &RollbackRequest) -> Result<DeployOutcome, Failure> {
     let began = cx.clock.elapsed();
-    let (target, prepared) = prepare(cx, project, request).await?;
-    let plan = plan(cx, project, &prepared, &target).await?;
-    let unchanged = Unchanged { version: target.version, plan, warnings: Vec::new(), took: cx.clock.elapsed().saturating_sub(began) };
-    let outcome = nothing_to_do(project, prepared, unchanged);
-    Ok(DeployOutcome { outcome: None, next: "chora rollback".to_owned(), ..outcome })
+    let environment = &project.environment.name;
+    let live = release::live(cx, environment).await?;
+    let foreseen = foresee(cx, environment, Observed::default(), live, Settlement::Safe).await?;
+    let first = foreseen.words;
+    let outcome = if foreseen.undoes_deploy && request.release.is_none() {
+        let took = cx.clock.elapsed().saturating_sub(began);
+        back_already(project, foreseen.live.as_ref(), Vec::new(), took)
+    } else {
+        let (target, mut prepared) = prepare(cx, project, request, foreseen.live).await?;
+        let observed = std::mem::take(&mut prepared.observed);
+        prepared.observed = foresee(cx, environment, observed, None, Settlement::Safe).await?.observed;
+        let plan = plan(project, &prepared, &target)?;
+        let unchanged = Unchanged { version: target.version, plan, warnings: Vec::new(), took: cx.clock.elapsed().saturating_sub(began) };
+        nothing_to_do(project, prepared, unchanged)
+    };
+    let next = request.release.as_ref().map_or_else(|| "chora rollback".to_owned(), |release| format!("chora rollback {release}"));
+    Ok(DeployOutcome { outcome: None, first, next, ..outcome })
+}
+
+/// The end of a rollback that had nothing to do but to undo an unfinished deployment: the last good release serves again.
+fn back_already(project: &Project, live: Option<&Release>, mut warnings: Vec<String>, took: Duration) -> DeployOutcome {
+    let version = live.map_or_else(|| "nothing".to_owned(), |live| live.version.clone());
+    warnings.push(format!("{version} is the last good release; to go further back name one, see `chora history`"));
+    DeployOutcome {
+        environment: project.environment.name.clone(),
+        previous_version: live.map(|live| live.version.clone()),
+        version,
+        deployment: None,
+        outcome: Some(OutcomeKind::Unchanged),
+        first: Vec::new(),
+        plan: Plan::default(),
+        images: Vec::new(),
+        checks: Vec::new(),
+        gaps: Vec::new(),
+        took_ms: millis(took),
+        warnings,
+        next: "chora health".to_owned(),
+    }
+}
+
+/// Whether settling took a deploy back, so that what was live before it is what a rollback without a name asks for.
+fn went_back(settled: &[Settled]) -> Option<&Settled> {
+    settled.iter().rev().find(|settled| {
+        let undone = !matches!(settled.outcome.kind, OutcomeKind::Deployed | OutcomeKind::Unchanged);
+        undone && settled.deployment.action == DeploymentAction::Deploy && settled.deployment.previous.is_some()
+    })
 }
 
 async fn roll_back_held(cx: &Context, project: &Project, request: &RollbackRequest) -> Result<DeployOutcome, Failure> {
     let began = cx.clock.elapsed();
-    let warnings = told(&settle(cx, project, &project.environment.name, Settlement::Safe).await?);
-    let (target, prepared) = prepare(cx, project, request).await?;
-    let planned = plan(cx, project, &prepared, &target).await?;
+    let environment = &project.environment.name;
+    let settled = settle(cx, project, environment, Settlement::Safe).await?;
+    let warnings = told(&settled);
+    let live = release::live(cx, environment).await?;
+    if let Some(back) = went_back(&settled).filter(|_| request.release.is_none()) {
+        if back.outcome.kind == OutcomeKind::Degraded {
+            return Err(finish::failure(&back.deployment, &back.outcome, back.deployment.previous_version.as_deref()));
+        }
+        return Ok(back_already(project, live.as_ref(), warnings, cx.clock.elapsed().saturating_sub(began)));
+    }
+    let prepared = prepare(cx, project, request, live).await;
+    let (target, prepared) = prepared.map_err(|failure| failure.or_state("nothing was changed"))?;
+    let planned = plan(project, &prepared, &target)?;
     if planned.is_empty() {
         let took = cx.clock.elapsed().saturating_sub(began);
         return Ok(nothing_to_do(project, prepared, Unchanged { version: target.version, plan: planned, warnings, took }));
     }
     let mut deployment = new_deployment(cx, project, DeploymentAction::Rollback, &prepared);
-    finish::begin(cx, &deployment).await?;
-    // Names in a plan belong to its deployment: it is planned again under its own id.
-    let how = PlanFor { deployment: &deployment.id, reuse: Reuse::Retained, recreate: false };
-    deployment.plan = match plan_for(cx, project, &prepared, &target, how).await {
-        Ok(plan) => Some(plan),
-        Err(failure) => return Err(refused_early(cx, &deployment, failure).await),
-    };
-    if let Err(error) = cx.store.put_deployment(&deployment).await {
-        return Err(refused_early(cx, &deployment, error.into()).await);
-    }
+    deployment.plan = Some(planned);
+    finish::begin(cx, &deployment, None).await?;
     let done = carry_out(cx, project, &deployment, &target, prepared.live.as_ref()).await;
     let mut outcome = conclude(cx, &deployment, done, Conclusion { warnings, took: cx.clock.elapsed().saturating_sub(began) }).await?;
     outcome.took_ms = millis(cx.clock.elapsed().saturating_sub(began));
     Ok(outcome)
 }
 
-async fn plan(cx: &Context, project: &Project, prepared: &Prepared, target: &Release) -> Result<Plan, Failure> {
-    let id = chora_core::model::ids::DeploymentId::new(cx.host.fresh_id());
-    plan_for(cx, project, prepared, target, PlanFor { deployment: &id, reuse: Reuse::Retained, recreate: false }).await
+fn plan(project: &Project, prepared: &Prepared, target: &Release) -> Result<Plan, Failure> {
+    plan_for(project, prepared, target, &PlanFor { observed: &prepared.observed, reuse: Reuse::Retained, recreate: false })
 }
 
-async fn prepare(cx: &Context, project: &Project, request: &RollbackRequest) -> Result<(Release, Prepared), Failure> {
+async fn prepare(
+    cx: &Context,
+    project: &Project,
+    request: &RollbackRequest,
+    live: Option<Release>,
+) -> Result<(Release, Prepared), Failure> {
     let environment = &project.environment.name;
     let nothing = |message: String| {
         Failure::new(FailureKind::NotFound, message).state("nothing was changed").hint("`chora history` lists the releases")
     };
-    let Some(live) = release::live(cx, environment).await? else {
-        return Err(nothing(format!("nothing is live in {environment}")));
-    };
     let good: Vec<Release> = release::good(cx, environment).await?.into_iter().map(|(release, _)| release).collect();
-    let target = match &request.release {
-        Some(name) => good.iter().find(|release| release.id.as_str() == name || &release.version == name).cloned(),
-        None => release::last_good(cx, environment, &live.id).await?,
+    let target = match (&request.release, &live) {
+        (Some(name), _) => good.iter().find(|release| release.id.as_str() == name || &release.version == name).cloned(),
+        (None, Some(live)) => release::last_good(cx, environment, &live.id).await?,
+        (None, None) => {
+            return Err(nothing(format!("nothing is live in {environment}"))
+                .hint("`chora rollback VERSION` makes a release live again; `chora history` lists them"));
+        }
     };
     let Some(target) = target else {
         let message = request.release.as_ref().map_or_else(
-            || format!("no release was live in {environment} before {}", live.version),
+            || format!("no release was live in {environment} before {}", live.as_ref().map_or("this", |live| live.version.as_str())),
             |name| format!("no good release `{name}` in {environment}"),
         );
         return Err(nothing(message));
     };
-    check_available(cx, &target).await?;
+    let (available, observed) = join(check_available(cx, &target), observe(cx, &project.environment.project, &target.stack)).await;
+    available?;
     let kept = project.environment.releases_kept as usize;
     let retained = good.into_iter().take(kept).collect();
     let prepared = Prepared {
+        deployment: DeploymentId::new(cx.host.fresh_id()),
         version: target.version.clone(),
         release_id: target.id.clone(),
-        live: Some(live),
+        live,
         retained,
         images: ImagePlan::default(),
+        observed: observed?,
         warnings: Vec::new(),
     };
     Ok((target, prepared))
@@ -121,8 +175,11 @@ async fn prepare(cx: &Context, project: &Project, request: &RollbackRequest) -> 
 
 /// Every image must still be there: nothing is pulled in a rollback, a tag could have moved.
 async fn check_available(cx: &Context, target: &Release) -> Result<(), Failure> {
+    let ids: BTreeSet<&ImageId> = target.images.values().map(|pin| &pin.id).collect();
+    let asked = ids.into_iter().map(|id| async move { cx.engine.image(id.as_str()).await.map(|image| (id, image.is_some())) });
+    let here: BTreeMap<&ImageId, bool> = try_join_all(asked).await?.into_iter().collect();
     for (service, pin) in &target.images {
-        if cx.engine.image(pin.id.as_str()).await?.is_none() {
+        if here.get(&pin.id) != Some(&true) {
             let failure = Failure::new(
                 FailureKind::NotFound,
                 format!("the image of `{service}` in release {} is gone from the engine", target.version),

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use chora_core::model::event::ProgressState;
 use chora_core::model::ids::EnvironmentName;
-use chora_core::plan::{labels, retention};
+use chora_core::plan::{Observed, labels, retention};
 use indexmap::IndexMap;
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::images::{self, Eagerness};
-use crate::project::{DEVELOPMENT, Selection, load};
+use crate::project::{DEVELOPMENT, Project, Selection, load, load_or_recall};
 use crate::release;
-use crate::rollout::lease;
+use crate::rollout::holding::holding;
 use crate::rollout::observe::observe;
 use crate::rollout::settle::{Settlement, settle};
 use crate::status::{ContainerLine, containers};
@@ -25,6 +25,8 @@ pub struct DownRequest {
     pub environment: Option<String>,
     /// Named volumes and their data too.
     pub volumes: bool,
+    /// Tell what would be removed, touch nothing.
+    pub dry_run: bool,
 }
 
 /// What was removed, by name.
@@ -38,6 +40,8 @@ pub struct RemovedOutcome {
     pub volumes: Vec<String>,
     /// Images.
     pub images: Vec<String>,
+    /// Nothing was removed: this is what would be.
+    pub dry_run: bool,
     /// The next command.
     pub next: String,
 }
@@ -48,42 +52,52 @@ pub struct RemovedOutcome {
 /// Conflict while a deployment runs; unavailable when the engine does not answer.
 pub async fn down(cx: &Context, request: &DownRequest) -> Result<RemovedOutcome, Failure> {
     let selection = Selection { environment: Some(request.environment.clone().unwrap_or_else(|| DEVELOPMENT.to_owned())) };
-    let project = load(cx, &selection)?;
-    let held = lease::take(cx, &project.environment.name, "down").await?;
-    let settled = settle(cx, &project, &project.environment.name, Settlement::Safe).await;
-    let result = match settled {
-        Ok(_) => take_down(cx, &project, request.volumes).await,
-        Err(failure) => Err(failure),
+    let project = load_or_recall(cx, &selection).await?;
+    if request.dry_run {
+        let mut would = doomed(cx, &project, request.volumes).await?.1;
+        (would.dry_run, would.next) = (true, format!("chora down{}", if request.volumes { " --volumes" } else { "" }));
+        return Ok(would);
+    }
+    let work = async {
+        settle(cx, &project, &project.environment.name, Settlement::Safe).await?;
+        let removed = take_down(cx, &project, request.volumes).await;
+        removed.map_err(|failure| failure.or_state("a part may be removed already; the same command goes on with the rest"))
     };
-    held.give_back(cx).await;
-    result
+    holding(cx, &project, "down", work).await
 }
 
-async fn take_down(cx: &Context, project: &crate::project::Project, volumes: bool) -> Result<RemovedOutcome, Failure> {
-    let observed = observe(cx, &project.environment.project, &project.stack).await?;
-    cx.store.set_live_release(&project.environment.name, None).await?;
-    let mut removed = RemovedOutcome { next: "chora up".to_owned(), ..RemovedOutcome::default() };
+async fn take_down(cx: &Context, project: &Project, volumes: bool) -> Result<RemovedOutcome, Failure> {
+    let (observed, removed) = doomed(cx, project, volumes).await?;
+    // What is live may have been deployed under another project name: that is not taken down.
+    if release::live(cx, &project.environment.name).await?.is_some_and(|live| live.stack.name == project.environment.project) {
+        cx.store.set_live_release(&project.environment.name, None).await?;
+    }
     let stops = observed.containers.iter().filter(|container| container.is_up()).map(|container| {
         cx.note(ProgressState::Begun, &format!("stop {}", container.name), "", (0, 0));
         cx.engine.stop_container(&container.name, None)
     });
     futures_util::future::try_join_all(stops).await?;
-    for container in &observed.containers {
-        cx.engine.remove_container(&container.name, true).await?;
-        removed.containers.push(container.name.clone());
+    for container in &removed.containers {
+        cx.engine.remove_container(container, true).await?;
     }
-    let own = IndexMap::from([(labels::PROJECT.to_owned(), project.environment.project.clone())]);
-    for network in cx.engine.networks(&own).await? {
-        cx.engine.remove_network(&network.name).await?;
-        removed.networks.push(network.name);
+    for network in &removed.networks {
+        cx.engine.remove_network(network).await?;
     }
-    if volumes {
-        for volume in cx.engine.volumes(&own).await? {
-            cx.engine.remove_volume(&volume.name).await?;
-            removed.volumes.push(volume.name);
-        }
+    for volume in &removed.volumes {
+        cx.engine.remove_volume(volume).await?;
     }
     Ok(removed)
+}
+
+/// What there is of an environment, and what of it goes.
+async fn doomed(cx: &Context, project: &Project, volumes: bool) -> Result<(Observed, RemovedOutcome), Failure> {
+    let observed = observe(cx, &project.environment.project, &project.stack).await?;
+    let own = IndexMap::from([(labels::PROJECT.to_owned(), project.environment.project.clone())]);
+    let networks = cx.engine.networks(&own).await?.into_iter().map(|network| network.name).collect();
+    let volumes = if volumes { cx.engine.volumes(&own).await?.into_iter().map(|volume| volume.name).collect() } else { Vec::new() };
+    let containers = observed.containers.iter().map(|container| container.name.clone()).collect();
+    let removed = RemovedOutcome { containers, networks, volumes, next: "chora up".to_owned(), ..RemovedOutcome::default() };
+    Ok((observed, removed))
 }
 
 /// Which environment.
@@ -108,7 +122,7 @@ pub struct PsOutcome {
 /// # Errors
 /// Unavailable when the engine does not answer.
 pub async fn ps(cx: &Context, request: &PsRequest) -> Result<PsOutcome, Failure> {
-    let project = load(cx, &Selection { environment: request.environment.clone() })?;
+    let project = load_or_recall(cx, &Selection { environment: request.environment.clone() }).await?;
     Ok(PsOutcome { containers: containers(cx, &project).await?, environment: project.environment.name })
 }
 
@@ -147,50 +161,67 @@ pub async fn build(cx: &Context, request: &BuildRequest) -> Result<BuildOutcome,
         .retain(|name, service| service.build.is_some() && (request.services.is_empty() || request.services.contains(name)));
     let plan = images::survey(cx, &project, Eagerness { pull: false, build: request.again }).await?;
     let version = request.version.clone().unwrap_or_default();
-    let images = images::obtain(cx, &plan, &project.stack, &version).await?;
+    let images = images::obtain(cx, &plan, &project.stack, &version).await;
+    let images = images.map_err(|error| Failure::from(error).or_state("images that were built before stay; no container was touched"))?;
     Ok(BuildOutcome { images, next: "chora deploy".to_owned() })
+}
+
+/// Where to tidy up.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PruneRequest {
+    /// Environment; `production` unless named.
+    pub environment: Option<String>,
+    /// Tell what would be removed, touch nothing.
+    pub dry_run: bool,
 }
 
 /// Removes stopped containers and built images that no retained release needs.
 ///
 /// # Errors
 /// Conflict while a deployment runs; unavailable when the engine does not answer.
-pub async fn prune(cx: &Context, request: &PsRequest) -> Result<RemovedOutcome, Failure> {
-    let project = load(cx, &Selection { environment: request.environment.clone() })?;
-    let held = lease::take(cx, &project.environment.name, "prune").await?;
-    let settled = settle(cx, &project, &project.environment.name, Settlement::Safe).await;
-    let result = match settled {
-        Ok(_) => prune_held(cx, &project).await,
-        Err(failure) => Err(failure),
+pub async fn prune(cx: &Context, request: &PruneRequest) -> Result<RemovedOutcome, Failure> {
+    let project = load_or_recall(cx, &Selection { environment: request.environment.clone() }).await?;
+    if request.dry_run {
+        return prune_held(cx, &project, true).await;
+    }
+    let work = async {
+        settle(cx, &project, &project.environment.name, Settlement::Safe).await?;
+        let removed = prune_held(cx, &project, false).await;
+        removed.map_err(|failure| failure.or_state("a part may be removed already; nothing that a kept release needs"))
     };
-    held.give_back(cx).await;
-    result
+    holding(cx, &project, "prune", work).await
 }
 
-async fn prune_held(cx: &Context, project: &crate::project::Project) -> Result<RemovedOutcome, Failure> {
+async fn prune_held(cx: &Context, project: &Project, dry_run: bool) -> Result<RemovedOutcome, Failure> {
     let environment = &project.environment.name;
     let mut releases: Vec<_> = release::good(cx, environment).await?.into_iter().map(|(release, _)| release).collect();
     releases.truncate(project.environment.releases_kept as usize);
     releases.extend(release::live(cx, environment).await?);
     let retained: Vec<_> = releases.iter().collect();
     let observed = observe(cx, &project.environment.project, &project.stack).await?;
-    let mut removed = RemovedOutcome { next: "chora status".to_owned(), ..RemovedOutcome::default() };
+    let next = if dry_run { "chora prune" } else { "chora status" };
+    let mut removed = RemovedOutcome { dry_run, next: next.to_owned(), ..RemovedOutcome::default() };
     for container in retention::beyond_retention(&observed.containers, &retained) {
-        cx.engine.remove_container(&container.name, true).await?;
+        if !dry_run {
+            cx.engine.remove_container(&container.name, true).await?;
+        }
         removed.containers.push(container.name.clone());
     }
     let pinned: BTreeSet<_> = retained.iter().flat_map(|release| release.images.values()).map(|pin| pin.id.clone()).collect();
     let own = IndexMap::from([(labels::PROJECT.to_owned(), project.environment.project.clone())]);
     for image in cx.engine.images(&own).await? {
         let (Some(id), true) = (&image.id, image.labels.contains_key(labels::BUILD_INPUTS)) else { continue };
-        if !pinned.contains(id) {
-            for tag in &image.tags {
-                cx.engine.remove_image(tag).await?;
-            }
-            cx.engine.remove_image(id.as_str()).await?;
-            removed.images.push(id.to_string());
+        if pinned.contains(id) {
+            continue;
         }
+        for name in image.tags.iter().map(String::as_str).chain([id.as_str()]).filter(|_| !dry_run) {
+            cx.engine.remove_image(name).await?;
+        }
+        removed.images.push(id.to_string());
     }
-    removed.images.extend(crate::probe::remove_unused_images(cx.engine.as_ref()).await?);
+    if !dry_run {
+        removed.images.extend(crate::probe::remove_unused_images(cx.engine.as_ref()).await?);
+    }
     Ok(removed)
 }

@@ -11,9 +11,9 @@ use jiff::Timestamp;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::project::{Project, Selection, load};
-use crate::release;
+use crate::project::{Project, Selection, load_or_recall};
 use crate::rollout::settle::open_deployments;
+use crate::{preflight, release};
 use roles::Roles;
 
 /// Which environment.
@@ -71,7 +71,7 @@ pub struct ContainerLine {
 /// # Errors
 /// Unavailable when store or engine do not answer.
 pub async fn status(cx: &Context, request: &StatusRequest) -> Result<StatusOutcome, Failure> {
-    let project = load(cx, &Selection { environment: request.environment.clone() })?;
+    let project = load_or_recall(cx, &Selection { environment: request.environment.clone() }).await?;
     let environment = project.environment.name.clone();
     let live = release::live(cx, &environment).await?;
     // A dead owner is at nothing any more; what it left is named as unfinished.
@@ -84,16 +84,18 @@ pub async fn status(cx: &Context, request: &StatusRequest) -> Result<StatusOutco
             ours.as_ref() != Some(&deployment.owner) || cx.host.liveness(&deployment.owner) == chora_core::ports::Liveness::Dead
         })
         .map(|deployment| {
-            format!("{} of {} by {}, begun {}", word(deployment.action), deployment.version, deployment.owner, deployment.started_at)
+            format!("{} of {} by {}, begun {:.0}", word(deployment.action), deployment.version, deployment.owner, deployment.started_at)
         })
         .collect();
     let good = release::good(cx, &environment).await?;
     let kept = project.environment.releases_kept as usize;
-    let rollback_to = good
+    let retained: Vec<_> = good.into_iter().map(|(release, _)| release).take(kept).collect();
+    let gone = preflight::gone(cx, &retained).await?;
+    let rollback_to = retained
         .iter()
-        .take(kept)
-        .filter(|(release, _)| live.as_ref().is_none_or(|live| live.id != release.id))
-        .map(|(release, _)| release.version.clone());
+        .filter(|release| live.as_ref().is_none_or(|live| live.id != release.id))
+        .filter(|release| release.images.values().all(|pin| !gone.contains(&pin.id)))
+        .map(|release| release.version.clone());
     let next = if !unfinished.is_empty() {
         "chora resume, or chora abort"
     } else if live.is_some() {
@@ -195,10 +197,11 @@ pub struct HistoryLine {
 /// # Errors
 /// Unavailable when the store does not answer.
 pub async fn history(cx: &Context, request: &HistoryRequest) -> Result<HistoryOutcome, Failure> {
-    let project = load(cx, &Selection { environment: request.environment.clone() })?;
+    let project = load_or_recall(cx, &Selection { environment: request.environment.clone() }).await?;
     let environment = project.environment.name;
     let live = cx.store.live_release(&environment).await?;
     let deployments = cx.store.deployments(&environment, request.limit.unwrap_or(20)).await?;
+    let next = if deployments.is_empty() { "chora deploy" } else { "chora rollback VERSION" };
     let newest_live = deployments
         .iter()
         .find(|deployment| is_deployed(deployment) && live.as_ref() == Some(&deployment.release))
@@ -207,7 +210,6 @@ pub async fn history(cx: &Context, request: &HistoryRequest) -> Result<HistoryOu
         let is_live = newest_live.as_ref() == Some(&deployment.id);
         line(deployment, is_live)
     });
-    let next = if live.is_some() { "chora rollback VERSION" } else { "chora deploy" };
     Ok(HistoryOutcome { environment, deployments: lines.collect(), next: next.to_owned() })
 }
 

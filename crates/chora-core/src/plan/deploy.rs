@@ -43,6 +43,8 @@ pub struct DeployInput<'a> {
     pub reuse: Reuse,
     /// Rollout asked for in `chora.yaml`, by service.
     pub rollouts: &'a IndexMap<String, Rollout>,
+    /// Labels for every new container: where the project is.
+    pub labels: &'a IndexMap<String, String>,
     /// Everything is replaced, also what is the same.
     pub recreate: bool,
 }

@@ -90,6 +90,7 @@ fn container_labels(
 ) -> IndexMap<String, String> {
     let (image, fingerprint) = made_of;
     let mut all = service.labels.clone();
+    all.extend(input.labels.clone());
     let depends_on: Vec<String> = service.depends_on.keys().map(|on| format!("{on}:service_started:false")).collect();
     let own = [
         (labels::PROJECT, input.environment.project.clone()),

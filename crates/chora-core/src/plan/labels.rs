@@ -14,6 +14,12 @@ pub const CONFIG_HASH: &str = "com.docker.compose.config-hash";
 pub const IMAGE: &str = "com.docker.compose.image";
 /// `service:condition:restart` list (Docker Compose).
 pub const DEPENDS_ON: &str = "com.docker.compose.depends_on";
+/// Compose files, absolute, separated by commas (Docker Compose).
+pub const CONFIG_FILES: &str = "com.docker.compose.project.config_files";
+/// Project directory (Docker Compose).
+pub const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
+/// Version of the program that made the container (Docker Compose).
+pub const VERSION: &str = "com.docker.compose.version";
 /// Network key (Docker Compose).
 pub const NETWORK: &str = "com.docker.compose.network";
 /// Volume key (Docker Compose).

@@ -27,6 +27,7 @@ pub(super) fn pull(state: &mut FakeState, reference: &str) -> Result<(), EngineE
 pub(super) fn build(state: &mut FakeState, build: &ImageBuild) -> Result<ImageId, EngineError> {
     let tag = build.tags.first().cloned().unwrap_or_default();
     state.add_image(&tag, Behaviour::Healthy);
+    build.tags.iter().for_each(|tag| take_away(state, tag));
     let id = format!("sha256:{tag}");
     if let Some(image) = state.images.get_mut(&id) {
         image.tags.clone_from(&build.tags);
@@ -49,7 +50,13 @@ pub(super) fn load(state: &mut FakeState, archive: &[u8]) -> Result<(), EngineEr
     Ok(())
 }
 
+/// A tag belongs to one image at a time.
+fn take_away(state: &mut FakeState, reference: &str) {
+    state.images.values_mut().for_each(|image| image.tags.retain(|tag| tag != reference));
+}
+
 pub(super) fn tag(state: &mut FakeState, image: &ImageId, reference: &str) -> Result<(), EngineError> {
+    take_away(state, reference);
     let known = state.images.get_mut(image.as_str()).ok_or_else(|| EngineError::NotFound { what: format!("image `{image}`") })?;
     known.tags.push(reference.to_owned());
     Ok(())

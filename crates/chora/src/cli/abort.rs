@@ -14,6 +14,9 @@ use super::style::{DIM, GOOD, paint};
 pub(crate) struct ResumeArgs {
     #[command(flatten)]
     environment: EnvironmentArgs,
+    /// Show what would be done and touch nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
 }
 
 /// Undo a deployment whose process was killed
@@ -21,21 +24,29 @@ pub(crate) struct ResumeArgs {
 pub(crate) struct AbortArgs {
     #[command(flatten)]
     environment: EnvironmentArgs,
+    /// Show what would be done and touch nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
 }
 
 pub(crate) async fn resume(args: ResumeArgs, door: &Door) -> Result<Answer, Failure> {
-    let request = ResumeRequest { environment: args.environment.environment };
+    let request = ResumeRequest { environment: args.environment.environment, dry_run: args.dry_run };
     let outcome = resume_open(&door.context(request.environment.as_deref())?, &request).await?;
     answer(&outcome)
 }
 
 pub(crate) async fn abort(args: AbortArgs, door: &Door) -> Result<Answer, Failure> {
-    let request = ResumeRequest { environment: args.environment.environment };
+    let request = ResumeRequest { environment: args.environment.environment, dry_run: args.dry_run };
     let outcome = abort_open(&door.context(request.environment.as_deref())?, &request).await?;
     answer(&outcome)
 }
 
 fn answer(outcome: &ResumeOutcome) -> Result<Answer, Failure> {
     let next = next(&outcome.next, outcome.environment.as_str());
-    Answer::new(outcome, format!("{} {} in {}\n{} {next}\n", paint(GOOD, "✓"), outcome.message, outcome.environment, paint(DIM, "next:")))
+    let steps: String = outcome.steps.iter().map(|step| format!("  {step}\n")).collect();
+    let head = match outcome.outcome {
+        Some(_) => format!("{} {} in {}", paint(GOOD, "✓"), outcome.message, outcome.environment),
+        None => format!("{} in {}; nothing was touched", outcome.message, outcome.environment),
+    };
+    Answer::new(outcome, format!("{head}\n{steps}{} {next}\n", paint(DIM, "next:")))
 }

@@ -71,6 +71,9 @@ pub(crate) struct UpArgs {
     environment: Option<String>,
     #[command(flatten)]
     make: MakeArgs,
+    /// Show the plan and touch nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
 }
 
 pub(crate) async fn plan(args: PlanArgs, door: &Door) -> Result<Answer, Failure> {
@@ -83,7 +86,7 @@ pub(crate) async fn run(args: DeployArgs, door: &Door) -> Result<Answer, Failure
 
 pub(crate) async fn up(args: UpArgs, door: &Door) -> Result<Answer, Failure> {
     let environment = args.environment.unwrap_or_else(|| DEVELOPMENT.to_owned());
-    carry_out(request(Some(environment), args.make, false), door).await
+    carry_out(request(Some(environment), args.make, args.dry_run), door).await
 }
 
 fn request(environment: Option<String>, make: MakeArgs, dry_run: bool) -> DeployRequest {
@@ -135,6 +138,10 @@ fn closing(outcome: &DeployOutcome) -> String {
 fn dry_run(outcome: &DeployOutcome) -> String {
     let live = outcome.previous_version.as_deref().unwrap_or("nothing");
     let mut text = format!("Plan for {}: {}, live now: {live}\n", paint(BOLD, &outcome.environment), paint(BOLD, &outcome.version));
+    if !outcome.first.is_empty() {
+        let lines: String = outcome.first.iter().map(|line| format!("  {}\n", paint(WARN, line))).collect();
+        text.push_str(&format!("\nBefore that:\n{lines}"));
+    }
     if !outcome.images.is_empty() {
         text.push_str(&format!("\nImages first:\n{}", outcome.images.iter().map(|image| format!("  {image}\n")).collect::<String>()));
     }

@@ -22,6 +22,9 @@ pub(crate) struct DownArgs {
     /// Remove the volumes and their data too
     #[arg(long)]
     volumes: bool,
+    /// Show what would be removed and touch nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
@@ -29,10 +32,10 @@ pub(crate) struct DownArgs {
 
 pub(crate) async fn run(args: DownArgs, door: &Door) -> Result<Answer, Failure> {
     let environment = args.environment.unwrap_or_else(|| DEVELOPMENT.to_owned());
-    if args.volumes && !args.yes {
+    if args.volumes && !args.yes && !args.dry_run {
         confirm(door, &format!("remove the volumes of {environment} and all data in them")).await?;
     }
-    let request = DownRequest { environment: Some(environment.clone()), volumes: args.volumes };
+    let request = DownRequest { environment: Some(environment.clone()), volumes: args.volumes, dry_run: args.dry_run };
     let outcome = down(&door.context(Some(&environment))?, &request).await?;
     let text = removed(&outcome, &environment);
     Answer::new(&outcome, text)

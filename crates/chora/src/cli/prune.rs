@@ -1,7 +1,7 @@
 //! `chora prune`.
 
 use chora_ops::Failure;
-use chora_ops::stack::{PsRequest, RemovedOutcome, prune};
+use chora_ops::stack::{PruneRequest, RemovedOutcome, prune};
 use clap::Args;
 
 use super::EnvironmentArgs;
@@ -14,17 +14,20 @@ use super::style::{DIM, GOOD, count, paint};
 pub(crate) struct PruneArgs {
     #[command(flatten)]
     environment: EnvironmentArgs,
+    /// Show what would be removed and touch nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
 }
 
 pub(crate) async fn run(args: PruneArgs, door: &Door) -> Result<Answer, Failure> {
-    let request = PsRequest { environment: args.environment.environment };
+    let request = PruneRequest { environment: args.environment.environment, dry_run: args.dry_run };
     let outcome = prune(&door.context(request.environment.as_deref())?, &request).await?;
     let environment = request.environment.as_deref().unwrap_or(chora_ops::project::DEFAULT_ENVIRONMENT);
     let text = removed(&outcome, environment);
     Answer::new(&outcome, text)
 }
 
-/// What is gone, by name.
+/// What is gone, or would be, by name.
 pub(crate) fn removed(outcome: &RemovedOutcome, environment: &str) -> String {
     let kinds =
         [("container", &outcome.containers), ("network", &outcome.networks), ("volume", &outcome.volumes), ("image", &outcome.images)];
@@ -36,7 +39,8 @@ pub(crate) fn removed(outcome: &RemovedOutcome, environment: &str) -> String {
     let head = if gone.is_empty() {
         format!("nothing to remove in {environment}")
     } else {
-        format!("removed {} of {environment}", gone.join(", "))
+        let verb = if outcome.dry_run { "would remove" } else { "removed" };
+        format!("{verb} {} of {environment}", gone.join(", "))
     };
     format!("{} {head}\n{text}{} {}\n", paint(GOOD, "✓"), paint(DIM, "next:"), next(&outcome.next, environment))
 }

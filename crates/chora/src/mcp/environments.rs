@@ -3,7 +3,7 @@
 use chora_core::model::health::Verdict;
 use chora_ops::health::{HealthOutcome, health};
 use chora_ops::project::{ConfigOutcome, ConfigRequest, config};
-use chora_ops::stack::{BuildOutcome, DownRequest, PsOutcome, PsRequest, RemovedOutcome, build, down, prune, ps};
+use chora_ops::stack::{BuildOutcome, DownRequest, PruneRequest, PsOutcome, PsRequest, RemovedOutcome, build, down, prune, ps};
 use chora_ops::{Context, Failure};
 use futures_util::future::BoxFuture;
 
@@ -53,7 +53,7 @@ fn down_tool() -> Operation {
     };
     Operation::new(words, Effect::Replaces, |cx, request| Box::pin(down(cx, request)), removed_words)
         .idempotent()
-        .asking(|_: &DownRequest| false, would_go_down)
+        .asking(|request: &DownRequest| request.dry_run, would_go_down)
 }
 
 fn prune_tool() -> Operation {
@@ -63,10 +63,10 @@ fn prune_tool() -> Operation {
         description: "Removes stopped containers and built images that neither the live release nor a release kept for `rollback` needs. Asks first.",
     };
     Operation::new(words, Effect::Replaces, |cx, request| Box::pin(prune(cx, request)), removed_words).idempotent().asking(
-        |_: &PsRequest| false,
+        |request: &PruneRequest| request.dry_run,
         |cx, request| {
             Box::pin(async move {
-                let environment = ps(cx, request).await?.environment;
+                let environment = ps(cx, &PsRequest { environment: request.environment.clone() }).await?.environment;
                 Ok(vec![format!("remove stopped containers and built images of {environment} that no release kept for rollback needs")])
             })
         },
@@ -135,7 +135,13 @@ fn removed_words(outcome: &RemovedOutcome) -> String {
         (outcome.images.len(), "images"),
     ];
     let parts: Vec<String> = counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, noun)| format!("{count} {noun}")).collect();
-    let what = if parts.is_empty() { "there was nothing to remove".to_owned() } else { format!("removed {}", parts.join(", ")) };
+    let what = if parts.is_empty() {
+        "there was nothing to remove".to_owned()
+    } else if outcome.dry_run {
+        format!("would remove {}; nothing was touched", parts.join(", "))
+    } else {
+        format!("removed {}", parts.join(", "))
+    };
     format!("{what}\nnext: {}", outcome.next)
 }
 
