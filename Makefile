@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Each installs or starts whatever it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test test-newest lint oracles fuzz bench dist
+.PHONY: help demo demo-clean test test-newest lint oracles conformance fuzz bench dist
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -22,6 +22,9 @@ lint: ## format, clippy, shell scripts
 
 oracles: ## compare the Compose corpus with the live reference
 	@scripts/oracles.sh compare
+
+conformance: ## the MCP server against the official conformance suite
+	@scripts/conformance.sh
 
 fuzz: ## every parser for a minute; FUZZ_SECONDS names another time
 	@scripts/fuzz.sh

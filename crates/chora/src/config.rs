@@ -148,22 +148,23 @@ fn engine(variables: &IndexMap<String, String>) -> EndpointRequest {
     }
 }
 
-/// `<step>:before|after|undo-before|undo-after`; release builds do not know the variable.
+/// `<step>:before|after|undo-before|undo-after|panic`; release builds do not know the variable.
 fn pause(value: Option<&str>) -> Result<Option<Pause>, Failure> {
     let Some(value) = value.filter(|value| cfg!(debug_assertions) && !value.is_empty()) else { return Ok(None) };
     let parsed = value.split_once(':').and_then(|(step, place)| {
-        let (after, undo) = match place {
-            "before" => (false, false),
-            "after" => (true, false),
-            "undo-before" => (false, true),
-            "undo-after" => (true, true),
+        let (after, undo, panics) = match place {
+            "before" => (false, false, false),
+            "after" => (true, false, false),
+            "undo-before" => (false, true, false),
+            "undo-after" => (true, true, false),
+            "panic" => (true, false, true),
             _ => return None,
         };
-        Some(Pause { step: step.parse().ok()?, after, undo })
+        Some(Pause { step: step.parse().ok()?, after, undo, panics })
     });
     let invalid = || {
         Failure::new(FailureKind::Invalid, format!("CHORA_PAUSE_AT is `{value}`"))
-            .hint("write it as `<step>:before|after|undo-before|undo-after`")
+            .hint("write it as `<step>:before|after|undo-before|undo-after|panic`")
     };
     parsed.map(Some).ok_or_else(invalid)
 }
@@ -186,6 +187,7 @@ mod tests {
     fn a_pause_names_its_step_and_side() {
         let undo = pause(Some("3:undo-after")).unwrap().unwrap();
         assert_eq!((undo.step, undo.after, undo.undo), (3, true, true));
+        assert!(pause(Some("3:panic")).unwrap().unwrap().panics && !undo.panics);
         assert_eq!(pause(None).unwrap(), None);
         assert!(pause(Some("x:before")).is_err() && pause(Some("1:later")).is_err());
     }

@@ -12,6 +12,7 @@ mod operation;
 mod progress;
 mod records;
 mod running;
+mod schema;
 
 use std::sync::Arc;
 
@@ -20,8 +21,9 @@ use chora_core::ports::Reporter;
 use chora_ops::{Context, Failure};
 use futures_util::future::BoxFuture;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
-    Tool,
+    CallToolRequestParams, CallToolResponse, CompleteRequestMethod, CompleteRequestParams, CompleteResult, Implementation,
+    ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod, ListResourceTemplatesResult,
+    ListResourcesRequestMethod, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -50,7 +52,8 @@ pub(crate) type ContextSource = Arc<dyn Fn(Wanted) -> BoxFuture<'static, Result<
 /// What to tell a model about the server as a whole.
 const INSTRUCTIONS: &str = "Chora deploys the project in its directory to Docker. Usual order: `plan`, `deploy`, `health`; `rollback` goes back to \
 the last good release. A refused release never takes the place of a serving one. Tools that replace or remove something ask a person \
-where the client can, otherwise they show what would happen and want `confirm: true`.";
+where the client can, otherwise they show what would happen and want `confirm: true`. A failure holds `kind`, `message`, `state` (how the \
+world is now), `hint` (what to do next), `details` and `retry`.";
 
 /// The server behind every transport; clones share everything.
 #[derive(Clone)]
@@ -118,6 +121,32 @@ impl ServerHandler for Door {
 
     async fn list_tools(&self, _: Option<PaginatedRequestParams>, _: RequestContext<RoleServer>) -> Result<ListToolsResult, ErrorData> {
         Ok(ListToolsResult::with_all_items(self.offer.operations().map(Operation::tool).collect()))
+    }
+
+    // What is not declared is not there: the library would answer with empty lists.
+
+    async fn list_prompts(&self, _: Option<PaginatedRequestParams>, _: RequestContext<RoleServer>) -> Result<ListPromptsResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListPromptsRequestMethod>())
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListResourcesRequestMethod>())
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListResourceTemplatesRequestMethod>())
+    }
+
+    async fn complete(&self, _: CompleteRequestParams, _: RequestContext<RoleServer>) -> Result<CompleteResult, ErrorData> {
+        Err(ErrorData::method_not_found::<CompleteRequestMethod>())
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {

@@ -66,8 +66,8 @@ pub(crate) async fn serve(options: ServeOptions, contexts: ContextSource) -> Res
     let mut stop = Stop::new()?;
     let limit = Duration::from_secs(options.stop_timeout);
     if options.stdio {
-        over_stdio(door, &mut stop).await?;
-        settle(&running, &mut stop, limit).await;
+        let warned = over_stdio(door, &mut stop).await? == Ended::BySignal;
+        settle(&running, &mut stop, warned, limit).await;
         return Ok(());
     }
     let server = http::Server::bind(&options, door, running).await?;
@@ -75,34 +75,47 @@ pub(crate) async fn serve(options: ServeOptions, contexts: ContextSource) -> Res
     server.run(&mut stop, limit).await
 }
 
-async fn over_stdio(door: Door, stop: &mut Stop) -> Result<(), Failure> {
+/// What ended a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    ByClient,
+    BySignal,
+}
+
+async fn over_stdio(door: Door, stop: &mut Stop) -> Result<Ended, Failure> {
     let service = tokio::select! {
         service = door.serve(stdio_pipes()) => service,
-        () = stop.requested() => return Ok(()),
+        () = stop.requested() => return Ok(Ended::BySignal),
     };
     let service = match service {
         Ok(service) => service,
         // A client that leaves before it said anything is no failure.
-        Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
+        Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => return Ok(Ended::ByClient),
         Err(error) => return Err(Failure::new(FailureKind::Invalid, format!("the client does not speak MCP: {error}"))),
     };
     tokio::select! {
-        _ = service.waiting() => {}
-        () = stop.requested() => {}
+        _ = service.waiting() => Ok(Ended::ByClient),
+        () = stop.requested() => Ok(Ended::BySignal),
     }
-    Ok(())
 }
 
-/// Cancels what is under way and waits until it has undone what it began, at most so long, or until a second signal.
-async fn settle(running: &Running, stop: &mut Stop, limit: Duration) {
+/// Cancels what is under way and waits until it has undone what it began, at most so long, or until a second signal. Clients send
+/// one by themselves soon after they have closed the conversation: it counts as the first.
+async fn settle(running: &Running, stop: &mut Stop, warned: bool, limit: Duration) {
     running.cancel();
     if running.count() > 0 {
         say("waiting for operations under way to undo what they began");
     }
+    let insisted = async {
+        if !warned {
+            stop.requested().await;
+        }
+        stop.requested().await;
+    };
     tokio::select! {
         () = running.idle() => {}
         () = tokio::time::sleep(limit) => say("time is up; the next command settles what is unfinished"),
-        () = stop.requested() => say("stopped at once; the next command settles what is unfinished"),
+        () = insisted => say("stopped at once; the next command settles what is unfinished"),
     }
 }
 

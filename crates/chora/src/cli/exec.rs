@@ -3,16 +3,14 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use chora_core::model::container::ExecSpec;
 use chora_ops::Failure;
+use chora_ops::exec::{ExecRequest, exec, exec_attached};
 use clap::Args;
-use serde_json::json;
 
 use super::EnvironmentArgs;
 use super::door::Door;
 use super::duration::duration;
 use super::output::Answer;
-use super::services::running;
 
 /// Run a command in a service's container
 ///
@@ -47,23 +45,21 @@ pub(crate) struct ExecArgs {
 }
 
 pub(crate) async fn run(args: ExecArgs, door: &Door) -> Result<Answer, Failure> {
-    let environment = args.environment.environment.as_deref();
-    let cx = door.context(environment)?;
-    let (_, instance) = running(&cx, environment, &args.service, args.index).await?;
-    let spec =
-        ExecSpec { command: args.command, user: args.user, working_dir: args.workdir, environment: args.variables, privileged: false };
-    let container = instance.container.id.as_str();
+    let ExecArgs { service, command, environment, index, user, workdir, variables, no_tty, timeout } = args;
+    let environment = environment.environment;
+    let cx = door.context(environment.as_deref())?;
+    let limit_ms = Some(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+    let request = ExecRequest { service, command, environment, number: index, user, working_dir: workdir, variables, limit_ms };
     if door.output.json {
-        let outcome = cx.engine.exec(container, &spec, args.timeout).await?;
-        let document = json!({ "ok": outcome.exit_code == 0, "exit_code": outcome.exit_code, "output": outcome.output });
-        return Ok(Answer::verbatim(document, String::new()).exit(exit(outcome.exit_code)));
+        let outcome = exec(&cx, &request).await?;
+        return Ok(Answer::new(&outcome, String::new())?.exit(exit_code(outcome.exit_code)));
     }
-    let tty = !args.no_tty && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let code = cx.engine.exec_attached(container, &spec, tty).await?;
-    Ok(Answer::written(exit(code)))
+    let tty = !no_tty && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let code = exec_attached(&cx, &request, tty).await?;
+    Ok(Answer::written(exit_code(code)))
 }
 
 /// Exit codes are one byte; one that does not fit is still not a success.
-fn exit(code: i64) -> u8 {
+fn exit_code(code: i64) -> u8 {
     u8::try_from(code).unwrap_or(255)
 }

@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 
 use anstyle::Style;
-use chora_core::model::container::{LogChunk, LogQuery, LogStream};
-use chora_core::ports::EngineError;
 use chora_ops::Failure;
+use chora_ops::logs::{LogLine, LogLines, LogSource, LogsRequest, stream_logs};
 use clap::Args;
-use futures_util::StreamExt;
-use futures_util::stream::{BoxStream, SelectAll};
+use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -16,8 +14,10 @@ use super::EnvironmentArgs;
 use super::door::Door;
 use super::duration::since;
 use super::output::Answer;
-use super::services::{Instance, instances};
 use super::style::{PLAIN, SERVICES, paint};
+
+/// Lines that are there already are written together, so many at once.
+const BATCH: usize = 256;
 
 /// Show the output of the services
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ pub(crate) struct LogsArgs {
     follow: bool,
     /// Show only the last N lines of each container
     #[arg(short = 'n', long, value_name = "N")]
-    tail: Option<u64>,
+    tail: Option<u32>,
     /// Show lines since then: `10m` ago, or a time stamp
     #[arg(long, value_name = "WHEN", value_parser = since)]
     since: Option<Timestamp>,
@@ -44,107 +44,60 @@ pub(crate) struct LogsArgs {
     all: bool,
 }
 
-/// Output of the container with this index; nothing when it ended.
-type Piece = (usize, Option<Result<LogChunk, EngineError>>);
-
-/// One container's lines.
-struct Source {
+/// How the lines of one container are shown.
+struct Look {
+    /// Service and number, padded to the longest of all.
     name: String,
-    container: String,
-    service: String,
     style: Style,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
 }
 
 pub(crate) async fn run(args: LogsArgs, door: &Door) -> Result<Answer, Failure> {
-    let cx = door.context(args.environment.environment.as_deref())?;
-    let (_, found) = instances(&cx, args.environment.environment.as_deref(), &args.services).await?;
-    let chosen = chosen(found, args.all);
-    if chosen.is_empty() && !door.output.json {
+    let LogsArgs { services, environment, follow, tail, since, timestamps, all } = args;
+    let cx = door.context(environment.environment.as_deref())?;
+    let request = LogsRequest { environment: environment.environment, services, tail, since, timestamps, all };
+    let LogLines { sources, lines, .. } = stream_logs(&cx, &request, follow).await?;
+    if sources.is_empty() && !door.output.json {
         door.output.say("no containers\n");
     }
-    let query = LogQuery { follow: args.follow, tail: args.tail, since: args.since, timestamps: args.timestamps };
-    let width = chosen.iter().map(|instance| instance.name().len()).max().unwrap_or(0);
-    let services: Vec<&String> = chosen.iter().map(|instance| &instance.service).collect::<BTreeSet<_>>().into_iter().collect();
-    let mut sources = Vec::new();
-    let mut streams: SelectAll<BoxStream<'static, Piece>> = SelectAll::new();
-    for (index, instance) in chosen.iter().enumerate() {
-        let chunks = cx.engine.logs(instance.container.id.as_str(), &query).await?;
-        let ended = futures_util::stream::once(async { None });
-        streams.push(chunks.map(Some).chain(ended).map(move |chunk| (index, chunk)).boxed());
-        let color = services.iter().position(|service| *service == &instance.service).unwrap_or(0) % SERVICES.len();
-        let style = SERVICES.get(color).copied().unwrap_or(PLAIN);
-        sources.push(Source {
-            name: format!("{:width$}", instance.name()),
-            container: instance.container.name.clone(),
-            service: instance.service.clone(),
-            style,
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-        });
-    }
-    while let Some((index, chunk)) = streams.next().await {
-        let Some(source) = sources.get_mut(index) else { continue };
-        let text = match chunk {
-            Some(chunk) => source.take(&chunk?, door.output.json),
-            None => source.rest(door.output.json),
-        };
-        if !text.is_empty() && !door.output.piece(&text)? {
+    let looks = looks(&sources);
+    let mut batches = lines.ready_chunks(BATCH);
+    while let Some(batch) = batches.next().await {
+        let mut text = String::new();
+        let mut broken = None;
+        for line in batch {
+            match line {
+                Ok(line) => text.push_str(&render(&line, &sources, &looks, door.output.json)),
+                Err(failure) => broken = Some(failure),
+            }
+        }
+        if !door.output.piece(&text)? {
             break;
+        }
+        if let Some(failure) = broken {
+            return Err(failure);
         }
     }
     Ok(Answer::written(0))
 }
 
-/// Running containers; a service without one shows its newest stopped one.
-fn chosen(found: Vec<Instance>, all: bool) -> Vec<Instance> {
-    if all {
-        return found;
-    }
-    let up: BTreeSet<(String, u32)> =
-        found.iter().filter(|instance| instance.is_up()).map(|instance| (instance.service.clone(), instance.number)).collect();
-    let mut seen = BTreeSet::new();
-    let mut kept: Vec<Instance> = found
-        .into_iter()
-        .rev()
-        .filter(|instance| {
-            let key = (instance.service.clone(), instance.number);
-            instance.is_up() || (!up.contains(&key) && seen.insert(key))
-        })
-        .collect();
-    kept.reverse();
-    kept
+/// Every service has a colour of its own.
+fn looks(sources: &[LogSource]) -> Vec<Look> {
+    let name = |source: &LogSource| format!("{}-{}", source.service, source.number);
+    let width = sources.iter().map(|source| name(source).len()).max().unwrap_or(0);
+    let services: Vec<&String> = sources.iter().map(|source| &source.service).collect::<BTreeSet<_>>().into_iter().collect();
+    let look = |source: &LogSource| {
+        let color = services.iter().position(|service| *service == &source.service).unwrap_or(0) % SERVICES.len();
+        Look { name: format!("{:width$}", name(source)), style: SERVICES.get(color).copied().unwrap_or(PLAIN) }
+    };
+    sources.iter().map(look).collect()
 }
 
-impl Source {
-    /// Takes bytes in and gives the lines that are whole now.
-    fn take(&mut self, chunk: &LogChunk, json: bool) -> String {
-        let pending = match chunk.stream {
-            LogStream::Stdout => &mut self.stdout,
-            LogStream::Stderr => &mut self.stderr,
-        };
-        pending.extend_from_slice(&chunk.bytes);
-        let whole = pending.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-        let lines: Vec<u8> = pending.drain(..whole).collect();
-        self.render(&lines, chunk.stream, json)
-    }
-
-    /// What is left when a container ended in the middle of a line.
-    fn rest(&mut self, json: bool) -> String {
-        let (stdout, stderr) = (std::mem::take(&mut self.stdout), std::mem::take(&mut self.stderr));
-        self.render(&stdout, LogStream::Stdout, json) + &self.render(&stderr, LogStream::Stderr, json)
-    }
-
-    fn render(&self, lines: &[u8], stream: LogStream, json: bool) -> String {
-        let text = String::from_utf8_lossy(lines);
-        let lines = text.lines().map(|line| {
-            if json {
-                format!("{}\n", json!({ "service": self.service, "container": self.container, "stream": stream, "line": line }))
-            } else {
-                format!("{} {line}\n", paint(self.style, format!("{} |", self.name)))
-            }
-        });
-        lines.collect()
+fn render(line: &LogLine, sources: &[LogSource], looks: &[Look], json: bool) -> String {
+    let LogLine { source, stream, text } = line;
+    let (Some(source), Some(look)) = (sources.get(*source), looks.get(*source)) else { return String::new() };
+    if json {
+        format!("{}\n", json!({ "service": source.service, "container": source.container, "stream": stream, "line": text }))
+    } else {
+        format!("{} {text}\n", paint(look.style, format!("{} |", look.name)))
     }
 }

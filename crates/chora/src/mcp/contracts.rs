@@ -3,7 +3,7 @@
 use chora_core::model::contract::ContractChange;
 use chora_ops::contract::{DiffOutcome, RecordOutcome, ServerRequest, diff, record};
 
-use super::operation::{Effect, Operation, Words};
+use super::operation::{Effect, Operation, Shown, Words};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![record_tool(), diff_tool()]
@@ -16,7 +16,45 @@ fn record_tool() -> Operation {
         description: "Writes down the tools, resources and prompts that a running MCP server offers, in .chora/contracts. Health checks and gates compare with it \
 from then on.",
     };
-    Operation::new(words, Effect::Adds, |cx, request: &ServerRequest| Box::pin(record(cx, request)), record_words).idempotent()
+    let shown = Shown { tell: record_words, view: RecordAnswer::of };
+    Operation::short(words, Effect::Adds, |cx, request: &ServerRequest| Box::pin(record(cx, request)), shown).idempotent()
+}
+
+/// A recording in short: names; the file has the schemas.
+#[derive(serde::Serialize, schemars::JsonSchema)]
+struct RecordAnswer {
+    /// The recording, relative to the project.
+    path: String,
+    /// The file changed.
+    written: bool,
+    /// Server name as it states it.
+    server: String,
+    /// Server version as it states it.
+    server_version: String,
+    /// Names of its tools.
+    tools: Vec<String>,
+    /// URIs of its resources.
+    resources: Vec<String>,
+    /// Names of its prompts.
+    prompts: Vec<String>,
+    /// Changes since the last recording, breaking ones first.
+    changes: Vec<ContractChange>,
+}
+
+impl RecordAnswer {
+    fn of(outcome: RecordOutcome) -> Self {
+        let contract = outcome.contract;
+        Self {
+            path: outcome.path,
+            written: outcome.written,
+            server: contract.server,
+            server_version: contract.server_version,
+            tools: contract.tools.into_iter().map(|tool| tool.name).collect(),
+            resources: contract.resources,
+            prompts: contract.prompts,
+            changes: outcome.changes,
+        }
+    }
 }
 
 fn diff_tool() -> Operation {

@@ -1,14 +1,17 @@
 //! Tools of a deployment's life: plan, deploy, roll back, resume, abort, and what there is and was.
 
-use chora_core::plan::{Change, Plan};
+use chora_core::model::deployment::{Gap, OutcomeKind};
+use chora_core::model::health::Verdict;
+use chora_core::model::ids::{DeploymentId, EnvironmentName};
+use chora_core::plan::{Change, Plan, ServicePlan};
 use chora_ops::deploy::{DeployOutcome, DeployRequest, deploy};
 use chora_ops::resume::{ResumeOutcome, ResumeRequest, abort, resume};
 use chora_ops::roll_back::{RollbackRequest, roll_back};
-use chora_ops::status::{HistoryOutcome, StatusOutcome, StatusRequest, history, status};
+use chora_ops::status::{ContainerLine, HistoryOutcome, StatusOutcome, StatusRequest, history, status};
 use chora_ops::{Context, Failure};
 use futures_util::future::BoxFuture;
 
-use super::operation::{Effect, Operation, Words};
+use super::operation::{Effect, Operation, Shown, Words};
 
 /// How many rows a text shows; the structured content has all of them.
 const ROWS: usize = 20;
@@ -23,7 +26,8 @@ fn plan_tool() -> Operation {
         title: "Plan a deployment",
         description: "Shows what `deploy` would create, replace, keep and remove, in which order and why. Touches nothing. Call it before `deploy`.",
     };
-    Operation::new(words, Effect::Reads, planned, planned_words).without_property("dry_run")
+    let shown = Shown { tell: planned_words, view: PlanAnswer::of };
+    Operation::short(words, Effect::Reads, planned, shown).without_property("dry_run")
 }
 
 fn deploy_tool() -> Operation {
@@ -33,7 +37,8 @@ fn deploy_tool() -> Operation {
         description: "Makes the project live in an environment: builds or pulls images, starts candidates, checks their health, then lets them take over. \
 A release that fails its checks is refused and the old one keeps serving. Asks first.",
     };
-    Operation::new(words, Effect::Replaces, |cx, request| Box::pin(deploy(cx, request)), deployed_words)
+    let shown = Shown { tell: deployed_words, view: DeployAnswer::of };
+    Operation::short(words, Effect::Replaces, |cx, request| Box::pin(deploy(cx, request)), shown)
         .idempotent()
         .asking(|request: &DeployRequest| request.dry_run, |cx, request| Box::pin(async move { Ok(steps(&planned(cx, request).await?)) }))
 }
@@ -45,7 +50,8 @@ fn rollback_tool() -> Operation {
         description: "Makes an earlier release live again, the last good one unless `release` names another (see `status`). It passes the same health \
 checks as a deployment. Asks first.",
     };
-    Operation::new(words, Effect::Replaces, |cx, request| Box::pin(roll_back(cx, request)), deployed_words).asking(
+    let shown = Shown { tell: deployed_words, view: DeployAnswer::of };
+    Operation::short(words, Effect::Replaces, |cx, request| Box::pin(roll_back(cx, request)), shown).asking(
         |request: &RollbackRequest| request.dry_run,
         |cx, request| {
             Box::pin(async move {
@@ -63,7 +69,7 @@ fn resume_tool() -> Operation {
         description: "Goes on with a deployment that a killed process left unfinished (see `status`). Asks first.",
     };
     Operation::new(words, Effect::Replaces, |cx, request| Box::pin(resume(cx, request)), resumed_words)
-        .asking(|_: &ResumeRequest| false, |cx, request| unfinished(cx, request, "go on with"))
+        .asking(|request: &ResumeRequest| request.dry_run, |cx, request| unfinished(cx, request, "go on with"))
 }
 
 fn abort_tool() -> Operation {
@@ -73,7 +79,7 @@ fn abort_tool() -> Operation {
         description: "Undoes a deployment that a killed process left unfinished (see `status`); the release before it serves again. Asks first.",
     };
     Operation::new(words, Effect::Replaces, |cx, request| Box::pin(abort(cx, request)), resumed_words)
-        .asking(|_: &ResumeRequest| false, |cx, request| unfinished(cx, request, "undo"))
+        .asking(|request: &ResumeRequest| request.dry_run, |cx, request| unfinished(cx, request, "undo"))
 }
 
 fn status_tool() -> Operation {
@@ -82,7 +88,8 @@ fn status_tool() -> Operation {
         title: "Show what is live",
         description: "Shows an environment at a glance: the live version, its containers, who changes it now, what was left unfinished, where `rollback` could go.",
     };
-    Operation::new(words, Effect::Reads, |cx, request| Box::pin(status(cx, request)), status_words)
+    let shown = Shown { tell: status_words, view: StatusAnswer::of };
+    Operation::short(words, Effect::Reads, |cx, request| Box::pin(status(cx, request)), shown)
 }
 
 fn history_tool() -> Operation {
@@ -92,6 +99,140 @@ fn history_tool() -> Operation {
         description: "Lists an environment's deployments and rollbacks, newest first, with their outcome and its cause.",
     };
     Operation::new(words, Effect::Reads, |cx, request| Box::pin(history(cx, request)), history_words)
+}
+
+/// A plan in short: steps in words; `chora plan --json` has them in full.
+#[derive(serde::Serialize, schemars::JsonSchema)]
+struct PlanAnswer {
+    /// Environment.
+    environment: EnvironmentName,
+    /// Version that would be live.
+    version: String,
+    /// Version that is live now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_version: Option<String>,
+    /// What happens to each service, and why.
+    services: Vec<ServicePlan>,
+    /// Steps in order.
+    steps: Vec<String>,
+    /// Images that are pulled or built first.
+    images: Vec<String>,
+    /// Worth knowing.
+    warnings: Vec<String>,
+    /// The next command.
+    next: String,
+}
+
+impl PlanAnswer {
+    fn of(outcome: DeployOutcome) -> Self {
+        Self {
+            environment: outcome.environment,
+            version: outcome.version,
+            previous_version: outcome.previous_version,
+            steps: in_words(&outcome.plan),
+            services: outcome.plan.services,
+            images: outcome.images,
+            warnings: outcome.warnings,
+            next: outcome.next,
+        }
+    }
+}
+
+fn in_words(plan: &Plan) -> Vec<String> {
+    plan.steps.iter().map(|step| step.action.to_string()).collect()
+}
+
+/// A deployment in short: steps in words, checks as a number; `health` has them in full.
+#[derive(serde::Serialize, schemars::JsonSchema)]
+struct DeployAnswer {
+    /// Environment.
+    environment: EnvironmentName,
+    /// Version that is live now, or would be.
+    version: String,
+    /// Version that was live before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_version: Option<String>,
+    /// Deployment; absent in a plan, and when there was nothing to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deployment: Option<DeploymentId>,
+    /// How it ended; absent in a plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<OutcomeKind>,
+    /// What happens to each service, and why.
+    services: Vec<ServicePlan>,
+    /// Steps in order.
+    steps: Vec<String>,
+    /// Images that are pulled or built first.
+    images: Vec<String>,
+    /// Checks that the gate passed.
+    checks_passed: usize,
+    /// Services that did not serve for a while.
+    gaps: Vec<Gap>,
+    /// Milliseconds that it took.
+    took_ms: u64,
+    /// Worth knowing.
+    warnings: Vec<String>,
+    /// The next command.
+    next: String,
+}
+
+impl DeployAnswer {
+    fn of(outcome: DeployOutcome) -> Self {
+        Self {
+            checks_passed: passed(&outcome),
+            environment: outcome.environment,
+            version: outcome.version,
+            previous_version: outcome.previous_version,
+            deployment: outcome.deployment,
+            outcome: outcome.outcome,
+            steps: in_words(&outcome.plan),
+            services: outcome.plan.services,
+            images: outcome.images,
+            gaps: outcome.gaps,
+            took_ms: outcome.took_ms,
+            warnings: outcome.warnings,
+            next: outcome.next,
+        }
+    }
+}
+
+/// An environment at a glance, in short.
+#[derive(serde::Serialize, schemars::JsonSchema)]
+struct StatusAnswer {
+    /// Environment.
+    environment: EnvironmentName,
+    /// Version that is live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    /// Who changes it now, and what for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease: Option<String>,
+    /// Deployments that a killed process left unfinished.
+    unfinished: Vec<String>,
+    /// Containers of the project.
+    containers: Vec<ContainerLine>,
+    /// Versions that `rollback` could go back to, newest first.
+    rollback_to: Vec<String>,
+    /// The next command.
+    next: String,
+}
+
+impl StatusAnswer {
+    fn of(outcome: StatusOutcome) -> Self {
+        Self {
+            environment: outcome.environment,
+            version: outcome.version,
+            lease: outcome.lease.map(|lease| format!("{} since {}: {}", lease.owner, lease.since, lease.purpose)),
+            unfinished: outcome.unfinished,
+            containers: outcome.containers,
+            rollback_to: outcome.rollback_to,
+            next: outcome.next,
+        }
+    }
+}
+
+fn passed(outcome: &DeployOutcome) -> usize {
+    outcome.checks.iter().filter(|check| check.verdict == Verdict::Pass).count()
 }
 
 fn planned<'a>(cx: &'a Context, request: &'a DeployRequest) -> BoxFuture<'a, Result<DeployOutcome, Failure>> {
@@ -111,7 +252,7 @@ fn unfinished<'a>(cx: &'a Context, request: &'a ResumeRequest, what: &'a str) ->
 
 /// What a dry run would do, a line each.
 fn steps(outcome: &DeployOutcome) -> Vec<String> {
-    let mut lines: Vec<String> = outcome.images.clone();
+    let mut lines: Vec<String> = outcome.first.iter().chain(&outcome.images).cloned().collect();
     let touched = outcome.plan.services.iter().filter(|service| service.change != Change::Keep);
     lines.extend(touched.map(|service| format!("{} {}: {}", service.change, service.service, service.why)));
     if lines.is_empty() {
@@ -147,14 +288,15 @@ fn deployed_words(outcome: &DeployOutcome) -> String {
     }
     let before = outcome.previous_version.as_deref().map_or_else(String::new, |version| format!(", before it {version}"));
     let mut lines = vec![format!("{} is live in {} after {} ms{before}", outcome.version, outcome.environment, outcome.took_ms)];
-    lines.push(format!("{}; {} checks passed", summary(&outcome.plan), outcome.checks.len()));
+    lines.push(format!("{}; {} checks passed", summary(&outcome.plan), passed(outcome)));
     lines.extend(outcome.warnings.first().map(|warning| format!("warning: {warning}")));
     lines.push(format!("next: {}", outcome.next));
     lines.join("\n")
 }
 
 fn resumed_words(outcome: &ResumeOutcome) -> String {
-    format!("{} in {}\nnext: {}", outcome.message, outcome.environment, outcome.next)
+    let steps: String = outcome.steps.iter().map(|step| format!("{step}\n")).collect();
+    format!("{} in {}\n{steps}next: {}", outcome.message, outcome.environment, outcome.next)
 }
 
 fn status_words(outcome: &StatusOutcome) -> String {

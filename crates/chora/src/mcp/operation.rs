@@ -1,8 +1,10 @@
 //! One operation as a tool: its name, words, effect, schemas, and how to run it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use chora_ops::{Context, Failure, FailureKind};
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use rmcp::handler::server::tool::{schema_for_input, schema_for_output};
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
@@ -10,6 +12,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+
+use super::schema;
 
 /// What calling it does to the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +36,23 @@ pub(super) struct Words {
     /// For models: what it does and when to use it.
     pub(super) description: &'static str,
 }
+
+/// How an outcome is shown.
+pub(super) struct Shown<A, V> {
+    /// In words.
+    pub(super) tell: fn(&A) -> String,
+    /// As a document.
+    pub(super) view: fn(A) -> V,
+}
+
+// Functions can be copied whatever they are about.
+impl<A, V> Clone for Shown<A, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A, V> Copy for Shown<A, V> {}
 
 /// An outcome, ready to be sent.
 pub(crate) struct Answer {
@@ -74,6 +95,17 @@ impl Operation {
         A: Serialize + JsonSchema + 'static,
         F: for<'a> Fn(&'a Context, &'a Q) -> BoxFuture<'a, Result<A, Failure>> + Copy + Send + Sync + 'static,
     {
+        Self::short(words, effect, run, Shown { tell, view: |outcome| outcome })
+    }
+
+    /// An operation whose outcome is more than a model needs: its answer is the view `V`.
+    pub(super) fn short<Q, A, V, F>(words: Words, effect: Effect, run: F, shown: Shown<A, V>) -> Self
+    where
+        Q: DeserializeOwned + JsonSchema + Send + Sync + 'static,
+        A: 'static,
+        V: Serialize + JsonSchema + 'static,
+        F: for<'a> Fn(&'a Context, &'a Q) -> BoxFuture<'a, Result<A, Failure>> + Copy + Send + Sync + 'static,
+    {
         let parse: Parse = Box::new(move |arguments| {
             let request: Q = read(words.name, arguments)?;
             Ok(Box::new(move |context| {
@@ -84,10 +116,11 @@ impl Operation {
                         outcome = run(&context, &request) => outcome?,
                         () = cancel.cancelled(), if effect != Effect::Replaces => return Err(cancelled(words.name)),
                     };
-                    let structured = serde_json::to_value(&outcome).map_err(|error| {
+                    let text = (shown.tell)(&outcome);
+                    let structured = serde_json::to_value((shown.view)(outcome)).map_err(|error| {
                         Failure::new(FailureKind::Internal, format!("the outcome of {} cannot be written: {error}", words.name))
                     })?;
-                    Ok(Answer { structured, text: tell(&outcome) })
+                    Ok(Answer { structured, text })
                 })
             }))
         });
@@ -97,8 +130,8 @@ impl Operation {
             effect,
             idempotent: effect == Effect::Reads,
             // A request type that is no object would be a bug that every test of the list shows.
-            input: schema_for_input::<Q>().unwrap_or_default(),
-            output: schema_for_output::<A>(),
+            input: Arc::new(schema::of_input(&schema_for_input::<Q>().unwrap_or_default())),
+            output: Arc::new(schema::of_output(&schema_for_output::<V>())),
             parse,
             ask: None,
         }
@@ -119,12 +152,16 @@ impl Operation {
         let name = self.name;
         self.ask = Some(Box::new(move |arguments| {
             let request: Q = read(name, arguments).ok().filter(|request| !freely(request))?;
-            Some(Box::new(move |context| Box::pin(async move { preview(&context, &request).await })))
+            Some(Box::new(move |context| {
+                Box::pin(async move {
+                    let told = AssertUnwindSafe(preview(&context, &request)).catch_unwind().await;
+                    told.unwrap_or_else(|panic| Err(Failure::of_panic(panic.as_ref()).state("nothing was changed")))
+                })
+            }))
         }));
         let mut input = JsonObject::clone(&self.input);
         if let Some(properties) = input.entry("properties").or_insert_with(|| json!({})).as_object_mut() {
-            let description =
-                "Set it to true after a person agreed to what the tool said would happen. Clients that can ask a person are asked instead.";
+            let description = "True once a person agreed to what the call would do; clients that can ask a person are asked instead.";
             properties.insert(CONFIRM.to_owned(), json!({ "type": "boolean", "default": false, "description": description }));
         }
         self.input = Arc::new(input);
@@ -162,7 +199,7 @@ impl Operation {
     /// The tool as clients see it.
     pub(super) fn tool(&self) -> Tool {
         // The world of these tools is one project and one engine: closed.
-        let annotations = ToolAnnotations::with_title(self.words.title)
+        let annotations = ToolAnnotations::new()
             .read_only(self.effect == Effect::Reads)
             .destructive(self.effect == Effect::Replaces)
             .idempotent(self.idempotent)

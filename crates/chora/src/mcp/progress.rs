@@ -9,7 +9,7 @@ use rmcp::RoleServer;
 use rmcp::model::{ProgressNotificationParam, ProgressToken};
 use rmcp::service::RequestContext;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::operation::Answer;
@@ -50,10 +50,7 @@ impl Pump {
         while let Ok(progress) = self.notes.try_recv() {
             self.tell(client, &progress).await;
         }
-        result.unwrap_or_else(|error| {
-            let failure = Failure::new(FailureKind::Internal, format!("the operation ended without an outcome: {error}"));
-            Err(failure.state("unknown, `chora status` tells").hint("chora status"))
-        })
+        result.unwrap_or_else(|error| Err(broken(error)))
     }
 
     async fn tell(&mut self, client: &RequestContext<RoleServer>, progress: &Progress) {
@@ -64,6 +61,14 @@ impl Pump {
         }
         // A client that is gone is noticed by its cancelled call.
         _ = client.peer.notify_progress(parameters.with_message(words(progress))).await;
+    }
+}
+
+/// Work that changes something catches its own bugs and settles what it began; this is about the rest.
+fn broken(error: JoinError) -> Failure {
+    match error.try_into_panic() {
+        Ok(panic) => Failure::of_panic(panic.as_ref()).state("nothing was changed"),
+        Err(error) => Failure::new(FailureKind::Internal, format!("internal: the operation ended without an outcome: {error}")),
     }
 }
 

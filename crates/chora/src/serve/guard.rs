@@ -27,7 +27,7 @@ impl Guard {
             return refuse(StatusCode::FORBIDDEN, "this Host is not served here; name it with --allow-host");
         }
         let origin = headers.get(ORIGIN).cloned();
-        if origin.as_ref().is_some_and(|origin| !self.knows_origin(origin)) {
+        if origin.as_ref().is_some_and(|origin| !self.knows_origin(origin) && !is_own(origin, host(&request))) {
             return refuse(StatusCode::FORBIDDEN, "this Origin may not call; name it with --allow-origin");
         }
         if request.method() == Method::OPTIONS && origin.is_some() {
@@ -57,6 +57,12 @@ impl Guard {
         let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.split_once(' '));
         given.is_some_and(|(scheme, given)| scheme.eq_ignore_ascii_case("bearer") && token.is(given.trim()))
     }
+}
+
+/// A page of this very server; its Host was checked before.
+fn is_own(origin: &HeaderValue, host: Option<&str>) -> bool {
+    let authority = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")));
+    authority.zip(host).is_some_and(|(authority, host)| authority.eq_ignore_ascii_case(host))
 }
 
 fn host(request: &Request) -> Option<&str> {

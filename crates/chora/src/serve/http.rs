@@ -80,7 +80,7 @@ impl Server {
             () = stop.requested() => {}
         }
         stopping.cancel();
-        super::settle(&running, stop, limit).await;
+        super::settle(&running, stop, true, limit).await;
         // The last answers go out first: closing the streams would cut them off.
         if tokio::time::timeout(ANSWERING, &mut serving).await.is_err() {
             streams.cancel();

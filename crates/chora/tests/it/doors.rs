@@ -2,37 +2,45 @@
 
 use std::collections::BTreeSet;
 
-use crate::mcp::{Pipe, chora, empty_folder, offered};
+use crate::mcp::{Pipe, Server, chora, empty_folder, offered};
 
-/// A blank needs a reason. The web door comes with the dashboard.
-const DOORS: &[(&str, Door, Door)] = &[
-    ("plan", Open("plan"), Open("plan")),
-    ("deploy", Open("deploy"), Open("deploy")),
-    ("roll back", Open("rollback"), Open("rollback")),
-    ("resume", Open("resume"), Open("resume")),
-    ("abort", Open("abort"), Open("abort")),
-    ("status", Open("status"), Open("status")),
-    ("history", Open("history"), Open("history")),
-    ("prune", Open("prune"), Open("prune")),
-    ("down", Open("down"), Open("down")),
-    ("list containers", Open("ps"), Open("ps")),
-    ("show output", Open("logs"), Open("logs")),
-    ("build", Open("build"), Open("build")),
-    ("check health", Open("health"), Open("health")),
-    ("resolve the stack", Open("config"), Open("config")),
-    ("read the log", Open("events"), Open("events")),
-    ("record a contract", Open("contract"), Open("contract_record")),
-    ("compare a contract", Open("contract"), Open("contract_diff")),
-    ("bring up", Open("up"), Closed("`deploy` with `environment: development` is the same")),
-    ("run a command in a container", Open("exec"), Closed("an agent with a shell in production needs more than a tool's consent")),
-    ("probe", Open("probe"), Closed("it asks from where it runs; `health` asks from the right place")),
-    ("wait", Open("wait"), Closed("it holds back a process that starts")),
-    ("start a container's process", Open("entrypoint"), Closed("it becomes that process")),
-    ("print a schema", Open("schema"), Closed("every tool carries its own")),
-    ("complete words", Open("completions"), Closed("shells only")),
-    ("print the manual", Open("man"), Closed("people only")),
-    ("serve", Open("serve"), Closed("it is the door itself")),
+/// Every operation with its command, its tool and its page; a blank needs a reason.
+const DOORS: &[(&str, Door, Door, Door)] = &[
+    ("plan", Open("plan"), Open("plan"), Closed(NO_PAGES)),
+    ("deploy", Open("deploy"), Open("deploy"), Closed(NO_PAGES)),
+    ("roll back", Open("rollback"), Open("rollback"), Closed(NO_PAGES)),
+    ("resume", Open("resume"), Open("resume"), Closed(NO_PAGES)),
+    ("abort", Open("abort"), Open("abort"), Closed(NO_PAGES)),
+    ("status", Open("status"), Open("status"), Closed(NO_PAGES)),
+    ("history", Open("history"), Open("history"), Closed(NO_PAGES)),
+    ("prune", Open("prune"), Open("prune"), Closed(NO_PAGES)),
+    ("down", Open("down"), Open("down"), Closed(NO_PAGES)),
+    ("list containers", Open("ps"), Open("ps"), Closed(NO_PAGES)),
+    ("show output", Open("logs"), Open("logs"), Closed(NO_PAGES)),
+    ("build", Open("build"), Open("build"), Closed(NO_PAGES)),
+    ("check health", Open("health"), Open("health"), Closed(NO_PAGES)),
+    ("resolve the stack", Open("config"), Open("config"), Closed(NO_PAGES)),
+    ("read the log", Open("events"), Open("events"), Closed(NO_PAGES)),
+    ("record a contract", Open("contract"), Open("contract_record"), Closed(NO_PAGES)),
+    ("compare a contract", Open("contract"), Open("contract_diff"), Closed(NO_PAGES)),
+    ("bring up", Open("up"), Closed("`deploy` with `environment: development` is the same"), Closed(NO_PAGES)),
+    (
+        "run a command in a container",
+        Open("exec"),
+        Closed("an agent with a shell in production needs more than a tool's consent"),
+        Closed("a page with a shell in production needs more than a token"),
+    ),
+    ("probe", Open("probe"), Closed("it asks from where it runs; `health` asks from the right place"), Closed("as for MCP")),
+    ("wait", Open("wait"), Closed("it holds back a process that starts"), Closed("as for MCP")),
+    ("start a container's process", Open("entrypoint"), Closed("it becomes that process"), Closed("as for MCP")),
+    ("print a schema", Open("schema"), Closed("every tool carries its own"), Closed("editors read files")),
+    ("complete words", Open("completions"), Closed("shells only"), Closed("shells only")),
+    ("print the manual", Open("man"), Closed("people only"), Closed("`chora help` says the same")),
+    ("serve", Open("serve"), Closed("it is the door itself"), Open("/health")),
 ];
+
+/// Why an operation has no page.
+const NO_PAGES: &str = "there are no pages yet, they come with the dashboard";
 
 use Door::{Closed, Open};
 
@@ -55,7 +63,7 @@ fn every_command_has_its_row() {
         .map(str::to_owned)
         .filter(|name| name != "help")
         .collect();
-    assert_eq!(found, named(DOORS.iter().map(|(_, cli, _)| cli)), "commands of `chora --help` and the table differ");
+    assert_eq!(found, named(DOORS.iter().map(|(_, cli, _, _)| cli)), "commands of `chora --help` and the table differ");
 }
 
 #[test]
@@ -63,13 +71,24 @@ fn every_tool_has_its_row() {
     let folder = empty_folder();
     let mut pipe = Pipe::open(chora().args(["serve", "--stdio", "--project"]).arg(folder.path()));
     let found: BTreeSet<String> = offered(&mut pipe).into_iter().map(|tool| tool["name"].as_str().expect("a name").to_owned()).collect();
-    assert_eq!(found, named(DOORS.iter().map(|(_, _, mcp)| mcp)), "tools of `chora serve` and the table differ");
+    assert_eq!(found, named(DOORS.iter().map(|(_, _, mcp, _)| mcp)), "tools of `chora serve` and the table differ");
+}
+
+#[test]
+fn every_page_has_its_row() {
+    let folder = empty_folder();
+    let server = Server::start(chora().args(["serve", "--listen", "127.0.0.1:0", "--project"]).arg(folder.path()));
+    let pages = named(DOORS.iter().map(|(_, _, _, web)| web));
+    for page in ["/health", "/", "/dashboard", "/plan", "/deploy", "/status", "/history", "/logs", "/events", "/index.html"] {
+        let there = server.request("GET", page, &[], b"").status != 404;
+        assert_eq!(there, pages.contains(page), "pages of `chora serve` and the table differ: {page}");
+    }
 }
 
 #[test]
 fn every_closed_door_says_why() {
-    for (operation, cli, mcp) in DOORS {
-        for door in [cli, mcp] {
+    for (operation, cli, mcp, web) in DOORS {
+        for door in [cli, mcp, web] {
             if let Closed(reason) = door {
                 assert!(reason.split_whitespace().count() > 1, "{operation}");
             }

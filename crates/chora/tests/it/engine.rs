@@ -10,6 +10,7 @@ mod full_disk;
 mod pulls;
 mod race;
 mod restarts;
+mod mcp_door;
 mod site;
 mod spare;
 mod stdio;

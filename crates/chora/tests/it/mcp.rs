@@ -1,7 +1,7 @@
 //! The MCP door, through the program: raw messages, raw HTTP, and the official Python SDK.
 
 mod http;
-mod sdk;
+pub(crate) mod sdk;
 mod stdio;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

@@ -58,6 +58,10 @@ fn foreign_names_and_pages_are_refused() {
         assert_eq!(server.request("POST", "/mcp", &headers, &hello()).status, status, "{headers:?}");
         assert_eq!(server.request("GET", "/health", &headers, b"").status, status, "{headers:?}");
     }
+    let own = format!("http://{}", server.address);
+    assert_eq!(server.request("POST", "/mcp", &[JSON, ACCEPT, ("Origin", &own)], &hello()).status, 200, "a page of its own");
+    let neighbour = "http://127.0.0.1:1";
+    assert_eq!(server.request("POST", "/mcp", &[JSON, ACCEPT, ("Origin", neighbour)], &hello()).status, 403, "a page of another server");
     let preflight =
         server.request("OPTIONS", "/mcp", &[("Origin", "https://app.example.com"), ("Access-Control-Request-Method", "POST")], b"");
     assert_eq!(preflight.status, 204);

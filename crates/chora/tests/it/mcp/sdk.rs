@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Project, Server};
 
 /// The era of the handshake, and the one without it.
-const ERAS: [(&str, &str); 2] = [("legacy", "2025-11-25"), ("auto", "2026-07-28")];
+pub(crate) const ERAS: [(&str, &str); 2] = [("legacy", "2025-11-25"), ("auto", "2026-07-28")];
 
 fn python() -> &'static str {
     static PYTHON: OnceLock<String> = OnceLock::new();
@@ -24,7 +24,7 @@ fn python() -> &'static str {
 
 /// How the client reaches the server.
 #[derive(Clone, Copy)]
-enum Way {
+pub(crate) enum Way {
     Stdio,
     Http,
 }
@@ -33,28 +33,43 @@ fn drive(way: Way, project: &Project, options: &[&str], steps: &Value) -> Value 
     drive_with(way, |arguments| project.serve(arguments), options, steps)
 }
 
-fn drive_with(way: Way, serve: impl Fn(&[&str]) -> Command, options: &[&str], steps: &Value) -> Value {
-    let server = match way {
-        Way::Stdio => None,
-        Way::Http => Some(Server::start(&mut serve(&["--listen", "127.0.0.1:0"]))),
-    };
+/// Starts a server and lets the client take its steps; over HTTP, waits for what it left behind.
+pub(crate) fn drive_with(way: Way, serve: impl Fn(&[&str]) -> Command, options: &[&str], steps: &Value) -> Value {
+    match way {
+        Way::Stdio => {
+            let serve = serve(&["--stdio"]);
+            let mut client = client(options);
+            client.envs(serve.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            client.arg("--stdio").arg(serve.get_program()).args(serve.get_args());
+            finish(client, steps)
+        }
+        Way::Http => {
+            let server = Server::start(&mut serve(&["--listen", "127.0.0.1:0"]));
+            let seen = drive_at(&server.url("/mcp"), options, steps);
+            server.wait_until_idle();
+            seen
+        }
+    }
+}
+
+/// Lets the client take its steps at a server that runs.
+pub(crate) fn drive_at(url: &str, options: &[&str], steps: &Value) -> Value {
+    let mut client = client(options);
+    client.args(["--http", url]);
+    finish(client, steps)
+}
+
+fn client(options: &[&str]) -> Command {
     let mut command = Command::new(python());
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/mcp_client.py")).args(options);
-    match &server {
-        Some(server) => command.args(["--http", &server.url("/mcp")]),
-        None => {
-            let serve = serve(&["--stdio"]);
-            command.envs(serve.get_envs().filter_map(|(name, value)| Some((name, value?))));
-            command.arg("--stdio").arg(serve.get_program()).args(serve.get_args())
-        }
-    };
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the client starts");
+    command
+}
+
+fn finish(mut client: Command, steps: &Value) -> Value {
+    let mut child = client.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the client starts");
     child.stdin.take().expect("standard input").write_all(steps.to_string().as_bytes()).expect("sent");
     let output = child.wait_with_output().expect("the client ends");
     assert!(output.status.success(), "the client failed");
-    if let Some(server) = &server {
-        server.wait_until_idle();
-    }
     serde_json::from_slice(&output.stdout).expect("a document")
 }
 

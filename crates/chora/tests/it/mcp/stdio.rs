@@ -1,5 +1,8 @@
 //! Raw messages over standard input and output.
 
+use std::io::Write as _;
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use super::{Pipe, Project, chora, empty_folder, offered};
@@ -67,6 +70,52 @@ fn tools_say_what_they_do_to_the_world() {
     contract_record - - repeats                -
     contract_diff   reads - repeats            -
     ");
+}
+
+#[test]
+fn the_tools_fit_into_what_a_model_can_spare() {
+    let project = Project::new();
+    let mut pipe = Pipe::open(&mut project.serve(&["--stdio"]));
+    pipe.shake_hands("2025-11-25");
+    let answer = pipe.ask("tools/list", json!({}));
+    let sizes: Vec<(&str, usize)> = answer["result"]["tools"]
+        .as_array()
+        .expect("tools")
+        .iter()
+        .map(|tool| (tool["name"].as_str().expect("a name"), tool.to_string().len()))
+        .collect();
+    assert!(answer.to_string().len() < 30_000, "{} bytes: {sizes:?}", answer.to_string().len());
+}
+
+#[test]
+fn what_is_not_declared_is_not_there() {
+    let project = Project::new();
+    let mut pipe = Pipe::open(&mut project.serve(&["--stdio"]));
+    assert_eq!(pipe.shake_hands("2025-11-25")["capabilities"], json!({ "tools": {} }));
+    for method in ["prompts/list", "resources/list", "resources/templates/list", "completion/complete", "logging/setLevel"] {
+        let params = json!({ "ref": { "type": "ref/prompt", "name": "x" }, "argument": { "name": "x", "value": "x" }, "level": "info" });
+        assert_eq!(pipe.ask(method, params)["error"]["code"], -32601, "{method}");
+    }
+}
+
+#[test]
+fn what_the_library_has_to_say_is_heard_only_when_asked_for() {
+    let project = Project::new();
+    let said = |more: &[&str]| {
+        let mut command = project.serve(&[&["--stdio"], more].concat());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let hello = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "test", "version": "1" },
+        } });
+        let unknown = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": { "name": "nonsense" } });
+        let mut input = child.stdin.take().expect("standard input");
+        writeln!(input, "{hello}\n{}\n{unknown}", json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).expect("sent");
+        drop(input);
+        String::from_utf8(child.wait_with_output().expect("it ends").stderr).expect("text")
+    };
+    assert_eq!(said(&[]), "");
+    assert_eq!(said(&["-v"]), "");
+    assert!(said(&["-vv"]).contains("nonsense"), "{}", said(&["-vv"]));
 }
 
 #[test]
