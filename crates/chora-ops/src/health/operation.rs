@@ -12,8 +12,8 @@ use crate::failure::{Failure, FailureKind};
 use crate::project::{Project, Selection, load};
 use crate::release;
 
-/// Time that one container's examination may take.
-const BUDGET: std::time::Duration = std::time::Duration::from_secs(15);
+/// Time that one container's examination may take; half of it is for a server that has to be started to be asked.
+const BUDGET: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// What to check.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]

@@ -75,11 +75,11 @@ fn a_server_over_standard_streams_passes_five_levels_and_is_left_alone() {
     let health = site.json(&["health"]);
     let check = function(&health, "tools");
     assert_eq!((&check["verdict"], &check["answered"]), (&"pass".into(), &"tools 1 speaks 2025-11-25: 1 tool".into()), "{check:#}");
-    let recorded = site.json(&["contract", "record", "tools"]);
+    let recorded = site.json(&["contract", "record", "tools", "--timeout", "60s"]);
     assert_eq!(recorded["path"], "api/tools.json");
     assert!(site.chora.read("api/tools.json").contains("\"add\""));
     assert!(!site.chora.path().join(".chora/contracts").exists());
-    assert_eq!(site.json(&["contract", "diff", "tools"])["ok"], true);
+    assert_eq!(site.json(&["contract", "diff", "tools", "--timeout", "60s"])["ok"], true);
     let after = site.running("tools");
     assert_eq!((&after["Id"], &after["State"]["StartedAt"]), (&before["Id"], &before["State"]["StartedAt"]));
     assert_eq!(processes(&after), 1, "a server that was started to be asked still runs");
