@@ -40,7 +40,7 @@ if os.environ["STAYS"]:
 
 const CHECKS: &str = "
 environments:
-  production: { gate_timeout: 60s }
+  production: { gate_timeout: 100s }
 services:
   tools:
     contract: api/tools.json
