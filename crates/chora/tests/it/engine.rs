@@ -8,6 +8,7 @@ mod deploy;
 mod files;
 mod full_disk;
 mod pulls;
+mod plans;
 mod race;
 mod restarts;
 mod mcp_door;
