@@ -33,7 +33,8 @@ pub(crate) struct HeldLease {
 pub(crate) async fn take(cx: &Context, environment: &EnvironmentName, purpose: &str) -> Result<HeldLease, Failure> {
     let now = cx.clock.now();
     let lease = Lease { environment: environment.clone(), owner: cx.host.owner(), purpose: purpose.to_owned(), since: now, heartbeat: now };
-    let held = cx.store.lease(environment).await?.filter(|held| held.owner != lease.owner);
+    let untouched = |error: StoreError| Failure::from(error).state("nothing was changed");
+    let held = cx.store.lease(environment).await.map_err(untouched)?.filter(|held| held.owner != lease.owner);
     let dead = match held {
         Some(held) if is_dead(cx, &held).await? => Some(held),
         _ => None,
@@ -46,7 +47,7 @@ pub(crate) async fn take(cx: &Context, environment: &EnvironmentName, purpose: &
             return Err(failure.state(format!("{held} is running; nothing was changed by this command")));
         }
         // The answer may have been lost after the work was done.
-        Err(error) if !is_ours(cx, &lease).await => return Err(error.into()),
+        Err(error) if !is_ours(cx, &lease).await => return Err(untouched(error)),
         Err(_) => {}
     }
     Ok(HeldLease { environment: environment.clone(), heartbeat: beat(cx, environment) })

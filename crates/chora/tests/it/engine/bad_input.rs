@@ -225,8 +225,7 @@ fn an_mcp_server_that_breaks_its_contract() {
     exit 11
     --- stderr
     error: deploy of v2 refused: `mcp` failed level 5 (function): mcp [address] contract broken: tool `history` removed
-      serving MCP on [address]
-      health on [address]
+      serving MCP on [address] health on [address]
     state: v1 serves again in production and is healthy; mcp did not serve for [some]
     next: mend the cause, then `chora deploy` again; `chora plan` shows what it would do
     ");
