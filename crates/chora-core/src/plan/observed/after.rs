@@ -40,9 +40,13 @@ impl Observed {
                 self.containers.sort_by(|a, b| a.name.cmp(&b.name));
             }
             Action::Connect { container, attachment } => {
-                self.change(container, |container| drop(container.networks.insert(attachment.network.clone())));
+                self.change(container, |container| {
+                    container.networks.insert(attachment.network.clone());
+                });
             }
-            Action::Disconnect { container, network } => self.change(container, |container| drop(container.networks.remove(network))),
+            Action::Disconnect { container, network } => self.change(container, |container| {
+                container.networks.remove(network);
+            }),
             Action::Gate { .. } | Action::Record { .. } => {}
         }
         self
