@@ -1,6 +1,7 @@
 //! The command line: one file per command, each converts its arguments, calls one operation and renders the outcome.
 
 mod abort;
+mod bridge;
 mod build;
 mod completions;
 mod config;
@@ -114,6 +115,7 @@ enum Command {
     Entrypoint(entrypoint::EntrypointArgs),
     Events(events::EventsArgs),
     Serve(serve::ServeArgs),
+    Bridge(bridge::BridgeArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
@@ -141,6 +143,7 @@ fn dispatch(command: Command, flags: &Flags, output: Output) -> Result<Answer, F
         Command::Probe(args) => probe::run(args, output),
         Command::Wait(args) => wait::run(args),
         Command::Entrypoint(args) => Ok(entrypoint::run(args, output)),
+        Command::Bridge(args) => bridge::run(args, output),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Schema(args) => schema::run(&args),

@@ -3,7 +3,7 @@
 mod guard;
 mod health;
 mod http;
-mod token;
+pub(crate) mod token;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -15,6 +15,7 @@ use rmcp::ServiceExt as _;
 use rmcp::transport::io::stdio_pipes;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+pub(crate) use self::http::listen;
 use crate::mcp::{ContextSource, Door, Offer, Restriction, Running};
 
 /// How and what to serve.
@@ -120,19 +121,19 @@ async fn settle(running: &Running, stop: &mut Stop, warned: bool, limit: Duratio
 }
 
 /// The signals that end a server.
-struct Stop {
+pub(crate) struct Stop {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Stop {
-    fn new() -> Result<Self, Failure> {
+    pub(crate) fn new() -> Result<Self, Failure> {
         let listen =
             |kind| signal(kind).map_err(|error| Failure::new(FailureKind::Internal, format!("no signals can be received: {error}")));
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
-    async fn requested(&mut self) {
+    pub(crate) async fn requested(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -141,7 +142,7 @@ impl Stop {
 }
 
 /// Tells the person who started the server; standard output belongs to the protocol.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     // A closed standard error is no reason to stop serving.
     _ = writeln!(std::io::stderr(), "{text}");
 }

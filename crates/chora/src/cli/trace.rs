@@ -15,7 +15,11 @@ pub(crate) fn install(output: Output) {
         _ => (LevelFilter::DEBUG, LevelFilter::DEBUG),
     };
     // The name of every crate of ours begins like this.
-    let levels = Targets::new().with_target("chora", own).with_default(others);
+    let mut levels = Targets::new().with_target("chora", own).with_default(others);
+    if output.verbosity >= 0 {
+        // What a server behind a bridge says beside its messages is for the one who started it.
+        levels = levels.with_target("chora::child::stderr", LevelFilter::INFO);
+    }
     let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(LevelFilter::TRACE).with_ansi(false);
     // Installed once, at the beginning; a second one cannot be.
     drop(tracing::subscriber::set_global_default(subscriber.without_time().with_target(false).finish().with(levels)));

@@ -11,6 +11,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::serve::ListenerExt as _;
+use chora_gateway::{Guard, is_loopback};
 use chora_ops::{Failure, FailureKind};
 use rmcp::model::ProtocolVersion;
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
@@ -18,9 +19,9 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::guard::{Guard, is_loopback};
+use super::guard::admit;
 use super::health::Vitals;
-use super::token::Token;
+use super::token;
 use super::{ServeOptions, Stop};
 use crate::mcp::{Door, Running};
 
@@ -44,7 +45,7 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) async fn bind(options: &ServeOptions, door: Door, running: Running) -> Result<Self, Failure> {
-        let token = options.token_file.as_deref().map(Token::read).transpose()?;
+        let token = options.token_file.as_deref().map(token::read).transpose()?;
         if token.is_none() && !options.insecure_no_token && !is_loopback(options.listen) {
             let failure = Failure::new(
                 FailureKind::Denied,
@@ -96,7 +97,7 @@ fn broken(reason: &str) -> Failure {
     Failure::new(FailureKind::Unavailable, format!("the server ended: {reason}"))
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+pub(crate) async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
     let bound = async {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
@@ -135,7 +136,7 @@ fn router(door: Door, vitals: Vitals, guard: Arc<Guard>, streams: &CancellationT
     let health = get(move || async move { vitals.document(sessions.sessions.read().await.len()) });
     Router::new().merge(mcp).route("/health", health).layer(from_fn(move |request, next| {
         let guard = Arc::clone(&guard);
-        async move { guard.admit(request, next).await }
+        async move { admit(&guard, request, next).await }
     }))
 }
 

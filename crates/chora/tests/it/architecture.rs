@@ -50,6 +50,12 @@ const EDGES: &[Row] = &[
         reason: "an adapter knows the port it fills and its own technology, no use case and no door",
     },
     Row {
+        name: "chora-gateway",
+        uses: &[],
+        forbidden: &[DOORS, DOCKER, SQL],
+        reason: "the data plane faces clients: it never sees the engine, the store or the project",
+    },
+    Row {
         name: "chora-ops",
         uses: &["chora-core", "chora-syntax"],
         forbidden: &[DOORS, DOCKER, SQL],
@@ -57,7 +63,7 @@ const EDGES: &[Row] = &[
     },
     Row {
         name: "chora",
-        uses: &["chora-core", "chora-docker", "chora-ops", "chora-store", "chora-syntax"],
+        uses: &["chora-core", "chora-docker", "chora-gateway", "chora-ops", "chora-store", "chora-syntax"],
         forbidden: &[SQL, DOCKER],
         reason: "doors and wiring: it knows every crate and no technology behind a port",
     },

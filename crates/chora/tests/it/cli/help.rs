@@ -3,7 +3,7 @@
 use crate::support::Chora;
 use insta::{assert_snapshot, with_settings};
 
-const COMMANDS: [&str; 25] = [
+const COMMANDS: [&str; 26] = [
     "config",
     "schema",
     "plan",
@@ -27,6 +27,7 @@ const COMMANDS: [&str; 25] = [
     "entrypoint",
     "events",
     "serve",
+    "bridge",
     "completions",
     "man",
 ];

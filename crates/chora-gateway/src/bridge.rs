@@ -1,0 +1,304 @@
+//! Makes one MCP server on standard streams reachable for many clients: who uses which process, and whose is what it says.
+
+mod children;
+mod routing;
+mod tools;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use self::children::Slot;
+pub(crate) use self::children::Vitals;
+use crate::message::{Fault, Message, code};
+use crate::metrics::Metrics;
+use crate::revision::Revision;
+use crate::session::{Session, SessionKey};
+use crate::translate::to_legacy::Parked;
+use crate::transport::stdio::{ChildCommand, Gone};
+use crate::upstream::{Outbound, Started, Upstream};
+
+/// Whose a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChildSharing {
+    /// One process serves all clients.
+    Shared,
+    /// Every session with a handshake has a process of its own.
+    Session,
+    /// Every request without a session has a process of its own, and every session too.
+    Request,
+}
+
+/// What a bridge does and within which limits.
+#[derive(Debug, Clone)]
+pub struct BridgeSettings {
+    /// The server.
+    pub command: ChildCommand,
+    /// Whose a process is.
+    pub sharing: ChildSharing,
+    /// Most sessions at once, and most processes where they are not shared.
+    pub max_sessions: usize,
+    /// How long a session may be idle before it is ended.
+    pub idle: Duration,
+}
+
+/// A bridge. It ends its processes when it is stopped.
+#[derive(Debug)]
+pub struct Bridge {
+    pub(crate) settings: BridgeSettings,
+    pub(crate) metrics: Metrics,
+    sessions: Mutex<HashMap<Box<str>, Arc<Session>>>,
+    next_session: AtomicU64,
+    /// The shared conversation with a handshake.
+    legacy: Slot,
+    /// The shared conversation without one.
+    modern: Slot,
+    era: tokio::sync::Mutex<Option<Era>>,
+    tools: tools::Tools,
+    pub(crate) parked: Parked,
+    /// The server refuses a handshake.
+    modern_only: AtomicBool,
+    started: Instant,
+    me: Weak<Self>,
+}
+
+/// What the server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Era {
+    /// Only revisions with a handshake.
+    Legacy,
+    /// The revision 2026-07-28; perhaps the older ones as well.
+    Modern,
+}
+
+impl Bridge {
+    /// A bridge that has not started its server yet.
+    #[must_use]
+    pub fn new(settings: BridgeSettings) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            settings,
+            metrics: Metrics::default(),
+            sessions: Mutex::default(),
+            next_session: AtomicU64::new(1),
+            legacy: Slot::new(Era::Legacy),
+            modern: Slot::new(Era::Modern),
+            era: tokio::sync::Mutex::default(),
+            tools: tools::Tools::default(),
+            parked: Parked::default(),
+            modern_only: AtomicBool::new(false),
+            started: Instant::now(),
+            me: me.clone(),
+        })
+    }
+
+    /// Starts the server and learns what it speaks, so that the first client need not wait.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be started, or answers neither handshake.
+    pub async fn warm(&self) -> Result<(), String> {
+        self.era().await.map(|_| ()).map_err(|gone| gone.to_string())
+    }
+
+    /// Ends idle sessions, until the bridge is dropped.
+    pub async fn tend(self: Arc<Self>) {
+        let pause = (self.settings.idle / 4).clamp(Duration::from_millis(50), Duration::from_secs(30));
+        let me = Arc::downgrade(&self);
+        drop(self);
+        loop {
+            tokio::time::sleep(pause).await;
+            let Some(bridge) = me.upgrade() else { return };
+            let idle: Vec<_> = bridge.sessions().values().filter(|session| session.idle() >= bridge.settings.idle).cloned().collect();
+            for session in idle {
+                tracing::debug!(session = session.key.0, "an idle session is ended");
+                bridge.metrics.sessions_expired.add(1);
+                bridge.end_session(&session.id).await;
+            }
+        }
+    }
+
+    /// Ends the server's processes.
+    pub async fn stop(&self) {
+        let sessions: Vec<_> = self.sessions().drain().map(|(_, session)| session).collect();
+        for session in sessions {
+            session.standing.close();
+            let upstream = session.upstream();
+            if upstream.owner.is_some() {
+                upstream.stop().await;
+            }
+        }
+        self.legacy.stop().await;
+        self.modern.stop().await;
+    }
+
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(crate) fn sessions(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Session>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn session(&self, id: &str) -> Option<Arc<Session>> {
+        let session = self.sessions().get(id).cloned()?;
+        session.touch();
+        Some(session)
+    }
+
+    fn session_by_key(&self, key: SessionKey) -> Option<Arc<Session>> {
+        self.sessions().values().find(|session| session.key == key).cloned()
+    }
+
+    /// Opens a session of a client.
+    pub(crate) async fn open_session(&self, revision: Revision) -> Result<Arc<Session>, Fault> {
+        self.has_room()?;
+        let key = SessionKey(self.next_session.fetch_add(1, Ordering::Relaxed));
+        let upstream = self.session_upstream(key).await.map_err(|gone| crate::upstream::unavailable(&gone))?;
+        self.metrics.sessions_opened.add(1);
+        self.enter(Session::new(key, revision, upstream))
+    }
+
+    async fn session_upstream(&self, key: SessionKey) -> Result<Arc<Upstream>, Gone> {
+        if self.is_modern_only() {
+            return self.modern.get(self).await;
+        }
+        if self.settings.sharing != ChildSharing::Shared && !self.may_be_modern_only().await {
+            return self.start_child(Some(key));
+        }
+        match self.legacy.get(self).await {
+            Err(_) if self.is_modern_only() => self.modern.get(self).await,
+            Ok(_) if self.settings.sharing != ChildSharing::Shared => self.start_child(Some(key)),
+            shared => shared,
+        }
+    }
+
+    /// Opens a session for one call of a client that has none, before a server that wants one.
+    pub(crate) async fn open_passing_session(&self) -> Result<Arc<Session>, Fault> {
+        self.has_room()?;
+        let key = SessionKey(self.next_session.fetch_add(1, Ordering::Relaxed));
+        let upstream = match self.settings.sharing {
+            ChildSharing::Request => self.start_greeted(key).await,
+            ChildSharing::Shared | ChildSharing::Session => self.legacy.get(self).await,
+        };
+        let upstream = upstream.map_err(|gone| crate::upstream::unavailable(&gone))?;
+        self.enter(Session::new(key, Revision::NEWEST_LEGACY, upstream))
+    }
+
+    fn has_room(&self) -> Result<(), Fault> {
+        if self.sessions().len() < self.settings.max_sessions {
+            return Ok(());
+        }
+        Err(Fault::new(code::UNAVAILABLE, "all sessions are taken; try again later").with(serde_json::json!({ "retry": true })))
+    }
+
+    fn enter(&self, session: Session) -> Result<Arc<Session>, Fault> {
+        // Others may have come while the process was started.
+        self.has_room()?;
+        let session = Arc::new(session);
+        self.sessions().insert(session.id.clone(), Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// Whether the server is known to refuse a handshake.
+    pub(crate) fn is_modern_only(&self) -> bool {
+        self.modern_only.load(Ordering::Relaxed)
+    }
+
+    /// Ends a session: what it waits for is cancelled, a process of its own is ended.
+    pub(crate) async fn end_session(&self, id: &str) -> bool {
+        let Some(session) = self.sessions().remove(id) else { return false };
+        session.standing.close();
+        let upstream = session.upstream();
+        if upstream.owner.is_some() {
+            upstream.stop().await;
+            return true;
+        }
+        for number in upstream.numbers_of(session.key) {
+            upstream.cancel(number, Some("the session has ended")).await;
+        }
+        for uri in session.subscriptions() {
+            self.unsubscribe_if_last(&session, &uri).await;
+        }
+        true
+    }
+
+    /// Sends a call of a session. A process that is gone before it got the call is replaced, where it is shared.
+    pub(crate) async fn call(&self, session: &Session, call: Outbound) -> Result<(), Gone> {
+        let upstream = session.upstream();
+        let Err(unsent) = upstream.call(call).await else { return Ok(()) };
+        if upstream.owner.is_some() {
+            return Err(unsent.gone);
+        }
+        let again = self.legacy.get(self).await?;
+        if session.uses(&upstream) {
+            session.move_to(&again);
+        }
+        again.call(unsent.call).await.map(|_| ()).map_err(|unsent| unsent.gone)
+    }
+
+    /// Sends a call that stands alone; the process and the call's number there.
+    pub(crate) async fn lone_call(&self, call: Outbound) -> Result<(Arc<Upstream>, u64), Gone> {
+        let upstream = self.modern_upstream().await?;
+        let unsent = match upstream.call(call).await {
+            Ok(number) => return Ok((upstream, number)),
+            Err(unsent) => unsent,
+        };
+        let again = self.modern_upstream().await?;
+        let number = again.call(unsent.call).await.map_err(|unsent| unsent.gone)?;
+        Ok((again, number))
+    }
+
+    /// Which process answers a request that stands alone.
+    pub(crate) async fn modern_upstream(&self) -> Result<Arc<Upstream>, Gone> {
+        match self.settings.sharing {
+            ChildSharing::Request => self.start_child(None),
+            ChildSharing::Shared | ChildSharing::Session => self.modern.get(self).await,
+        }
+    }
+
+    /// The shared conversation of revisions with a handshake, as it was answered.
+    pub(crate) async fn legacy_greeting(&self) -> Result<Arc<serde_json::value::RawValue>, Gone> {
+        self.legacy.get(self).await?;
+        self.legacy.greeting().await.ok_or_else(|| Gone("did not greet".to_owned()))
+    }
+
+    /// The shared conversation of the revision without a handshake, as it was answered.
+    pub(crate) async fn modern_greeting(&self) -> Result<Arc<serde_json::value::RawValue>, Gone> {
+        self.modern.get(self).await?;
+        self.modern.greeting().await.ok_or_else(|| Gone("did not greet".to_owned()))
+    }
+
+    /// Starts a process and listens to it.
+    fn start_child(&self, owner: Option<SessionKey>) -> Result<Arc<Upstream>, Gone> {
+        let Started { upstream, arriving } =
+            Upstream::start(&self.settings.command, owner).map_err(|error| Gone(format!("cannot be started: {error}")))?;
+        self.metrics.children_started.add(1);
+        tokio::spawn(converse(self.me.clone(), Arc::clone(&upstream), arriving));
+        Ok(upstream)
+    }
+
+    /// What the shared processes are doing, for health.
+    pub(crate) fn children(&self) -> Vec<Vitals> {
+        [self.legacy.vitals(), self.modern.vitals()].into_iter().flatten().collect()
+    }
+}
+
+/// Routes what a server says until it ends.
+async fn converse(bridge: Weak<Bridge>, upstream: Arc<Upstream>, mut arriving: mpsc::Receiver<Message>) {
+    while let Some(message) = arriving.recv().await {
+        let Some(bridge) = bridge.upgrade() else { break };
+        bridge.route(&upstream, message).await;
+    }
+    let gone = Gone(upstream.end().unwrap_or_else(|| "ended".to_owned()));
+    let mut failed = upstream.fail_all(&gone);
+    upstream.stop().await;
+    failed += upstream.fail_all(&Gone(upstream.end().unwrap_or_else(|| "ended".to_owned())));
+    if let Some(bridge) = bridge.upgrade() {
+        bridge.metrics.calls_failed.add(u64::try_from(failed).unwrap_or(u64::MAX));
+        bridge.metrics.children_ended.add(1);
+        bridge.mourn(&upstream).await;
+    }
+}

@@ -1,0 +1,19 @@
+//! The data plane of Chora: MCP traffic between clients and servers, whatever transport and revision each speaks.
+//!
+//! It never sees the container engine, the store or the project.
+
+mod bridge;
+mod message;
+mod metrics;
+mod remote;
+mod revision;
+mod session;
+mod stream;
+mod translate;
+mod transport;
+mod upstream;
+
+pub use bridge::{Bridge, BridgeSettings, ChildSharing};
+pub use remote::{RemoteError, RemoteSettings, connect};
+pub use transport::http::{FrontSettings, Guard, Refusal, Token, is_loopback, open_to, serve, serve_metrics};
+pub use transport::stdio::ChildCommand;

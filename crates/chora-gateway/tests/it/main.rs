@@ -1,0 +1,22 @@
+//! The bridge with real server processes behind it and real HTTP clients before it.
+
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
+mod guarded;
+#[cfg(test)]
+mod legacy;
+#[cfg(test)]
+mod modern;
+#[cfg(test)]
+mod oldest;
+#[cfg(test)]
+mod remote;
+#[cfg(test)]
+mod sharing;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod translated;
