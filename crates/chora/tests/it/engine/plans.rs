@@ -9,7 +9,7 @@ const BOUND: &str = r#"
 services:
   b:
     image: ${IMAGE}
-    environment: { ADDRESS: "0.0.0.0:8081", VERSION: "b" }
+    command: [sleep, "600000"]
     network_mode: "service:web"
     depends_on: [web]
     stop_grace_period: 1s
@@ -52,6 +52,7 @@ services:
   worker:
     image: ${IMAGE}
     environment: { VERSION: "${RELEASE}" }
+    volumes: ["data:/data:ro"]
     stop_grace_period: 1s
 networks:
   default: { labels: { generation: "${GENERATION:-1}" }, driver_opts: { com.docker.network.driver.mtu: "${MTU:-1500}" } }
