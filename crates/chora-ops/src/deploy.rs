@@ -97,7 +97,7 @@ pub async fn deploy(cx: &Context, request: &DeployRequest) -> Result<DeployOutco
         return dry_run(cx, &project, request).await;
     }
     let purpose = format!("deploy {}", request.version.as_deref().unwrap_or("the project"));
-    holding(cx, &project, &purpose, deploy_held(cx, &project, request)).await
+    holding(cx, &project, &purpose, Box::pin(deploy_held(cx, &project, request))).await
 }
 
 async fn deploy_held(cx: &Context, project: &Project, request: &DeployRequest) -> Result<DeployOutcome, Failure> {
@@ -126,7 +126,7 @@ async fn deploy_held(cx: &Context, project: &Project, request: &DeployRequest) -
     };
     finish::begin(cx, &deployment, release.as_ref()).await?;
     let work = Work { project, prepared: &prepared, release, recreate: request.recreate, warnings, began };
-    run(cx, deployment, work).await
+    Box::pin(run(cx, deployment, work)).await
 }
 
 /// What is known before the deployment begins.

@@ -64,7 +64,7 @@ async fn finish_open(cx: &Context, request: &ResumeRequest, how: Settlement) -> 
         return dry_run(cx, environment, how).await;
     }
     let purpose = if how == Settlement::Resume { "resume" } else { "abort" };
-    let mut settled = holding(cx, &project, purpose, settle(cx, &project, &environment, how)).await?;
+    let mut settled = holding(cx, &project, purpose, Box::pin(settle(cx, &project, &environment, how))).await?;
     let Some(last) = settled.pop() else {
         return Err(nothing(&environment));
     };

@@ -45,7 +45,7 @@ pub async fn roll_back(cx: &Context, request: &RollbackRequest) -> Result<Deploy
     if request.dry_run {
         return dry_run(cx, &project, request).await;
     }
-    holding(cx, &project, "rollback", roll_back_held(cx, &project, request)).await
+    holding(cx, &project, "rollback", Box::pin(roll_back_held(cx, &project, request))).await
 }
 
 async fn dry_run(cx: &Context, project: &Project, request: &RollbackRequest) -> Result<DeployOutcome, Failure> {

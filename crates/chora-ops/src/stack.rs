@@ -63,7 +63,7 @@ pub async fn down(cx: &Context, request: &DownRequest) -> Result<RemovedOutcome,
         let removed = take_down(cx, &project, request.volumes).await;
         removed.map_err(|failure| failure.or_state("a part may be removed already; the same command goes on with the rest"))
     };
-    holding(cx, &project, "down", work).await
+    holding(cx, &project, "down", Box::pin(work)).await
 }
 
 async fn take_down(cx: &Context, project: &Project, volumes: bool) -> Result<RemovedOutcome, Failure> {
@@ -190,7 +190,7 @@ pub async fn prune(cx: &Context, request: &PruneRequest) -> Result<RemovedOutcom
         let removed = prune_held(cx, &project, false).await;
         removed.map_err(|failure| failure.or_state("a part may be removed already; nothing that a kept release needs"))
     };
-    holding(cx, &project, "prune", work).await
+    holding(cx, &project, "prune", Box::pin(work)).await
 }
 
 async fn prune_held(cx: &Context, project: &Project, dry_run: bool) -> Result<RemovedOutcome, Failure> {

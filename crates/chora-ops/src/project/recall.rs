@@ -22,8 +22,8 @@ pub(crate) async fn load_or_recall(cx: &Context, selection: &Selection) -> Resul
     }
     let name = selection.environment.as_deref().unwrap_or(DEFAULT_ENVIRONMENT);
     let Some(project) = recall(cx, &EnvironmentName::new(name)).await? else { return Err(failure) };
-    let detail = failure.details.first().map_or_else(String::new, |detail| format!(": {detail}"));
-    let words = format!("{}{detail}; what was deployed last counts", failure.message);
+    let detail = failure.details.first().and_then(|detail| detail.lines().next()).unwrap_or(&failure.message);
+    let words = format!("cannot be used as they are ({}); what was deployed last counts", detail.trim_start_matches("error: "));
     cx.note(ProgressState::Note, "the project's files", &words, (0, 0));
     Ok(project)
 }

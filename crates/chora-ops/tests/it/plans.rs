@@ -2,7 +2,7 @@
 
 use chora_core::model::deployment::OutcomeKind;
 use chora_core::model::ids::EnvironmentName;
-use chora_core::ports::{Engine as _, Host as _, Store as _};
+use chora_core::ports::Engine as _;
 use chora_ops::deploy::{DeployOutcome, DeployRequest, deploy};
 use chora_ops::failure::{Failure, FailureKind};
 use chora_ops::logs::{LogsRequest, logs};
