@@ -14,6 +14,8 @@ use crate::networks;
 #[serde(rename_all = "PascalCase")]
 struct Created {
     id: String,
+    #[serde(default)]
+    warnings: Option<Vec<String>>,
 }
 
 /// Since this API version one request can join several networks.
@@ -47,6 +49,9 @@ async fn make(client: &Client, spec: &ContainerSpec, change: impl FnOnce(&mut Va
         call = call.query("platform", platform);
     }
     let created: Created = client.document(call).await?;
+    for warning in created.warnings.iter().flatten() {
+        tracing::warn!("container `{}`: the engine warns: {warning}", spec.name);
+    }
     if let Err(error) = complete(client, spec, &created.id, handshake).await {
         // The first error tells the story; a container left behind is found by its labels.
         let _ = remove(client, &created.id, true).await;

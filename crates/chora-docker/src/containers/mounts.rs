@@ -8,7 +8,7 @@ use chora_core::ports::EngineError;
 use crate::client::Handshake;
 use crate::networks::table;
 
-/// The one directory that gets a volume of its own below a read-only root.
+/// The one directory that gets a volume of its own, below a read-only root and over a tmpfs.
 const SECRETS: &str = "/run/secrets";
 
 /// Tells whether the files need a volume at `/run/secrets`; refuses places where they cannot be written or would be lost.
@@ -21,6 +21,10 @@ pub(super) fn place_for_files(spec: &ContainerSpec) -> Result<bool, EngineError>
         let is_plain = file.path.starts_with('/') && !file.path.split('/').any(|part| part == "..");
         if !is_plain {
             return invalid("the path is not absolute and plain");
+        }
+        if lies_over_memory(spec, &file.path) {
+            needs_volume = true;
+            continue;
         }
         if in_memory(spec, &file.path) {
             return invalid("a tmpfs lies over it");
@@ -43,15 +47,30 @@ pub(super) fn place_for_files(spec: &ContainerSpec) -> Result<bool, EngineError>
 
 /// Gives the directory that a file is unpacked to: the mount it lies in, or the root.
 pub(super) fn place_of<'a>(spec: &'a ContainerSpec, path: &str) -> &'a str {
+    if lies_over_memory(spec, path) {
+        return SECRETS;
+    }
     let mounted = spec.mounts.iter().map(|mount| mount.target.as_str()).filter(|target| lies_below(path, target));
     let fallback = if spec.service.read_only { SECRETS } else { "/" };
     mounted.max_by_key(|target| target.len()).unwrap_or(fallback)
 }
 
+/// A secret whose directory can be mounted over the tmpfs above it, as the engine mounts what lies deeper later.
+fn lies_over_memory(spec: &ContainerSpec, path: &str) -> bool {
+    let over = |target: &str| target != SECRETS && !lies_below(target, SECRETS);
+    let mounted = spec.mounts.iter().any(|mount| mount.target == SECRETS || lies_below(&mount.target, SECRETS));
+    lies_below(path, SECRETS) && !mounted && in_memory(spec, path) && memory(spec).filter(|target| lies_below(path, target)).all(over)
+}
+
 fn in_memory(spec: &ContainerSpec, path: &str) -> bool {
+    memory(spec).any(|target| lies_below(path, target))
+}
+
+/// Where the container has memory for a file system.
+fn memory(spec: &ContainerSpec) -> impl Iterator<Item = &str> {
     let listed = spec.service.tmpfs.iter().map(|entry| entry.split(':').next().unwrap_or_default());
     let mounted = spec.mounts.iter().filter(|mount| mount.kind == MountKind::Tmpfs).map(|mount| mount.target.as_str());
-    listed.chain(mounted).any(|target| lies_below(path, target))
+    listed.chain(mounted)
 }
 
 fn lies_below(path: &str, directory: &str) -> bool {

@@ -1,5 +1,6 @@
 //! What Chora does with every key of a Compose file: the table behind refusals, warnings and the reference page.
 
+mod combinations;
 mod exceptions;
 mod reference;
 
@@ -61,6 +62,7 @@ pub(super) fn review(model: &Node, active: &HashSet<&str>, document: &JsonMap<St
             }
         }
     }
+    refused.extend(combinations::review(model, active));
     (refused, ignored)
 }
 

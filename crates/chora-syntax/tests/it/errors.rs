@@ -241,6 +241,55 @@ secrets: {token: {external: true}}
 }
 
 #[test]
+fn keys_that_cannot_be_together_are_named_with_their_place() {
+    let text = "\
+services:
+  web:
+    image: a
+    read_only: true
+    secrets: [one, {source: two, target: /etc/two}]
+  worker:
+    image: a
+    uts: host
+    hostname: worker
+    tmpfs: [/run/secrets, '/cache:size=1m']
+    secrets:
+      - one
+    configs:
+      - {source: three, target: /etc/three}
+      - source: three
+        target: /data/three
+      - source: three
+        target: /cache/three
+    volumes: ['/srv:/data:ro', {type: tmpfs, target: /mem}]
+  fine:
+    image: a
+    read_only: true
+    hostname: fine
+    tmpfs: /run
+    secrets: [one, {source: two, target: /data/two}]
+    volumes: ['data:/data']
+  off:
+    image: a
+    profiles: [never]
+    tmpfs: /run
+    secrets: [one]
+volumes: {data: {}}
+secrets: {one: {file: one}, two: {file: two}}
+configs: {three: {content: three}}
+";
+    let resolved = run(&[("compose.yaml", text)]).unwrap();
+    let lines: Vec<String> = resolved.unsupported().iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    compose.yaml:5:42: Chora does not honour a secret at `/etc/two`: the root is read-only; there secrets are below /run/secrets
+    compose.yaml:9:15: Chora does not honour `hostname` beside `uts: host`: the engine takes no name for the host's own namespace
+    compose.yaml:12:9: Chora does not honour a secret at `/run/secrets/one`: the tmpfs at `/run/secrets` would lie over it; put it beside the tmpfs, or the tmpfs below it
+    compose.yaml:16:17: Chora does not honour a config at `/data/three`: the mount at `/data` is read-only
+    compose.yaml:18:17: Chora does not honour a config at `/cache/three`: the tmpfs at `/cache` would lie over it; put it beside the tmpfs, or the tmpfs below it
+    ");
+}
+
+#[test]
 fn a_bomb_of_aliases_is_refused() {
     let mut text = "x-0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n".to_owned();
     for level in 1..9 {

@@ -50,6 +50,18 @@ pub async fn a_read_only_root_takes_secrets(bench: &Workbench) {
     assert_eq!(bench.ask(&id, &["write", "/x", "y"]).await.exit_code, 1);
 }
 
+/// Memory above `/run/secrets` does not hide the secrets, which are there after a restart and can be read.
+pub async fn a_tmpfs_over_run_takes_secrets(bench: &Workbench) {
+    let mut spec = with_file(bench, "volatile", "/run/secrets/key");
+    spec.service.tmpfs = vec!["/run:size=1m".into()];
+    let id = bench.run(&spec).await;
+    bench.engine.stop_container(id.as_str(), Some(std::time::Duration::from_secs(20))).await.unwrap();
+    bench.engine.start_container(id.as_str()).await.unwrap();
+    assert_eq!(bench.ask(&id, &["cat", "/run/secrets/key"]).await.output, "content");
+    assert_eq!(bench.engine.read_file(id.as_str(), "/run/secrets/key", 100).await.unwrap().unwrap(), b"content");
+    assert_eq!(bench.ask(&id, &["write", "/run/x", "y"]).await.exit_code, 0);
+}
+
 /// Where a file could not be written or would be lost, the request is refused and says why.
 pub async fn places_that_lose_files_are_refused(bench: &Workbench) {
     let mut sealed = with_file(bench, "sealed", "/etc/app.conf");

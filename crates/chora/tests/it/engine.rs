@@ -7,6 +7,7 @@ mod deaths;
 mod deploy;
 mod files;
 mod full_disk;
+mod gates;
 mod log;
 mod mcp_door;
 mod plans;

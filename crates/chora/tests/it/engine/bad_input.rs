@@ -145,7 +145,8 @@ fn a_health_check_that_never_passes() {
 fn without_address(ran: Ran) -> Ran {
     let mut pieces = ran.stderr.split("http://");
     let first = pieces.next().unwrap_or_default().to_owned();
-    let told = pieces.fold(first, |told, piece| told + "[address]" + piece.find(char::is_whitespace).map_or("", |end| &piece[end..]));
+    let told =
+        pieces.fold(first, |told, piece| told + "[address]" + piece.find(char::is_whitespace).map_or("", |end| piece.split_at(end).1));
     Ran { stderr: told, ..ran }
 }
 
