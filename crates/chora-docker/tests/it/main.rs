@@ -1,5 +1,4 @@
 //! The adapter against the engine at `DOCKER_HOST`, or at the default socket. No engine is a failure.
-#![expect(clippy::string_slice, reason = "what fails here is to fail the test")]
 
 #[cfg(test)]
 mod classic;

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The kernel's flag of routes that refuse (linux/ipv6_route.h, route.h: `RTF_REJECT`).
+/// The kernel's flag of routes that refuse (`linux/ipv6_route.h`, `linux/route.h`: `RTF_REJECT`).
 const REJECT: u32 = 0x0200;
 
 /// Looks the address up; tables that cannot be read lead nowhere.

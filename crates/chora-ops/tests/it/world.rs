@@ -121,6 +121,7 @@ impl World {
                 deployed_by: DeployedBy::Human,
                 pause: None,
             },
+            project: None,
         }
     }
 

@@ -91,7 +91,7 @@ async fn an_end_that_was_torn_is_written_again_from_the_store() {
     let deployment = refused("d1");
     let [begun, ended] = both(&deployment);
     let whole = text(&[begun, ended.clone()]);
-    let (folder, log) = log_of(&whole[..whole.len() - 30]);
+    let (folder, log) = log_of(whole.split_at(whole.len() - 30).0);
     let store = store(&[deployment]).await;
     assert_eq!(verify(&log, Some(&store)).await.unwrap().next, ["chora events repair"]);
     let mended = repair(&log, Some(&store)).await.unwrap();
@@ -109,7 +109,7 @@ async fn a_beginning_comes_from_the_store_or_from_the_end() {
     let [begun, ended] = both(&deployment);
     for store in [Some(store(&[deployment]).await), None] {
         let store = store.as_ref().map(|store| store as &dyn chora_core::ports::Store);
-        let (_folder, log) = log_of(text(&[ended.clone()]));
+        let (_folder, log) = log_of(text(std::slice::from_ref(&ended)));
         assert_eq!(verify(&log, store).await.unwrap().next, ["chora events repair"]);
         let mended = repair(&log, store).await.unwrap();
         assert_eq!((mended.added, mended.after.is_sound()), (vec![Added { deployment: "d1".into(), part: Part::Beginning }], true));

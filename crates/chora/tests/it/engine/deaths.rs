@@ -188,7 +188,7 @@ fn kill_on_the_way_back<'a>(site: &Site, steps: &[Value], death: impl Fn() -> De
     let mut round = 0;
     for (step, place) in undone.flat_map(|(step, _)| [(step, "undo-before"), (step, "undo-after")]) {
         // Steps after the refused gate are never begun.
-        if steps[..step].iter().any(|earlier| gates_web(earlier)) {
+        if steps[..step].iter().any(gates_web) {
             break;
         }
         let death = death();

@@ -66,6 +66,7 @@ impl Site {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what a test sends is written where it is sent")]
 fn call(tool: &str, arguments: Value) -> Value {
     json!({ "do": "call", "tool": tool, "arguments": arguments })
 }
@@ -81,6 +82,7 @@ fn outline(result: &Value) -> Value {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one life of one server, in its order")]
 fn every_tool_does_its_work_and_answers_as_it_declares() {
     for (way, (mode, revision)) in [(Way::Stdio, ERAS[0]), (Way::Http, ERAS[1])] {
         let site = Site::new(OWN_SERVER, ASKED);
