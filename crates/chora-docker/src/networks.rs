@@ -22,6 +22,8 @@ struct NetworkDocument {
     labels: Option<IndexMap<String, String>>,
     #[serde(default)]
     containers: Option<IndexMap<String, Member>>,
+    #[serde(default)]
+    created: String,
 }
 
 #[derive(Deserialize)]
@@ -53,8 +55,50 @@ pub(crate) async fn list(client: &Client, labels: &IndexMap<String, String>) -> 
 }
 
 pub(crate) async fn inspect(client: &Client, name: &str) -> Result<Option<NetworkFacts>, EngineError> {
-    let call = Call::get(format!("/networks/{}", segment(name)), about(name));
-    Ok(client.found::<NetworkDocument>(call).await?.map(NetworkFacts::from))
+    let call = || Call::get(format!("/networks/{}", segment(name)), about(name));
+    let mut found = client.found::<NetworkDocument>(call()).await;
+    if is_ambiguous(&found) {
+        settle_namesakes(client, name).await?;
+        found = client.found(call()).await;
+    }
+    Ok(found?.map(NetworkFacts::from))
+}
+
+/// Networks of exactly this name, the oldest first.
+async fn namesakes(client: &Client, name: &str) -> Result<Vec<NetworkDocument>, EngineError> {
+    let call = Call::get("/networks", "networks").query("filters", json!({ "name": [name] }).to_string());
+    let mut documents: Vec<NetworkDocument> = client.document(call).await?;
+    documents.retain(|document| document.name == name);
+    documents.sort_by(|one, other| (&one.created, &one.id).cmp(&(&other.created, &other.id)));
+    Ok(documents)
+}
+
+/// Before API 1.44 two creations at the same time make two networks of one name, as when a killed process's creation is repeated.
+/// The oldest stays. Of the others those go that bear its labels; a network that was made by someone else, or has containers, stays too.
+async fn settle_namesakes(client: &Client, name: &str) -> Result<(), EngineError> {
+    let namesakes = namesakes(client, name).await?;
+    let Some((oldest, others)) = namesakes.split_first() else { return Ok(()) };
+    let ours = |network: &&NetworkDocument| oldest.labels.as_ref().is_some_and(|labels| !labels.is_empty()) && network.labels == oldest.labels;
+    for network in others.iter().filter(ours) {
+        tracing::warn!("a second network `{name}` is removed");
+        delete(client, &network.id, name).await?;
+    }
+    Ok(())
+}
+
+/// Whether the engine knows several networks by a name.
+fn is_ambiguous<T>(result: &Result<T, EngineError>) -> bool {
+    result.as_ref().is_err_and(|error| error.to_string().contains("is ambiguous"))
+}
+
+/// Makes a call; where the name of its network turns out to be that of several, once more with one.
+async fn call_settled(client: &Client, network: &str, call: impl Fn() -> Call) -> Result<(), EngineError> {
+    let result = client.unit(call()).await;
+    if !is_ambiguous(&result) {
+        return result;
+    }
+    settle_namesakes(client, network).await?;
+    client.unit(call()).await
 }
 
 pub(crate) async fn create(client: &Client, spec: &NetworkSpec) -> Result<(), EngineError> {
@@ -62,6 +106,7 @@ pub(crate) async fn create(client: &Client, spec: &NetworkSpec) -> Result<(), En
     let call = Call::post("/networks/create", about(&spec.name)).json(&request(spec, handshake)?).limit(Some(LONG));
     match client.unit(call).await {
         Err(EngineError::Conflict { .. }) if inspect(client, &spec.name).await?.is_some() => Ok(()),
+        Ok(()) if !handshake.has(1, 44) => settle_namesakes(client, &spec.name).await,
         result => result,
     }
 }
@@ -111,7 +156,16 @@ pub(crate) fn table(entries: &IndexMap<String, String>) -> HashMap<String, Strin
 }
 
 pub(crate) async fn remove(client: &Client, name: &str) -> Result<(), EngineError> {
-    let call = Call::delete(format!("/networks/{}", segment(name)), about(name)).limit(Some(LONG));
+    let removed = delete(client, name, name).await;
+    if !is_ambiguous(&removed) {
+        return removed;
+    }
+    settle_namesakes(client, name).await?;
+    delete(client, name, name).await
+}
+
+async fn delete(client: &Client, id: &str, name: &str) -> Result<(), EngineError> {
+    let call = Call::delete(format!("/networks/{}", segment(id)), about(name)).limit(Some(LONG));
     match client.unit(call).await {
         Err(EngineError::NotFound { .. }) => Ok(()),
         result => result,
@@ -121,10 +175,12 @@ pub(crate) async fn remove(client: &Client, name: &str) -> Result<(), EngineErro
 pub(crate) async fn connect(client: &Client, container: &str, attachment: &Attachment) -> Result<(), EngineError> {
     let handshake = client.handshake().await?;
     let settings = endpoint_settings(attachment, handshake)?;
-    let call = Call::post(format!("/networks/{}/connect", segment(&attachment.network)), about(&attachment.network))
-        .json(&json!({ "Container": container, "EndpointConfig": settings }))
-        .limit(Some(LONG));
-    match client.unit(call).await {
+    let joining = || {
+        Call::post(format!("/networks/{}/connect", segment(&attachment.network)), about(&attachment.network))
+            .json(&json!({ "Container": container, "EndpointConfig": settings }))
+            .limit(Some(LONG))
+    };
+    match call_settled(client, &attachment.network, joining).await {
         Err(EngineError::Conflict { reason }) if reason.contains("already exists in network") => Ok(()),
         Err(EngineError::NotFound { .. }) if inspect(client, &attachment.network).await?.is_some() => {
             Err(EngineError::NotFound { what: format!("container `{container}`") })
@@ -134,10 +190,12 @@ pub(crate) async fn connect(client: &Client, container: &str, attachment: &Attac
 }
 
 pub(crate) async fn disconnect(client: &Client, container: &str, network: &str) -> Result<(), EngineError> {
-    let call = Call::post(format!("/networks/{}/disconnect", segment(network)), about(network))
-        .json(&json!({ "Container": container, "Force": true }))
-        .limit(Some(LONG));
-    match client.unit(call).await {
+    let leaving = || {
+        Call::post(format!("/networks/{}/disconnect", segment(network)), about(network))
+            .json(&json!({ "Container": container, "Force": true }))
+            .limit(Some(LONG))
+    };
+    match call_settled(client, network, leaving).await {
         Err(EngineError::NotFound { .. }) => Ok(()),
         Err(EngineError::Failed { reason } | EngineError::Conflict { reason } | EngineError::Invalid { reason })
             if reason.contains("is not connected to") =>

@@ -160,6 +160,7 @@ async fn prepare(cx: &Context, project: &Project, request: &DeployRequest) -> Re
         _ => failure,
     });
     let (mut warnings, images, observed, version) = (checked?, images?, observed?, version?);
+    warnings.extend(preflight::clock_behind(cx.clock.now(), live.as_ref()));
     warnings.extend(renamed);
     warnings.extend(preflight::rollback_set(cx, &retained, images.present()).await?);
     let (deployment, release_id) = (DeploymentId::new(cx.host.fresh_id()), ReleaseId::new(cx.host.fresh_id()));

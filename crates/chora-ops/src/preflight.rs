@@ -11,6 +11,7 @@ use chora_core::model::release::Release;
 use chora_core::plan::labels;
 use chora_core::ports::engine::EngineFacts;
 use futures_util::future::{join, try_join_all};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::context::Context;
 use crate::exposure;
@@ -159,6 +160,23 @@ fn is_bound(host_ip: Option<&str>, port: u16) -> bool {
 fn taken(service: &str, port: u16, holder: &str) -> Failure {
     let failure = Failure::new(FailureKind::Conflict, format!("port {port} of `{service}` is held by {holder}"));
     failure.state("nothing was changed").hint("stop what holds it, or publish another port")
+}
+
+/// How far the wall clock may lie behind the last release before that is told: machines agree to the second, not better.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
+
+/// A warning where the wall clock lies behind the making of the live release; order, durations and leases do not go by it.
+pub(crate) fn clock_behind(now: Timestamp, live: Option<&Release>) -> Option<String> {
+    let live = live?;
+    let behind = live.created_at.duration_since(now);
+    (behind > CLOCK_TOLERANCE).then(|| {
+        format!(
+            "the clock of this machine is {:#} behind the last release ({}, made {:.0}): times in the history and the log go backwards, their order stays",
+            SignedDuration::from_secs(behind.as_secs()),
+            live.version,
+            live.created_at,
+        )
+    })
 }
 
 /// Images of releases that can be rolled back to must still be there; those that are known to be are not asked for. Gives warnings.

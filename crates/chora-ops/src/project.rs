@@ -35,6 +35,8 @@ pub struct Project {
     pub engine: Option<String>,
     /// The resolved stack.
     pub stack: Stack,
+    /// What interpolation saw: the variables of the process, then those of env files.
+    pub variables: IndexMap<String, String>,
     /// Files that it was read from.
     pub files: Vec<PathBuf>,
     /// The Compose files among them that were asked for.

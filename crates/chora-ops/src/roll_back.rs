@@ -15,6 +15,7 @@ use crate::deploy::{
 };
 use crate::failure::{Failure, FailureKind};
 use crate::images::ImagePlan;
+use crate::preflight;
 use crate::project::{Project, Selection, load_or_recall};
 use crate::release;
 use crate::rollout::finish;
@@ -102,8 +103,9 @@ async fn roll_back_held(cx: &Context, project: &Project, request: &RollbackReque
     let began = cx.clock.elapsed();
     let environment = &project.environment.name;
     let settled = settle(cx, project, environment, Settlement::Safe).await?;
-    let warnings = told(&settled);
+    let mut warnings = told(&settled);
     let live = release::live(cx, environment).await?;
+    warnings.extend(preflight::clock_behind(cx.clock.now(), live.as_ref()));
     if let Some(back) = went_back(&settled).filter(|_| request.release.is_none()) {
         if back.outcome.kind == OutcomeKind::Degraded {
             return Err(finish::failure(&back.deployment, &back.outcome, back.deployment.previous_version.as_deref()));

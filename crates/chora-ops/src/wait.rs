@@ -15,6 +15,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// One attempt never takes longer, so that a lost packet does not cost the whole limit.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(5);
+/// An attempt that could not last so long says nothing about the target: what was answered before is told.
+const SHORTEST_ATTEMPT: Duration = Duration::from_millis(100);
 
 /// What to wait for.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -64,18 +66,22 @@ async fn wait_for_one(clock: &dyn Clock, target: &Target, limit: Duration) -> Ta
     let started = clock.elapsed();
     let mut pause = FIRST_PAUSE;
     let mut attempts = 0;
+    let mut before = None;
     loop {
         let left = limit.saturating_sub(clock.elapsed().saturating_sub(started));
         let answer = target.ask(left.min(LONGEST_ATTEMPT)).await;
         attempts += 1;
         let took = clock.elapsed().saturating_sub(started);
-        let left = limit.saturating_sub(took);
         let ready = answer.is_ok();
+        let cut_short = !ready && left < SHORTEST_ATTEMPT;
+        let answered = answer.unwrap_or_else(|words| words);
+        let answered = if cut_short { before.unwrap_or(answered) } else { answered };
+        let left = limit.saturating_sub(took);
         if ready || left.is_zero() {
-            let answered = answer.unwrap_or_else(|words| words);
             let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
             return TargetOutcome { target: target.to_string(), ready, attempts, took_ms, answered };
         }
+        before = Some(answered);
         clock.sleep(pause.min(left)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

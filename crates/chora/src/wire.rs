@@ -75,10 +75,13 @@ pub(crate) fn context(config: &Config, wanted: Wanted) -> Result<Context, Failur
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let request = EndpointRequest { explicit: engine, ..config.engine.clone() };
     let engine: Arc<dyn Engine> = Arc::new(DockerEngine::connect(&request)?);
+    // A config or secret may come from a variable of an env file.
+    let variables = project.as_ref().map_or(&config.variables, |project| &project.variables);
+    let secrets = FileSecrets::new(variables.clone().into_iter().collect());
     Ok(Context {
         store: Arc::new(SqliteStore::lazily(&state.join("storage.db"))?),
         blobs: Arc::new(FileBlobs::at(&state.join("blobs"))),
-        secrets: Arc::new(FileSecrets::new(config.variables.clone().into_iter().collect())),
+        secrets: Arc::new(secrets),
         host: Arc::new(SystemHost::this_process()),
         prober: Arc::new(LazyProber { engine: Arc::clone(&engine), prober: OnceCell::new() }),
         reporter: wanted.reporter,

@@ -9,6 +9,8 @@ mod endpoints;
 #[cfg(test)]
 mod forwarder;
 #[cfg(test)]
+mod namesakes;
+#[cfg(test)]
 mod registry;
 #[cfg(test)]
 mod ssh;

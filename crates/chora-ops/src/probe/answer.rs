@@ -56,7 +56,7 @@ pub(crate) struct Deadline {
 
 impl Deadline {
     pub(crate) fn after(limit: Duration) -> Self {
-        Self { at: Instant::now() + limit, limit }
+        Self { at: Instant::now() + limit, limit: Duration::from_millis(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)) }
     }
 
     /// Waits for `work`; when time runs out, the trouble says that `what` did not answer.

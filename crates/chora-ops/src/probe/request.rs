@@ -140,9 +140,17 @@ fn local(question: &Question) -> Option<ProbeAnswer> {
 /// Asks every address of the host until one answers.
 async fn ask_each(url: &Url, port: u16, probe: &Probe, limit: Duration) -> Result<ProbeOutcome, TargetError> {
     let started = Instant::now();
+    let unresolved = |reason: String| {
+        let error = TargetError::Unresolved { host: url.host.clone(), reason };
+        // The world's fault, as a refused connection is: a health check must say no, not that it was asked wrongly.
+        let asked = format!("address of {}", url.host);
+        outcome(ProbeAnswer { verdict: ProbeVerdict::NoAnswer, asked, answered: error.to_string(), took: started.elapsed(), contract: None })
+    };
     let addresses = match tokio::time::timeout(limit, resolve(&url.host, port)).await {
-        Ok(addresses) => addresses?,
-        Err(_) => return Err(TargetError::Unresolved { host: url.host.clone(), reason: format!("no answer within {limit:?}") }),
+        Ok(Ok(addresses)) => addresses,
+        Ok(Err(TargetError::Unresolved { reason, .. })) => return Ok(unresolved(reason)),
+        Ok(Err(error)) => return Err(error),
+        Err(_) => return Ok(unresolved("no answer in time".to_owned())),
     };
     let mut last = None;
     for address in addresses {
@@ -160,7 +168,7 @@ async fn ask_each(url: &Url, port: u16, probe: &Probe, limit: Duration) -> Resul
             break;
         }
     }
-    last.map(outcome).ok_or_else(|| TargetError::Unresolved { host: url.host.clone(), reason: "the name has no address".to_owned() })
+    Ok(last.map_or_else(|| unresolved("the name has no address".to_owned()), outcome))
 }
 
 fn outcome(answer: ProbeAnswer) -> ProbeOutcome {

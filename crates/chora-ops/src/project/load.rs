@@ -83,7 +83,7 @@ pub struct ConfigOutcome {
 pub fn config(settings: &Settings, request: &ConfigRequest) -> Result<ConfigOutcome, Failure> {
     let selection = Selection { environment: request.environment.clone() };
     let (project, mut stack) = resolve_project(settings, &selection)?;
-    let secrets = FileSecrets::new(settings.variables.clone().into_iter().collect());
+    let secrets = FileSecrets::new(project.variables.clone().into_iter().collect());
     let values: Vec<_> = project.stack.secrets.iter().filter_map(|(key, object)| secrets.read(key, object).ok()).collect();
     exposure::hide(&mut stack, &values);
     Ok(ConfigOutcome { stack, files: project.files, warnings: project.warnings })
@@ -122,6 +122,7 @@ fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Projec
         environment,
         engine: wanted.engine.clone(),
         stack: resolved.stack,
+        variables: resolved.environment,
         files: resolved.files,
         compose_files: resolved.compose_files.clone(),
         health: services.health,

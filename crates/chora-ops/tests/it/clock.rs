@@ -17,7 +17,8 @@ async fn after_the_clock_was_set_back_history_rollback_and_retention_go_by_what_
     let world = World::new();
     world.deploy("1").await.unwrap();
     world.clock.set_by(-DAY);
-    world.deploy("2").await.unwrap();
+    let second = world.deploy("2").await.unwrap();
+    assert_eq!(second.warnings, [""]);
     let lines = history(&world.context(), &HistoryRequest::default()).await.unwrap().deployments;
     let versions: Vec<_> = lines.iter().map(|line| (line.version.as_str(), line.live)).collect();
     assert_eq!(versions, [("v2", true), ("v1", false)]);

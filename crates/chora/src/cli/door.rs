@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use chora_core::model::ids::EnvironmentName;
 use chora_core::ports::Reporter;
-use chora_ops::project::{DEFAULT_ENVIRONMENT, in_environment};
+use chora_ops::project::{DEFAULT_ENVIRONMENT, DEVELOPMENT, in_environment};
 use chora_ops::{Context, Failure, FailureKind, Settings};
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +47,20 @@ impl Door {
             wire::context(&self.config, Wanted { environment: environment.map(str::to_owned), reporter, cancel: self.cancel.clone() })?;
         self.begun.store(true, Ordering::Relaxed);
         Ok(context)
+    }
+
+    /// The environment that a command looks into when none is named: production, or development where only that one runs.
+    pub(crate) async fn running(&self, named: Option<String>) -> Result<Option<String>, Failure> {
+        if named.is_some() {
+            return Ok(named);
+        }
+        let Some(store) = wire::store_if_there(&self.config)? else { return Ok(None) };
+        for (environment, found) in [(DEFAULT_ENVIRONMENT, None), (DEVELOPMENT, Some(DEVELOPMENT.to_owned()))] {
+            if store.live_release(&EnvironmentName::new(environment)).await?.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// What a command without a context answers.

@@ -14,7 +14,8 @@ use super::output::Answer;
 
 /// Run a command in a service's container
 ///
-/// With a terminal when standard input is one. The exit code is the command's own.
+/// With a terminal when standard input is one. The exit code is the command's own. Where no environment is named and only
+/// development runs, that one is meant.
 #[derive(Debug, Args)]
 pub(crate) struct ExecArgs {
     /// The service
@@ -46,7 +47,7 @@ pub(crate) struct ExecArgs {
 
 pub(crate) async fn run(args: ExecArgs, door: &Door) -> Result<Answer, Failure> {
     let ExecArgs { service, command, environment, index, user, workdir, variables, no_tty, timeout } = args;
-    let environment = environment.environment;
+    let environment = door.running(environment.environment).await?;
     let cx = door.context(environment.as_deref())?;
     let limit_ms = Some(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
     let request = ExecRequest { service, command, environment, number: index, user, working_dir: workdir, variables, limit_ms };

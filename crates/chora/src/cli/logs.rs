@@ -20,6 +20,8 @@ use super::style::{PLAIN, SERVICES, paint};
 const BATCH: usize = 256;
 
 /// Show the output of the services
+///
+/// Where no environment is named and only development runs, that one is meant.
 #[derive(Debug, Args)]
 pub(crate) struct LogsArgs {
     /// Show only these services
@@ -53,8 +55,9 @@ struct Look {
 
 pub(crate) async fn run(args: LogsArgs, door: &Door) -> Result<Answer, Failure> {
     let LogsArgs { services, environment, follow, tail, since, timestamps, all } = args;
-    let cx = door.context(environment.environment.as_deref())?;
-    let request = LogsRequest { environment: environment.environment, services, tail, since, timestamps, all };
+    let environment = door.running(environment.environment).await?;
+    let cx = door.context(environment.as_deref())?;
+    let request = LogsRequest { environment, services, tail, since, timestamps, all };
     let LogLines { sources, lines, .. } = stream_logs(&cx, &request, follow).await?;
     if sources.is_empty() && !door.output.json {
         door.output.say("no containers\n");

@@ -13,6 +13,8 @@ use super::style::{DIM, GOOD, WARN};
 use super::table::{Cell, Table};
 
 /// List the containers
+///
+/// Where no environment is named and only development runs, that one is meant.
 #[derive(Debug, Args)]
 pub(crate) struct PsArgs {
     #[command(flatten)]
@@ -20,7 +22,7 @@ pub(crate) struct PsArgs {
 }
 
 pub(crate) async fn run(args: PsArgs, door: &Door) -> Result<Answer, Failure> {
-    let request = PsRequest { environment: args.environment.environment };
+    let request = PsRequest { environment: door.running(args.environment.environment).await? };
     let outcome = ps(&door.context(request.environment.as_deref())?, &request).await?;
     let text =
         if outcome.containers.is_empty() { format!("no containers in {}\n", outcome.environment) } else { table(&outcome.containers) };

@@ -15,16 +15,16 @@ pub(super) struct HealthDocument {
     uptime_seconds: u64,
     version: &'static str,
     checks: Checks,
+    metadata: Counts,
 }
 
 #[derive(serde::Serialize)]
 struct Checks {
-    mcp: Check,
+    mcp: &'static str,
 }
 
 #[derive(serde::Serialize)]
-struct Check {
-    status: &'static str,
+struct Counts {
     tools: usize,
     sessions: usize,
     max_sessions: usize,
@@ -43,14 +43,13 @@ impl Vitals {
     /// A server without room for another session is degraded.
     pub(super) fn document(&self, sessions: usize) -> Json<HealthDocument> {
         let status = if sessions < self.max_sessions { "ok" } else { "degraded" };
-        let mcp =
-            Check { status, tools: self.tools, sessions, max_sessions: self.max_sessions, operations_under_way: self.running.count() };
         Json(HealthDocument {
             status,
             timestamp: Timestamp::now().to_string(),
             uptime_seconds: self.started.elapsed().as_secs(),
             version: env!("CARGO_PKG_VERSION"),
-            checks: Checks { mcp },
+            checks: Checks { mcp: status },
+            metadata: Counts { tools: self.tools, sessions, max_sessions: self.max_sessions, operations_under_way: self.running.count() },
         })
     }
 }

@@ -268,7 +268,7 @@ impl Server {
     /// Waits until no operation is under way.
     pub(crate) fn wait_until_idle(&self) {
         let begun = Instant::now();
-        while self.health()["checks"]["mcp"]["operations_under_way"] != 0 {
+        while self.health()["metadata"]["operations_under_way"] != 0 {
             assert!(begun.elapsed() < LIMIT, "an operation goes on and on");
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -28,6 +28,12 @@ fn a_port_is_asked_about() {
 }
 
 #[test]
+fn a_name_that_is_nobodys_is_a_no_and_not_a_wrong_question() {
+    let ran = Chora::new().run(["probe", "tcp", "nobody.invalid:5432"]);
+    assert!(ran.code == 1 && ran.stdout.contains("nobody.invalid"), "{ran}");
+}
+
+#[test]
 fn targets_that_are_none_are_refused() {
     assert_snapshot!(Chora::new().run(["wait", "db:5432"]), @r#"
     exit 64

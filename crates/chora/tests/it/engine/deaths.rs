@@ -148,8 +148,7 @@ fn a_way_back_killed_at_any_step_is_ended_by_the_next_command() {
     let site = Site::new(PAIR, ASKED);
     site.release("v1");
     site.set(&[("RELEASE", "v2"), ("WEB_ENDS", "1")]);
-    let steps = steps(&site.json(&["plan", "--version", "v2"]));
-    let rounds = kill_on_the_way_back(&site, &steps, || Death {
+    let rounds = kill_on_the_way_back(&site, &["plan", "--version", "v2"], || Death {
         site: &site,
         arguments: vec!["deploy", "--version", "v2"],
         version: "v2",
@@ -164,14 +163,13 @@ fn a_way_back_killed_at_any_step_is_ended_by_the_next_command() {
 fn a_rollback_killed_on_its_way_back_is_ended_by_the_next_command() {
     let site = Site::new(PAIR, ASKED);
     ["v1", "v2"].iter().for_each(|version| site.release(version));
-    let steps = steps(&site.json(&["rollback", "v1", "--dry-run"]));
     // What is asked of the old release now is more than it answers.
     let only_v2 = "{ endpoint: { http: /, port: 8080, body_contains: v2 } }";
     site.chora.write(
         "chora.yaml",
         ASKED.replace("web: { health: { endpoint: { http: /health, port: 8080 } } }", &format!("web: {{ health: {only_v2} }}")),
     );
-    let rounds = kill_on_the_way_back(&site, &steps, || Death {
+    let rounds = kill_on_the_way_back(&site, &["rollback", "v1", "--dry-run"], || Death {
         site: &site,
         arguments: vec!["rollback", "v1"],
         version: "v1",
@@ -182,15 +180,16 @@ fn a_rollback_killed_on_its_way_back_is_ended_by_the_next_command() {
     assert!(rounds > 3, "only {rounds} deaths");
 }
 
-/// Lets a refused command die before and after every undo; gives how often.
-fn kill_on_the_way_back<'a>(site: &Site, steps: &[Value], death: impl Fn() -> Death<'a>) -> usize {
-    let undone = steps.iter().enumerate().take(record(steps)).filter(|(_, step)| !step["undo"].is_null());
+/// Lets a refused command die before and after every undo; gives how often. What was undone before may leave another plan.
+fn kill_on_the_way_back<'a>(site: &Site, plan: &[&str], death: impl Fn() -> Death<'a>) -> usize {
     let mut round = 0;
-    for (step, place) in undone.flat_map(|(step, _)| [(step, "undo-before"), (step, "undo-after")]) {
+    loop {
+        let steps = steps(&site.json(plan));
         // Steps after the refused gate are never begun.
-        if steps[..step].iter().any(gates_web) {
-            break;
-        }
+        let gate = steps.iter().position(gates_web).unwrap_or(steps.len());
+        let mut undone = (0..gate.min(record(&steps))).filter(|step| !steps[*step]["undo"].is_null());
+        let Some(step) = undone.nth(round / 2) else { return round };
+        let place = if round % 2 == 0 { "undo-before" } else { "undo-after" };
         let death = death();
         let pid = death.die(&format!("{step}:{place}"));
         println!("killed {place} step {step}");
@@ -203,7 +202,6 @@ fn kill_on_the_way_back<'a>(site: &Site, steps: &[Value], death: impl Fn() -> De
         assert_whole(site, death.previous);
         round += 1;
     }
-    round
 }
 
 fn gates_web(step: &Value) -> bool {

@@ -52,6 +52,16 @@ fn configs_and_secrets_arrive_in_a_read_only_container() {
 }
 
 #[test]
+fn a_secret_may_come_from_a_variable_of_the_env_file() {
+    let compose = WITH_FILES.replace("token: { file: token.txt }", "token: { environment: SEALED }");
+    let site = Site::new(&compose, "");
+    site.set(&[("RELEASE", "v1"), ("SEALED", VALUE)]);
+    assert_eq!(site.deploy("v1").code, 0);
+    assert_eq!(site.get("/file?path=/run/secrets/token"), (200, VALUE.to_owned()));
+    assert!(!site.running("web").to_string().contains(VALUE));
+}
+
+#[test]
 fn a_changed_secret_is_a_changed_service() {
     let site = Site::new(WITH_FILES, "");
     site.chora.write("token.txt", VALUE);
