@@ -78,7 +78,8 @@ async fn namesakes(client: &Client, name: &str) -> Result<Vec<NetworkDocument>, 
 async fn settle_namesakes(client: &Client, name: &str) -> Result<(), EngineError> {
     let namesakes = namesakes(client, name).await?;
     let Some((oldest, others)) = namesakes.split_first() else { return Ok(()) };
-    let ours = |network: &&NetworkDocument| oldest.labels.as_ref().is_some_and(|labels| !labels.is_empty()) && network.labels == oldest.labels;
+    let ours =
+        |network: &&NetworkDocument| oldest.labels.as_ref().is_some_and(|labels| !labels.is_empty()) && network.labels == oldest.labels;
     for network in others.iter().filter(ours) {
         tracing::warn!("a second network `{name}` is removed");
         delete(client, &network.id, name).await?;

@@ -1,6 +1,6 @@
 //! A tiny image for tests: `FROM scratch` with the static `chora-test-server`, in the form that `docker save` writes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -12,14 +12,29 @@ use sha2::{Digest, Sha256};
 /// Where the program lies in the image.
 pub const SERVER: &str = "/chora-test-server";
 
-/// Gives the path of the static test server, built by the cargo that built this test.
+/// Gives the path of the static test server: the one that was built together with this test, or else cargo builds it now.
 ///
 /// # Panics
 /// When it cannot be built.
 #[must_use]
 pub fn server_program() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(build_server).clone()
+    PROGRAM.get_or_init(|| built_beside().unwrap_or_else(build_server)).clone()
+}
+
+/// The program in the folder of the running test, where both are static and it is not older than its sources: `cargo test`
+/// of the workspace builds it, of one package it does not.
+fn built_beside() -> Option<PathBuf> {
+    if !cfg!(target_env = "musl") {
+        return None;
+    }
+    let test = std::env::current_exe().ok()?;
+    let program = test.parent()?.parent()?.join(SERVER.trim_start_matches('/'));
+    let built = program.metadata().ok()?.modified().ok()?;
+    let is_older = |source: &Path| source.metadata().and_then(|facts| facts.modified()).map_or(true, |changed| changed > built);
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin");
+    let mut sources = std::fs::read_dir(sources).ok()?.flatten();
+    (!sources.any(|source| is_older(&source.path()))).then_some(program)
 }
 
 fn build_server() -> PathBuf {

@@ -2,12 +2,8 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
-use chora_core::model::container::Container;
-use chora_core::model::health::{Probe, ProbeAnswer, ProbeVerdict};
-use chora_core::ports::{Clock, Engine, Prober, Reporter, Store};
+use chora_core::ports::{Clock, Engine, Reporter, Store};
 use chora_docker::{DockerEngine, EndpointRequest};
 use chora_ops::event_log::EventLog;
 use chora_ops::probe::NetworkProber;
@@ -16,7 +12,6 @@ use chora_ops::secrets::FileSecrets;
 use chora_ops::system::{SystemClock, SystemHost};
 use chora_ops::{Context, Failure, Settings};
 use chora_store::{FileBlobs, SqliteStore};
-use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -83,7 +78,7 @@ pub(crate) fn context(config: &Config, wanted: Wanted) -> Result<Context, Failur
         blobs: Arc::new(FileBlobs::at(&state.join("blobs"))),
         secrets: Arc::new(secrets),
         host: Arc::new(SystemHost::this_process()),
-        prober: Arc::new(LazyProber { engine: Arc::clone(&engine), prober: OnceCell::new() }),
+        prober: Arc::new(NetworkProber::new(Arc::clone(&engine), executable())),
         reporter: wanted.reporter,
         log: log(config),
         redactor: chora_ops::redactor::Redactor::default(),
@@ -93,32 +88,6 @@ pub(crate) fn context(config: &Config, wanted: Wanted) -> Result<Context, Failur
         settings,
         project: project.map(Arc::new),
     })
-}
-
-/// A prober that asks the engine what it is when the first question comes, so that commands without questions send nothing.
-struct LazyProber {
-    engine: Arc<dyn Engine>,
-    prober: OnceCell<NetworkProber>,
-}
-
-#[async_trait]
-impl Prober for LazyProber {
-    async fn probe(&self, container: &Container, probe: &Probe, limit: Duration) -> ProbeAnswer {
-        let ready = self.prober.get_or_try_init(|| async {
-            let facts = self.engine.facts().await?;
-            Ok::<_, chora_core::ports::EngineError>(NetworkProber::new(Arc::clone(&self.engine), facts, executable()))
-        });
-        match ready.await {
-            Ok(prober) => prober.probe(container, probe, limit).await,
-            Err(error) => ProbeAnswer {
-                verdict: ProbeVerdict::NoAnswer,
-                asked: format!("the engine, about {}", container.name),
-                answered: error.to_string(),
-                took: Duration::ZERO,
-                contract: None,
-            },
-        }
-    }
 }
 
 /// This very program, for sidecars. The link stays right when the file was replaced while it runs.

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chora_core::model::container::Container;
-use chora_core::model::health::{McpTransport, Probe, ProbeAnswer};
+use chora_core::model::health::{McpTransport, Probe, ProbeAnswer, ProbeVerdict};
 use chora_core::ports::engine::EngineFacts;
-use chora_core::ports::{Engine, Prober};
+use chora_core::ports::{Engine, EngineError, Prober};
+use tokio::sync::OnceCell;
 
 use super::route;
 use super::sidecar::SidecarProber;
@@ -17,7 +18,9 @@ use super::stdio::StdioProber;
 
 /// Asks containers the nearest way that tells the truth.
 pub struct NetworkProber {
-    facts: EngineFacts,
+    engine: Arc<dyn Engine>,
+    /// Asked for where the nearest way does not show without them; an engine starts two programs to tell them.
+    facts: OnceCell<EngineFacts>,
     sidecar: SidecarProber,
     stdio: StdioProber,
 }
@@ -54,12 +57,41 @@ impl Place {
     }
 }
 
+/// The kernel's view of a container's main process; `None` where it is not one of this machine's, or not ours to see.
+struct Process(PathBuf);
+
+impl Process {
+    fn of(container: &Container) -> Option<Self> {
+        let process = PathBuf::from(format!("/proc/{}", container.pid));
+        let groups = (container.pid > 0).then(|| std::fs::read_to_string(process.join("cgroup")).ok()).flatten()?;
+        groups.contains(container.id.as_str()).then_some(Self(process))
+    }
+
+    /// Whether it is in the same namespace of a kind (`net`, `user`) as this process.
+    fn shares(&self, namespace: &str) -> bool {
+        let own = std::fs::read_link(PathBuf::from("/proc/self/ns").join(namespace)).ok();
+        own.is_some() && own == std::fs::read_link(self.0.join("ns").join(namespace)).ok()
+    }
+}
+
 impl NetworkProber {
     /// `executable` is the static `chora` binary that a sidecar runs.
     #[must_use]
-    pub fn new(engine: Arc<dyn Engine>, facts: EngineFacts, executable: PathBuf) -> Self {
-        let sidecar = SidecarProber::new(Arc::clone(&engine), facts.clone(), executable);
-        Self { facts, stdio: StdioProber::new(engine, sidecar.clone()), sidecar }
+    pub fn new(engine: Arc<dyn Engine>, executable: PathBuf) -> Self {
+        let sidecar = SidecarProber::new(Arc::clone(&engine), executable);
+        let stdio = StdioProber::new(Arc::clone(&engine), sidecar.clone());
+        Self { engine, facts: OnceCell::new(), sidecar, stdio }
+    }
+
+    async fn way(&self, container: &Container, port: u16, is_tcp: bool) -> Result<Way, EngineError> {
+        let place = Place::of(container);
+        // A neighbour whose process this kernel runs, and not for a rootless engine, is reached for certain.
+        let is_here = place == Place::Neighbour && Process::of(container).is_some_and(|process| process.shares("user"));
+        if let (true, Some(address)) = (is_here, container.addresses.values().next()) {
+            return Ok(Way::Direct(SocketAddr::new(*address, port)));
+        }
+        let facts = self.facts.get_or_try_init(|| self.engine.facts()).await?;
+        Ok(way(facts, container, port, is_tcp, place))
     }
 }
 
@@ -75,13 +107,20 @@ impl Prober for NetworkProber {
             Probe::Mcp(mcp) => mcp.port,
         };
         let is_tcp = matches!(probe, Probe::Tcp { .. });
-        match way(&self.facts, container, port, is_tcp, Place::of(container)) {
-            Way::Direct(address) => super::ask(address, probe, limit).await,
-            Way::Published(address) => {
+        match self.way(container, port, is_tcp).await {
+            Ok(Way::Direct(address)) => super::ask(address, probe, limit).await,
+            Ok(Way::Published(address)) => {
                 let answer = super::ask(address, probe, limit).await;
                 ProbeAnswer { asked: format!("{} (published port of {})", answer.asked, container.name), ..answer }
             }
-            Way::Sidecar => self.sidecar.probe(container, probe, limit).await,
+            Ok(Way::Sidecar) => self.sidecar.probe(container, probe, limit).await,
+            Err(error) => ProbeAnswer {
+                verdict: ProbeVerdict::NoAnswer,
+                asked: format!("the engine, about {}", container.name),
+                answered: error.to_string(),
+                took: Duration::ZERO,
+                contract: None,
+            },
         }
     }
 }
@@ -116,13 +155,7 @@ fn published(facts: &EngineFacts, container: &Container, port: u16) -> Option<So
 /// Tells whether a container without addresses shares this machine's network: its process is one of ours to see, and in
 /// the same network namespace.
 fn on_host_network(container: &Container) -> bool {
-    if container.pid <= 0 || !container.addresses.is_empty() {
-        return false;
-    }
-    let process = PathBuf::from(format!("/proc/{}", container.pid));
-    let groups = std::fs::read_to_string(process.join("cgroup")).unwrap_or_default();
-    let own = std::fs::read_link("/proc/self/ns/net").ok();
-    groups.contains(container.id.as_str()) && own.is_some() && own == std::fs::read_link(process.join("ns/net")).ok()
+    container.addresses.is_empty() && Process::of(container).is_some_and(|process| process.shares("net"))
 }
 
 #[cfg(test)]

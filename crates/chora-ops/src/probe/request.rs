@@ -144,7 +144,13 @@ async fn ask_each(url: &Url, port: u16, probe: &Probe, limit: Duration) -> Resul
         let error = TargetError::Unresolved { host: url.host.clone(), reason };
         // The world's fault, as a refused connection is: a health check must say no, not that it was asked wrongly.
         let asked = format!("address of {}", url.host);
-        outcome(ProbeAnswer { verdict: ProbeVerdict::NoAnswer, asked, answered: error.to_string(), took: started.elapsed(), contract: None })
+        outcome(ProbeAnswer {
+            verdict: ProbeVerdict::NoAnswer,
+            asked,
+            answered: error.to_string(),
+            took: started.elapsed(),
+            contract: None,
+        })
     };
     let addresses = match tokio::time::timeout(limit, resolve(&url.host, port)).await {
         Ok(Ok(addresses)) => addresses,

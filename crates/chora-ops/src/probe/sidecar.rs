@@ -18,7 +18,6 @@ use chora_core::compose::Service;
 use chora_core::model::container::{Container, ContainerFilter, ContainerSpec};
 use chora_core::model::health::{McpTransport, Probe, ProbeAnswer};
 use chora_core::model::ids::{ContainerId, ImageId};
-use chora_core::ports::engine::EngineFacts;
 use chora_core::ports::{Engine, EngineError, Prober};
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -44,7 +43,6 @@ pub struct SidecarProber {
 
 struct Inner {
     engine: Arc<dyn Engine>,
-    facts: EngineFacts,
     executable: PathBuf,
     /// The image's tag, which names its content.
     reference: OnceCell<String>,
@@ -83,9 +81,9 @@ enum Share {
 impl SidecarProber {
     /// `executable` is the static `chora` binary for the engine's platform.
     #[must_use]
-    pub fn new(engine: Arc<dyn Engine>, facts: EngineFacts, executable: PathBuf) -> Self {
+    pub fn new(engine: Arc<dyn Engine>, executable: PathBuf) -> Self {
         let (reference, loading, slots) = (OnceCell::new(), tokio::sync::Mutex::default(), Mutex::default());
-        Self { inner: Arc::new(Inner { engine, facts, executable, reference, loading, slots }) }
+        Self { inner: Arc::new(Inner { engine, executable, reference, loading, slots }) }
     }
 
     /// Ends the processes of a container that carry a mark in their environment.
@@ -176,17 +174,17 @@ impl Inner {
         if let Some(id) = self.engine.image(reference).await?.and_then(|image| image.id) {
             return Ok(id);
         }
-        let architecture = self.facts.arch.clone();
         let source = self.source().await?;
-        let packed = tokio::task::spawn_blocking(move || source.archive(&architecture)).await.map_err(std::io::Error::other);
+        let packed = tokio::task::spawn_blocking(move || source.archive(own_architecture())).await.map_err(std::io::Error::other);
         let archive = packed.and_then(|archive| archive).map_err(|source| self.unusable(source))?;
         self.engine.load_image(archive.into()).await?;
         self.engine.image(reference).await?.and_then(|image| image.id).ok_or(SidecarError::NotLoaded)
     }
 
     async fn find_reference(&self) -> Result<String, SidecarError> {
-        let own = own_platform();
-        let engine = format!("{}/{}", self.facts.os, self.facts.arch);
+        let own = format!("linux/{}", own_architecture());
+        let facts = self.engine.facts().await?;
+        let engine = format!("{}/{}", facts.os, facts.arch);
         if engine == own { Ok(self.source().await?.reference()) } else { Err(SidecarError::Foreign { engine, own }) }
     }
 
@@ -201,14 +199,15 @@ impl Inner {
     }
 }
 
-/// This program's platform as engines name it.
-fn own_platform() -> String {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    format!("linux/{architecture}")
+/// This program's architecture as engines name it.
+const fn own_architecture() -> &'static str {
+    if cfg!(target_arch = "x86_64") {
+        "amd64"
+    } else if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        std::env::consts::ARCH
+    }
 }
 
 fn labels() -> IndexMap<String, String> {

@@ -43,8 +43,7 @@ async fn bench() -> Bench {
     engine.start_container("tools-1").await.unwrap();
     let container = engine.container("tools-1").await.unwrap().unwrap();
     let executable = tempfile::NamedTempFile::new().unwrap();
-    let facts = engine.facts().await.unwrap();
-    let prober = NetworkProber::new(Arc::new(engine.clone()), facts, executable.path().to_owned());
+    let prober = NetworkProber::new(Arc::new(engine.clone()), executable.path().to_owned());
     Bench { engine, faults, container, prober, _executable: executable }
 }
 
