@@ -161,7 +161,9 @@ fn a_way_back_killed_at_any_step_is_ended_by_the_next_command() {
 
 #[test]
 fn a_rollback_killed_on_its_way_back_is_ended_by_the_next_command() {
-    let site = Site::new(PAIR, ASKED);
+    // A wrong answer is final after the start period.
+    let check = "stop_grace_period: 1s\n    healthcheck: { test: [CMD, /chora-test-server, echo], start_period: 100ms, interval: 30s }";
+    let site = Site::new(&PAIR.replacen("stop_grace_period: 1s", check, 1), ASKED);
     ["v1", "v2"].iter().for_each(|version| site.release(version));
     // What is asked of the old release now is more than it answers.
     let only_v2 = "{ endpoint: { http: /, port: 8080, body_contains: v2 } }";
