@@ -23,8 +23,9 @@ lint: ## format, clippy, shell scripts
 oracles: ## compare the Compose corpus with the live reference
 	@scripts/oracles.sh compare
 
-conformance: ## the MCP server against the official conformance suite
+conformance: ## the MCP server and the bridge against the official conformance suite
 	@scripts/conformance.sh
+	@scripts/bridge-conformance.sh
 
 fuzz: ## every parser for a minute; FUZZ_SECONDS names another time
 	@scripts/fuzz.sh

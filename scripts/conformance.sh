@@ -6,15 +6,9 @@
 #
 # The suite is made for a server that offers prescribed tools, prompts and resources. What is run here is what applies to a
 # server with tools of its own. Checks that need a prescribed tool, and lists that the server does not declare, are not counted.
-# The suite and the Node that it needs are kept in ${XDG_CACHE_HOME:-~/.cache}/chora/conformance/.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=prelude.sh
 . "$(dirname "$0")/prelude.sh"
-
-suite=0.2.0-alpha.12
-node_major=24
-folder=$cache/conformance/$suite-node$node_major
-node=$folder/node_modules/.bin/node
 
 # REVISION: scenarios that apply
 applies=(
@@ -28,20 +22,8 @@ esac
 program=$(realpath -e "${1:-$(dirname "$0")/../target/$(uname -m)-unknown-linux-musl/debug/chora}") ||
   die "there is no program to test" "cargo build -p chora, or name one"
 
-fetch() {
-  has npm || apt_ensure npm
-  note "fetching the conformance suite $suite and Node $node_major"
-  mkdir -p "$folder"
-  npm install --prefix "$folder" --no-fund --no-audit --silent "@modelcontextprotocol/conformance@$suite" \
-    "node-linux-$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')@$node_major" >&2 9>&- ||
-    die "could not fetch the conformance suite" "scripts/$script"
-  touch "$folder/complete"
-}
-
-if [ ! -e "$folder/complete" ]; then
-  take_lock conformance
-  [ -e "$folder/complete" ] || fetch
-fi
+folder=$("$(dirname "$0")/conformance-suite.sh")
+node=$folder/node_modules/.bin/node
 
 work=$(mktemp -d)
 server=

@@ -3,7 +3,7 @@
 #
 #   scripts/test.sh lint      format, clippy without a warning, shell scripts
 #   scripts/test.sh oldest    everything, against the oldest supported engine
-#   scripts/test.sh newest    the integration suites, against the newest engine
+#   scripts/test.sh newest    the integration suites, against the newest engine, and the bridge against the official suite
 #
 # An engine that does not start fails the run; nothing is skipped. Every part uses one
 # target folder and one set of flags, so that nothing is built twice.
@@ -62,6 +62,10 @@ lint() {
   part 'clippy' clippy
 }
 
+# Tests wait for the engine more than they compute.
+RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))}
+export RUST_TEST_THREADS
+
 # All packages are named in both runs: fewer would unify features otherwise, and build anew.
 times=()
 case ${1:-} in
@@ -86,6 +90,7 @@ newest)
   part 'newest engine' engine newest
   part 'base image' base_image
   part 'integration suites' cargo test --workspace --locked --quiet --test it
+  part 'the bridge against the MCP conformance suite' scripts/bridge-conformance.sh
   ;;
 -h | --help) print_help && exit ;;
 *) die "unknown argument '${1:-}'" "scripts/$script --help" ;;

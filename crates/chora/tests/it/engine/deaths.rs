@@ -14,8 +14,8 @@ enum Next {
     Abort,
 }
 
-/// Commands after a death alternate; over the steps of a plan each of them meets every phase.
-const NEXT: [Next; 3] = [Next::Again, Next::Resume, Next::Abort];
+/// Commands after a death alternate; over the steps of a plan each of them meets every phase. To abort is the quickest.
+const NEXT: [Next; 4] = [Next::Again, Next::Abort, Next::Resume, Next::Abort];
 
 /// A command that dies.
 struct Death<'a> {
@@ -84,9 +84,14 @@ fn record(steps: &[Value]) -> usize {
 
 /// Both services are of one release, healthy, and everything is told.
 fn assert_whole(site: &Site, version: &str) {
+    assert_of(site, version, version);
+}
+
+/// The same where the internal service need not be of the release.
+fn assert_of(site: &Site, version: &str, worker: &str) {
     site.assert_settled(version);
     let variables = site.running("worker")["Config"]["Env"].clone();
-    assert!(variables.as_array().unwrap().contains(&format!("VERSION={version}").into()), "worker is not of {version}: {variables}");
+    assert!(variables.as_array().unwrap().contains(&format!("VERSION={worker}").into()), "worker is not of {worker}: {variables}");
 }
 
 #[test]
@@ -107,7 +112,7 @@ fn a_deploy_killed_at_any_step_is_ended_by_the_next_command() {
         let arguments = vec!["deploy", "--version", &version];
         let death = Death { site: &site, arguments, version: &version, previous: &live, recorded: step > record(&steps) };
         let pid = death.die(&format!("{step}:{place}"));
-        let next = NEXT[(step + round % 2) % 3];
+        let next = NEXT[(step + round % 2) % NEXT.len()];
         println!("killed {place} step {step} ({}), then {next:?}", steps[step]["phase"]);
         live = death.recover(next, pid).to_owned();
         site.set(&[("RELEASE", &live)]);
@@ -133,7 +138,7 @@ fn a_rollback_killed_at_any_step_is_ended_by_the_next_command() {
         }
         let death = Death { site: &site, arguments: vec!["rollback", version], version, previous: live, recorded: step > record(&steps) };
         let pid = death.die(&format!("{step}:{place}"));
-        let next = NEXT[(step + round % 2) % 3];
+        let next = NEXT[(step + round % 2) % NEXT.len()];
         println!("killed {place} step {step} ({}), then {next:?}", steps[step]["phase"]);
         live = if death.recover(next, pid) == version { version } else { live };
         assert_whole(&site, live);
@@ -164,7 +169,10 @@ fn a_rollback_killed_on_its_way_back_is_ended_by_the_next_command() {
     // A wrong answer is final after the start period.
     let check = "stop_grace_period: 1s\n    healthcheck: { test: [CMD, /chora-test-server, echo], start_period: 100ms, interval: 30s }";
     let site = Site::new(&PAIR.replacen("stop_grace_period: 1s", check, 1), ASKED);
-    ["v1", "v2"].iter().for_each(|version| site.release(version));
+    for version in ["v1", "v2"] {
+        site.set(&[("RELEASE", version), ("WORKER", "v1")]);
+        assert_eq!(site.deploy(version).code, 0);
+    }
     // What is asked of the old release now is more than it answers.
     let only_v2 = "{ endpoint: { http: /, port: 8080, body_contains: v2 } }";
     site.chora.write(
@@ -201,7 +209,7 @@ fn kill_on_the_way_back<'a>(site: &Site, plan: &[&str], death: impl Fn() -> Deat
             1 => drop(death.says(&["resume"], 11, &healthy)),
             _ => drop(death.says(&death.arguments, 11, &healthy)),
         }
-        assert_whole(site, death.previous);
+        assert_of(site, death.previous, "v1");
         round += 1;
     }
 }
