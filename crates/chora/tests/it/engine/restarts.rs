@@ -61,7 +61,8 @@ fn a_deploy_waits_for_an_engine_that_restarts() {
     site.set(&[("RELEASE", "v4")]);
     let places = places(&site.json(&["plan"]));
     assert!(places.len() > 5, "{places:?}");
-    for (round, (step, place)) in places.into_iter().enumerate() {
+    // Every other one: a rollback meets the rest.
+    for (round, (step, place)) in places.into_iter().step_by(2).enumerate() {
         let version = format!("v{}", round + 4);
         site.set(&[("RELEASE", &version)]);
         let ran = with_restart(&site, &mut spare, &format!("{step}:{place}"), &["deploy", "--version", &version]);
@@ -99,8 +100,7 @@ fn a_rollback_and_a_way_back_wait_for_an_engine_that_restarts() {
     let mut live = "v2";
     let places = places(&site.json(&["rollback", "v1", "--dry-run"]));
     assert!(places.len() > 3, "{places:?}");
-    // Every other one: a deploy meets the rest.
-    for (step, place) in places.into_iter().step_by(2) {
+    for (step, place) in places.into_iter().skip(1).step_by(2) {
         let target = if live == "v2" { "v1" } else { "v2" };
         let ran = with_restart(&site, &mut spare, &format!("{step}:{place}"), &["rollback", target]);
         assert_eq!(ran.code, 0, "{place} step {step}: {ran}");
