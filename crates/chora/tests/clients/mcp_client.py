@@ -1,6 +1,6 @@
 """Drives a server with the official Python SDK and prints what it saw as one JSON document.
 
-    mcp_client.py --mode legacy|auto|REVISION [--answer accept|decline] [--token T] (--http URL | --stdio COMMAND…)
+    mcp_client.py --mode legacy|auto|REVISION [--answer accept|decline] [--token T] (--http URL | --sse URL | --stdio COMMAND…)
 
 Steps are read from standard input as a JSON list:
 
@@ -24,6 +24,7 @@ import httpx2
 import mcp_types
 from jsonschema import Draft202012Validator
 from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
 
@@ -33,6 +34,7 @@ def parse():
     parser.add_argument("--answer", choices=["accept", "decline"])
     parser.add_argument("--token")
     parser.add_argument("--http")
+    parser.add_argument("--sse")
     parser.add_argument("--stdio", nargs=argparse.REMAINDER)
     return parser.parse_args()
 
@@ -42,6 +44,8 @@ def transport(options):
         command, *arguments = options.stdio
         return StdioServerParameters(command=command, args=arguments, env=dict(os.environ))
     headers = {"Authorization": f"Bearer {options.token}"} if options.token else {}
+    if options.sse:
+        return sse_client(options.sse, headers=headers, timeout=60)
     return streamable_http_client(options.http, http_client=httpx2.AsyncClient(headers=headers, timeout=60))
 
 

@@ -1,5 +1,6 @@
 //! The MCP door, through the program: raw messages, raw HTTP, and the official Python SDK.
 
+mod bridge;
 mod http;
 pub(crate) mod sdk;
 mod stdio;

@@ -54,8 +54,13 @@ pub(crate) fn drive_with(way: Way, serve: impl Fn(&[&str]) -> Command, options: 
 
 /// Lets the client take its steps at a server that runs.
 pub(crate) fn drive_at(url: &str, options: &[&str], steps: &Value) -> Value {
+    drive_over("--http", url, options, steps)
+}
+
+/// The same over streamable HTTP (`--http`) or the older HTTP+SSE (`--sse`).
+pub(super) fn drive_over(transport: &str, url: &str, options: &[&str], steps: &Value) -> Value {
     let mut client = client(options);
-    client.args(["--http", url]);
+    client.args([transport, url]);
     finish(client, steps)
 }
 
