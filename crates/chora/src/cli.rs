@@ -13,6 +13,7 @@ mod duration;
 mod entrypoint;
 mod events;
 mod exec;
+mod gateway;
 mod health;
 mod history;
 mod logs;
@@ -116,6 +117,7 @@ enum Command {
     Events(events::EventsArgs),
     Serve(serve::ServeArgs),
     Bridge(bridge::BridgeArgs),
+    Gateway(gateway::GatewayArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
@@ -144,6 +146,7 @@ fn dispatch(command: Command, flags: &Flags, output: Output) -> Result<Answer, F
         Command::Wait(args) => wait::run(args),
         Command::Entrypoint(args) => Ok(entrypoint::run(args, output)),
         Command::Bridge(args) => bridge::run(args, output),
+        Command::Gateway(args) => gateway::run(&args, output),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Schema(args) => schema::run(&args),

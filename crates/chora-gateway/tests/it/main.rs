@@ -13,6 +13,8 @@ mod modern;
 #[cfg(test)]
 mod oldest;
 #[cfg(test)]
+mod proxy;
+#[cfg(test)]
 mod remote;
 #[cfg(test)]
 mod sharing;

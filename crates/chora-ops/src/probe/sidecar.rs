@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chora_core::compose::Service;
-use chora_core::model::container::{Container, ContainerFilter, ContainerSpec};
+use chora_core::model::container::{Container, ContainerFilter, ContainerSpec, ContainerState};
 use chora_core::model::health::{McpTransport, Probe, ProbeAnswer};
 use chora_core::model::ids::{ContainerId, ImageId};
 use chora_core::ports::{Engine, EngineError, Prober};
@@ -249,11 +249,20 @@ fn specification(image: ImageId, share: Share, target: &ContainerId) -> Containe
 
 /// Removes the probe images that no container uses; gives their tags.
 ///
+/// A sidecar goes with its process, but for one whose process was killed between creating and starting it. Should somebody be
+/// about to start it, it is made once more.
+///
 /// # Errors
 /// What the engine says; an image that is taken into use meanwhile is left alone.
 pub(crate) async fn remove_unused_images(engine: &dyn Engine) -> Result<Vec<String>, EngineError> {
-    let used: Vec<ImageId> =
-        engine.containers(&ContainerFilter { labels: labels(), all: true }).await?.into_iter().map(|container| container.image).collect();
+    let mut used = Vec::new();
+    for sidecar in engine.containers(&ContainerFilter { labels: labels(), all: true }).await? {
+        if sidecar.state == ContainerState::Created {
+            engine.remove_container(sidecar.id.as_str(), true).await?;
+        } else {
+            used.push(sidecar.image);
+        }
+    }
     let mut removed = Vec::new();
     for image in engine.images(&labels()).await? {
         let Some(id) = image.id.as_ref().filter(|id| !used.contains(id)) else { continue };

@@ -9,6 +9,8 @@ mod doors;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod gateway;
+#[cfg(test)]
 mod mcp;
 #[cfg(test)]
 mod support;

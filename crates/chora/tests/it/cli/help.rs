@@ -3,7 +3,7 @@
 use crate::support::Chora;
 use insta::{assert_snapshot, with_settings};
 
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 27] = [
     "config",
     "schema",
     "plan",
@@ -28,6 +28,7 @@ const COMMANDS: [&str; 26] = [
     "events",
     "serve",
     "bridge",
+    "gateway",
     "completions",
     "man",
 ];

@@ -49,13 +49,18 @@ fn document(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(output)))
 }
 
-/// Sidecars that stand beside the site's containers, or stood there a moment ago.
+/// Sidecars that stand beside the site's containers, or stood there a moment ago; without those that were never started.
 fn sidecars(site: &Site) -> usize {
+    all_sidecars(site).iter().filter(|line| line["State"] != "created").count()
+}
+
+fn all_sidecars(site: &Site) -> Vec<Value> {
     let own: Vec<String> = site.containers().iter().map(|id| format!("container:{id}")).collect();
     let (status, answer) = Daemon::given().ask("GET", "/containers/json?all=1&filters=%7B%22label%22%3A%5B%22chora.probe%22%5D%7D", &[]);
     assert_eq!(status, 200, "{answer}");
-    let found: Vec<Value> = serde_json::from_str(&answer).unwrap();
-    found.iter().filter(|line| own.iter().any(|id| line["HostConfig"]["NetworkMode"] == id.as_str())).count()
+    let mut found: Vec<Value> = serde_json::from_str(&answer).unwrap();
+    found.retain(|line| own.iter().any(|id| line["HostConfig"]["NetworkMode"] == id.as_str()));
+    found
 }
 
 fn until_no_sidecars(site: &Site) {
@@ -121,6 +126,7 @@ fn sidecars_go_with_a_program_that_is_killed_and_their_image_with_prune() {
         assert!(Instant::now() < deadline, "the image is never removed: {pruned:#}");
         std::thread::sleep(Duration::from_millis(100));
     }
+    assert_eq!(all_sidecars(&site), Vec::<Value>::new());
     let health = apart(&site, &["health"]);
     assert_eq!(health.status.code(), Some(0), "{}", text(&health));
 }

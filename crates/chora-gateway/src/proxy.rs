@@ -1,0 +1,108 @@
+//! The gateway: owns a stack's published ports and sends what comes to the active release of each service.
+//!
+//! It is told what to do over a unix socket and knows nothing of containers. It refuses nothing that a release can
+//! still finish: a switch is one change, after which the release before is drained.
+
+mod answer;
+mod attempt;
+mod control;
+mod counters;
+mod cut;
+mod drain;
+mod forward;
+mod headers;
+mod listener;
+mod mcp;
+mod plane;
+mod pool;
+mod release;
+mod request_body;
+mod response_body;
+mod routes;
+mod service;
+mod sessions;
+mod socket;
+mod state_file;
+mod table;
+mod tunnel;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use self::plane::{ChangeError, Plane};
+use self::socket::ControlSocket;
+pub use self::state_file::StateFileError;
+pub use self::table::{Table, TableError};
+
+/// How long requests under way have to end once the gateway stops.
+const CLOSING: Duration = Duration::from_secs(10);
+/// How long those have after that which were told to.
+const CUTTING: Duration = Duration::from_secs(2);
+
+/// Why a gateway does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    #[error(transparent)]
+    StateFile(#[from] StateFileError),
+    #[error("the control socket {} cannot be served: {source}", path.display())]
+    ControlSocket { path: PathBuf, source: io::Error },
+    #[error("the table cannot be served: {0}")]
+    Table(String),
+}
+
+impl From<ChangeError> for GatewayError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::StateFile(error) => Self::StateFile(error),
+            other => Self::Table(other.to_string()),
+        }
+    }
+}
+
+/// The data plane of one stack.
+#[derive(Debug, Clone, Copy)]
+pub struct Gateway;
+
+impl Gateway {
+    /// Serves the table of a state file, and the control API on a unix socket with mode 0600, until `shutdown` is
+    /// cancelled. Then nothing more is accepted, and what is under way has 10 s to end. `ready` is called once everything
+    /// is served.
+    ///
+    /// # Errors
+    /// When the state file is missing or torn, or a port or the socket cannot be bound. A first table is written with
+    /// [`Table::save`].
+    pub async fn run(
+        state_file: &Path,
+        control_socket: &Path,
+        shutdown: CancellationToken,
+        ready: impl FnOnce() + Send,
+    ) -> Result<(), GatewayError> {
+        let told = |source| GatewayError::ControlSocket { path: control_socket.to_owned(), source };
+        // First of all: where another gateway answers, its ports are left alone.
+        let socket = ControlSocket::bind(control_socket).map_err(told)?;
+        let (open, mut all_closed) = mpsc::channel(1);
+        let plane = Arc::new(Plane::new(state_file.to_owned(), shutdown.clone(), open));
+        plane.restore(Table::load(state_file)?).await?;
+        ready();
+        control::serve(socket, Arc::clone(&plane), shutdown).await;
+        let closed = all_closed_after(&plane, &mut all_closed).await;
+        if !closed {
+            tracing::warn!("connections were still open when the gateway ended");
+        }
+        Ok(())
+    }
+}
+
+async fn all_closed_after(plane: &Plane, closed: &mut mpsc::Receiver<()>) -> bool {
+    plane.forget_open().await;
+    if tokio::time::timeout(CLOSING, closed.recv()).await.is_ok() {
+        return true;
+    }
+    plane.cut();
+    tokio::time::timeout(CUTTING, closed.recv()).await.is_ok()
+}

@@ -1,0 +1,124 @@
+//! One attempt to get a response from a replica.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response};
+
+use super::pool::{Connection, Upstream};
+use super::request_body::{RequestBody, Source};
+use super::service::Admission;
+use super::table::Limits;
+
+/// Why there is no response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// No connection: the replica knows nothing of the request.
+    Refused,
+    /// The connection ended before the response began.
+    BrokeOff,
+    /// The response cannot be understood.
+    Garbled,
+    /// Nothing came in time.
+    Late,
+    /// The release was cut at the end of its drain.
+    Cut,
+}
+
+/// A request that can be sent again as long as nothing of its body was read.
+pub(super) struct Outgoing {
+    pub(super) parts: Parts,
+    pub(super) body: Arc<Source>,
+    /// Whether its connection is to change its protocol.
+    pub(super) upgrades: bool,
+}
+
+impl Outgoing {
+    /// Whether another attempt is safe after a failure.
+    pub(super) fn can_be_sent_again(&self, failure: Failure) -> bool {
+        let unread = self.body.is_untouched();
+        match failure {
+            Failure::Refused => unread,
+            // A replica cannot have acted on a body of which it got nothing; an empty one it may have acted on.
+            Failure::BrokeOff => unread && (is_idempotent(&self.parts.method) || !self.body.is_empty()),
+            Failure::Garbled | Failure::Late | Failure::Cut => false,
+        }
+    }
+
+    fn request(&self) -> Request<RequestBody> {
+        let mut request = Request::new(self.body.attempt());
+        request.method_mut().clone_from(&self.parts.method);
+        request.uri_mut().clone_from(&self.parts.uri);
+        request.headers_mut().clone_from(&self.parts.headers);
+        request
+    }
+}
+
+fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE)
+}
+
+/// Sends a request where it was admitted and waits for the head of the response. `fresh` uses no kept connection.
+pub(super) async fn send(out: &Outgoing, to: &Admission, limits: &Limits, fresh: bool) -> Result<Response<Incoming>, Failure> {
+    let release = to.visit.release();
+    let upstream = release.upstream(to.replica).ok_or(Failure::Refused)?;
+    tokio::select! {
+        biased;
+        () = release.cut_token().cancelled() => Err(Failure::Cut),
+        response = exchange(out, upstream, limits, fresh) => response,
+    }
+}
+
+async fn exchange(out: &Outgoing, upstream: &Arc<Upstream>, limits: &Limits, fresh: bool) -> Result<Response<Incoming>, Failure> {
+    let kept = if fresh { None } else { upstream.waiting() };
+    let mut connection = match kept {
+        Some(connection) => connection,
+        None => connect(upstream, limits).await?,
+    };
+    let mut request = out.request();
+    loop {
+        let error = match in_time(out, limits, connection.sender.try_send_request(request)).await.ok_or(Failure::Late)? {
+            Ok(response) => {
+                if !out.upgrades {
+                    upstream.keep(connection.sender);
+                }
+                return Ok(response);
+            }
+            Err(error) => error,
+        };
+        let mut error = error;
+        match error.take_message() {
+            // The replica had closed the kept connection: nothing of the request was written.
+            Some(unsent) if connection.reused => {
+                request = unsent;
+                connection = connect(upstream, limits).await?;
+            }
+            Some(_) => return Err(Failure::Refused),
+            None => return Err(kind(&error.into_error())),
+        }
+    }
+}
+
+async fn connect(upstream: &Upstream, limits: &Limits) -> Result<Connection, Failure> {
+    upstream.connect(Duration::from_millis(limits.connect_ms)).await.map_err(|_| Failure::Refused)
+}
+
+/// Waits for a response, counted from the last piece of the request. `None` when it is late.
+async fn in_time<T>(out: &Outgoing, limits: &Limits, response: impl Future<Output = T>) -> Option<T> {
+    let limit = Duration::from_millis(limits.response_ms);
+    tokio::pin!(response);
+    let mut wait = limit;
+    loop {
+        if let Ok(response) = tokio::time::timeout(wait, &mut response).await {
+            return Some(response);
+        }
+        // A body that is still coming is no silence of the replica.
+        wait = limit.checked_sub(out.body.quiet_for()).filter(|left| !left.is_zero())?;
+    }
+}
+
+fn kind(error: &hyper::Error) -> Failure {
+    if error.is_parse() { Failure::Garbled } else { Failure::BrokeOff }
+}

@@ -1,0 +1,84 @@
+//! What the gateway tells of itself.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::super::counters;
+use super::super::drain::Drain;
+use super::super::plane::Plane;
+use super::super::release::Release;
+use super::super::service::Service;
+
+/// The table, and what is under way.
+pub(super) async fn state(plane: &Plane) -> Value {
+    let (table, bound) = plane.table().await;
+    let listeners: Vec<Value> =
+        table.listeners.iter().zip(bound).map(|(entry, local)| json!({ "bind": entry.bind, "local": local })).collect();
+    let services: Map<String, Value> = plane.services().iter().map(|(name, service)| (name.clone(), of_service(service))).collect();
+    json!({ "table": table, "listeners": listeners, "services": services })
+}
+
+fn of_service(service: &Service) -> Value {
+    let live = service.live();
+    let hold = live.hold.as_ref().map(|hold| json!({ "waiting": service.waiting(), "figures": hold.figures() }));
+    json!({
+        "active": of_release(&live.active),
+        "releases": live.draining.iter().map(of_drain).collect::<Vec<_>>(),
+        "hold": hold,
+        "requests": service.counters.requests.get(),
+        "failures": service.counters.failures.get(),
+    })
+}
+
+fn of_release(release: &Release) -> Value {
+    json!({
+        "name": release.entry.name,
+        "in_flight": release.in_flight(),
+        "streams": release.streams(),
+        "sessions": release.sessions(),
+        "requests": release.requests.get(),
+    })
+}
+
+fn of_drain(drain: &Drain) -> Value {
+    let mut release = of_release(&drain.release);
+    if let Some(fields) = release.as_object_mut() {
+        let ended = *drain.ended.borrow();
+        fields.insert("state".to_owned(), ended.map_or_else(|| json!("draining"), |end| json!(end.state)));
+        fields.insert("end".to_owned(), json!(ended));
+    }
+    release
+}
+
+/// How the old releases of a service come to their end. Answers when all have, when nothing is under way on the active
+/// one of a held service, or after `wait`.
+pub(super) async fn drain(service: &Service, wait: Duration) -> Value {
+    let (mut endings, held) = {
+        let live = service.live();
+        let endings: Vec<_> = live.draining.iter().map(|drain| drain.ended.clone()).collect();
+        (endings, live.hold.is_some().then(|| std::sync::Arc::clone(&live.active)))
+    };
+    let all = async {
+        for ended in &mut endings {
+            // An error is the end of the task that drains: there is nothing more to wait for.
+            _ = ended.wait_for(Option::is_some).await;
+        }
+        if let Some(active) = held {
+            active.until(|release| release.in_flight() == 0).await;
+        }
+    };
+    let done = tokio::time::timeout(wait, all).await.is_ok();
+    let live = service.live();
+    json!({
+        "done": done,
+        "active": of_release(&live.active),
+        "releases": live.draining.iter().map(of_drain).collect::<Vec<_>>(),
+    })
+}
+
+/// What a scrape gets.
+pub(super) fn metrics(plane: &Plane) -> String {
+    let services = plane.services();
+    counters::text(services.iter().map(|(name, service)| (name.as_str(), &service.counters, service.in_flight())))
+}

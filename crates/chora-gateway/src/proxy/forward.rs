@@ -1,0 +1,179 @@
+//! One request: checked, routed, sent to a release, answered.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
+use hyper::{Method, Request, Response, StatusCode};
+
+use super::answer::{self, Answer};
+use super::attempt::{self, Failure, Outgoing};
+use super::cut::Cut;
+use super::listener::Place;
+use super::request_body::Source;
+use super::response_body::ResponseBody;
+use super::routes::{self, Kind, Routes};
+use super::service::{Admission, Service, Turned};
+use super::table::Limits;
+use super::{headers, mcp, tunnel};
+
+/// Most replicas that a request is offered to.
+const MOST_ATTEMPTS: usize = 4;
+
+/// Where a request comes from.
+pub(super) struct Client {
+    pub(super) peer: SocketAddr,
+    /// Kept by the connection for as long as it lasts, a changed protocol included.
+    pub(super) place: Place,
+    /// Ends the connection when a response on it cannot be.
+    pub(super) cut: Arc<Cut>,
+}
+
+/// Answers a request.
+pub(super) async fn answer(routes: &Routes, client: &Client, request: Request<Incoming>) -> Answer {
+    let (parts, body) = request.into_parts();
+    if parts.method == Method::CONNECT {
+        return answer::refuse(StatusCode::NOT_IMPLEMENTED, "this is no forward proxy");
+    }
+    if let Some(fault) = headers::fault(&parts) {
+        return answer::refuse(StatusCode::BAD_REQUEST, fault);
+    }
+    let path = parts.uri.path();
+    if let Some(maintenance) = &routes.maintenance
+        && !maintenance.allow.iter().any(|prefix| routes::is_under(path, prefix))
+    {
+        return answer::maintenance(&maintenance.message);
+    }
+    let Kind::Http { routes, behind_proxy } = &routes.kind else {
+        return answer::refuse(StatusCode::MISDIRECTED_REQUEST, "HTTP is no longer served here");
+    };
+    let Some(service) = routes::find(routes, headers::host(&parts), path) else {
+        return answer::refuse(StatusCode::NOT_FOUND, "no service has this host and path");
+    };
+    service.counters.requests.add(1);
+    let answer = Exchange { service, client, behind_proxy: *behind_proxy }.run(Request::from_parts(parts, body)).await;
+    answer.unwrap_or_else(|turned| {
+        if turned.status().is_server_error() {
+            service.counters.failures.add(1);
+        }
+        turned
+    })
+}
+
+/// A request and the service that it is for.
+struct Exchange<'a> {
+    service: &'a Arc<Service>,
+    client: &'a Client,
+    behind_proxy: bool,
+}
+
+impl Exchange<'_> {
+    async fn run(&self, mut request: Request<Incoming>) -> Result<Answer, Answer> {
+        let upgrades = headers::upgrade(request.headers()).is_some();
+        let changing = upgrades.then(|| hyper::upgrade::on(&mut request));
+        let (mut parts, body) = request.into_parts();
+        let session = mcp::session(&parts);
+        headers::forward(&mut parts, self.client.peer, self.behind_proxy);
+        let out = Outgoing { parts, body: Source::new(body), upgrades };
+        let limits = self.service.limits();
+        let (admission, mut response) = self.send(&out, session.as_deref(), &limits).await?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let Some(changing) = changing else {
+                return Err(answer::refuse(StatusCode::BAD_GATEWAY, "the service changed a protocol that nobody asked to change"));
+            };
+            let sides = (changing, hyper::upgrade::on(&mut response));
+            tokio::spawn(tunnel::upgraded(sides, admission, Arc::clone(&self.client.place)));
+            return Ok(changed(&response));
+        }
+        self.note_session(&out.parts.method, session.as_deref(), &admission, &response);
+        let opens = (out.parts.method == Method::GET && session.is_none()).then(|| Arc::clone(self.service));
+        Ok(self.streamed(response, admission, opens, &limits))
+    }
+
+    async fn send(&self, out: &Outgoing, mut session: Option<&str>, limits: &Limits) -> Result<(Admission, Response<Incoming>), Answer> {
+        let has_session = session.is_some();
+        let mut attempts = 0;
+        loop {
+            let admission = self.service.admit(session).await.map_err(turned)?;
+            let release = Arc::clone(admission.visit.release());
+            release.requests.add(1);
+            let failure = match attempt::send(out, &admission, limits, attempts > 0).await {
+                Ok(response) => return Ok((admission, response)),
+                Err(failure) => failure,
+            };
+            attempts += 1;
+            let most = if failure == Failure::Refused {
+                // What nobody took is offered to the other replicas; a session's replica that is gone leaves it to those
+                // of the active release, which tell the client that they do not know it.
+                let replicas = release.replicas() + usize::from(session.take().is_some());
+                (replicas + 1).min(MOST_ATTEMPTS)
+            } else {
+                2
+            };
+            if attempts >= most || !out.can_be_sent_again(failure) {
+                tracing::warn!(service = self.service.name, release = release.entry.name, ?failure, "a request failed");
+                return Err(failed(failure, has_session));
+            }
+            self.service.counters.retries.add(1);
+        }
+    }
+
+    /// Remembers a session that begins, forgets one that ends.
+    fn note_session(&self, method: &Method, session: Option<&str>, admission: &Admission, response: &Response<Incoming>) {
+        let ended = response.status() == StatusCode::NOT_FOUND || (method == Method::DELETE && response.status().is_success());
+        match (session, mcp::named(response.headers())) {
+            (Some(id), _) if ended => self.service.sessions.end(id),
+            (_, Some(id)) if response.status().is_success() => {
+                self.service.open_session(id, admission);
+            }
+            _ => {}
+        }
+    }
+
+    fn streamed(&self, response: Response<Incoming>, admission: Admission, opens: Option<Arc<Service>>, limits: &Limits) -> Answer {
+        let (mut parts, body) = response.into_parts();
+        headers::strip(&mut parts.headers);
+        let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let events = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"));
+        let carried = self.client.cut.carry(admission.visit.release().cut_token());
+        let body = if events {
+            ResponseBody::events(body, admission, carried, opens)
+        } else {
+            ResponseBody::new(body, admission, carried, Duration::from_millis(limits.idle_ms))
+        };
+        Response::from_parts(parts, body.boxed_unsync())
+    }
+}
+
+/// The head that tells the client that its connection has changed its protocol.
+fn changed(response: &Response<Incoming>) -> Answer {
+    let mut answer = Response::new(http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync());
+    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let upgrade = response.headers().get(UPGRADE).cloned().unwrap_or(HeaderValue::from_static("websocket"));
+    answer.headers_mut().clone_from(response.headers());
+    headers::strip(answer.headers_mut());
+    headers::mark_upgrade(answer.headers_mut(), Some(upgrade));
+    answer
+}
+
+fn turned(turned: Turned) -> Answer {
+    match turned {
+        Turned::HoldLimit => answer::later(StatusCode::SERVICE_UNAVAILABLE, "the service is being switched and took too long", 5),
+        Turned::HoldFull => answer::later(StatusCode::SERVICE_UNAVAILABLE, "the service is being switched and too many wait", 5),
+        Turned::SessionCut => answer::session_gone(),
+    }
+}
+
+fn failed(failure: Failure, has_session: bool) -> Answer {
+    match failure {
+        Failure::Refused => answer::later(StatusCode::BAD_GATEWAY, "the service cannot be reached", 1),
+        Failure::BrokeOff => answer::later(StatusCode::BAD_GATEWAY, "the service broke off before it answered", 1),
+        Failure::Garbled => answer::later(StatusCode::BAD_GATEWAY, "the service did not answer in HTTP", 1),
+        Failure::Late => answer::later(StatusCode::GATEWAY_TIMEOUT, "the service did not answer in time", 1),
+        Failure::Cut if has_session => answer::session_gone(),
+        Failure::Cut => answer::later(StatusCode::SERVICE_UNAVAILABLE, "the release that had the request has ended", 1),
+    }
+}

@@ -1,0 +1,215 @@
+//! What a proxy changes in the head of a message, and the requests it does not pass on at all.
+
+use std::net::SocketAddr;
+
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use hyper::http::request::Parts;
+use hyper::http::uri::PathAndQuery;
+use hyper::{HeaderMap, Method, Uri, Version};
+
+/// Headers that are for the next hop only (RFC 9110 §7.6.1), and two that older clients send.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("proxy-authenticate"),
+    HeaderName::from_static("proxy-authorization"),
+];
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Why a request is refused with 400, or `None` when it is sound. What the parser refuses never gets here.
+pub(super) fn fault(parts: &Parts) -> Option<&'static str> {
+    let headers = &parts.headers;
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (_, Some(_)) => return Some("more than one Host"),
+        (None, None) if parts.version == Version::HTTP_11 && parts.uri.host().is_none() => return Some("no Host"),
+        _ => {}
+    }
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (_, Some(_)) => return Some("more than one Transfer-Encoding"),
+        (Some(coding), None) if !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => {
+            return Some("a Transfer-Encoding other than chunked");
+        }
+        (Some(_), None) if headers.contains_key(CONTENT_LENGTH) => return Some("Transfer-Encoding and Content-Length"),
+        _ => {}
+    }
+    let path = parts.uri.path();
+    (parts.method != Method::OPTIONS && !path.starts_with('/')).then_some("a target that is no path")
+}
+
+/// The host that a request is for, without its port.
+pub(super) fn host(parts: &Parts) -> &str {
+    let authority = match parts.uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
+    };
+    // An IPv6 address has colons of its own, inside brackets.
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => host,
+        _ => authority,
+    }
+}
+
+/// The protocol that a client asks to change to; HTTP/2 is not one that can be passed on.
+pub(super) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    let asked = headers.get(UPGRADE)?;
+    let named = listed(headers).any(|name| name.eq_ignore_ascii_case("upgrade"));
+    (named && !asked.as_bytes().trim_ascii().eq_ignore_ascii_case(b"h2c")).then(|| asked.clone())
+}
+
+/// Takes out what is for one hop only, what `Connection` names included.
+pub(super) fn strip(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = listed(headers).filter_map(|name| name.parse().ok()).collect();
+    for name in named.iter().filter(|name| **name != HOST).chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+fn listed(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim)
+}
+
+/// The head of the request for a replica: for one hop, with where it came from.
+pub(super) fn forward(parts: &mut Parts, peer: SocketAddr, behind_proxy: bool) {
+    let upgrade = upgrade(&parts.headers);
+    let authority = parts.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    strip(&mut parts.headers);
+    // Answered here already, by reading the body.
+    parts.headers.remove(EXPECT);
+    if let Some(authority) = authority {
+        parts.headers.insert(HOST, authority);
+    }
+    came_from(&mut parts.headers, peer, behind_proxy);
+    mark_upgrade(&mut parts.headers, upgrade);
+    let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    parts.uri = Uri::from(path);
+    parts.version = Version::HTTP_11;
+}
+
+/// Says that a connection is to change its protocol, or has.
+pub(super) fn mark_upgrade(headers: &mut HeaderMap, upgrade: Option<HeaderValue>) {
+    if let Some(upgrade) = upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, upgrade);
+    }
+}
+
+fn came_from(headers: &mut HeaderMap, peer: SocketAddr, behind_proxy: bool) {
+    let host = headers.get(HOST).cloned();
+    let proto = HeaderValue::from_static("http");
+    for (name, value) in [(FORWARDED_PROTO, Some(proto)), (FORWARDED_HOST, host.clone())] {
+        if behind_proxy && headers.contains_key(&name) {
+            continue;
+        }
+        headers.remove(&name);
+        if let Some(value) = value {
+            headers.insert(name, value);
+        }
+    }
+    let ip = peer.ip().to_canonical();
+    append(headers, FORWARDED_FOR, &ip.to_string());
+    let node = if ip.is_ipv6() { format!("\"[{ip}]\"") } else { ip.to_string() };
+    // A host that would break out of its quotes is left out.
+    let host = host.as_ref().and_then(|host| host.to_str().ok()).filter(|host| !host.contains(['"', '\\']));
+    let element = match host {
+        Some(host) => format!("for={node};host=\"{host}\";proto=http"),
+        None => format!("for={node};proto=http"),
+    };
+    append(headers, FORWARDED, &element);
+}
+
+/// Puts a value at the end of a list, in one line.
+fn append(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    let before: Vec<&str> = headers.get_all(&name).iter().filter_map(|value| value.to_str().ok()).collect();
+    let list = if before.is_empty() { value.to_owned() } else { format!("{}, {value}", before.join(", ")) };
+    if let Ok(list) = HeaderValue::from_str(&list) {
+        headers.insert(name, list);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::Request;
+    use hyper::http::request::Parts;
+
+    use super::{fault, forward, host, upgrade};
+
+    fn parts(uri: &str, headers: &[(&str, &str)]) -> Parts {
+        let mut request = Request::builder().uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).expect("a request").into_parts().0
+    }
+
+    #[test]
+    fn unsound_requests_are_told() {
+        assert_eq!(fault(&parts("/", &[("host", "a")])), None);
+        for headers in [
+            &[][..],
+            &[("host", "a"), ("host", "b")],
+            &[("host", "a"), ("transfer-encoding", "gzip, chunked")],
+            &[("host", "a"), ("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")],
+            &[("host", "a"), ("transfer-encoding", "chunked"), ("content-length", "1")],
+        ] {
+            assert!(fault(&parts("/", headers)).is_some(), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn the_head_is_made_for_the_next_hop() {
+        let mut parts = parts(
+            "http://absolute.example/a?b=c",
+            &[
+                ("host", "other.example"),
+                ("connection", "close, x-private"),
+                ("x-private", "1"),
+                ("keep-alive", "timeout=5"),
+                ("x-forwarded-for", "192.0.2.1"),
+                ("x-forwarded-proto", "https"),
+            ],
+        );
+        assert_eq!(host(&parts), "absolute.example");
+        forward(&mut parts, "[::ffff:198.51.100.2]:99".parse().expect("an address"), false);
+        let got = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        assert_eq!(parts.uri.to_string(), "/a?b=c");
+        assert_eq!(got("host"), Some("absolute.example"));
+        assert_eq!(got("connection").or(got("x-private")).or(got("keep-alive")), None);
+        assert_eq!(got("x-forwarded-for"), Some("192.0.2.1, 198.51.100.2"));
+        assert_eq!(got("x-forwarded-proto"), Some("http"));
+        assert_eq!(got("forwarded"), Some("for=198.51.100.2;host=\"absolute.example\";proto=http"));
+    }
+
+    #[test]
+    fn a_proxy_before_the_gateway_is_believed_where_the_table_says_so() {
+        let mut parts = parts("/", &[("host", "a.example"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "b.example")]);
+        forward(&mut parts, "198.51.100.2:99".parse().expect("an address"), true);
+        assert_eq!(parts.headers["x-forwarded-proto"], "https");
+        assert_eq!(parts.headers["x-forwarded-host"], "b.example");
+    }
+
+    #[test]
+    fn only_a_named_upgrade_counts_and_never_to_http2() {
+        let asked = |headers: &[(&str, &str)]| upgrade(&parts("/", headers).headers).is_some();
+        assert!(asked(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]));
+        assert!(!asked(&[("upgrade", "websocket")]));
+        assert!(!asked(&[("connection", "upgrade"), ("upgrade", "h2c")]));
+    }
+
+    #[test]
+    fn ports_are_no_part_of_a_host() {
+        for (given, expected) in [("a.example:80", "a.example"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("a", "a")] {
+            assert_eq!(host(&parts("/", &[("host", given)])), expected);
+        }
+    }
+}

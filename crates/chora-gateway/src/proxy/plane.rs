@@ -1,0 +1,203 @@
+//! The gateway's state and every change to it: checked, written to the state file, done, and only then acknowledged.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::drain::{self, Switched};
+use super::listener::{Bound, Listener};
+use super::routes::Routes;
+use super::service::Service;
+use super::state_file::StateFileError;
+use super::table::{ListenerEntry, Maintenance, ReleaseEntry, ServiceEntry, Table};
+
+/// The services by name, as one value that is swapped.
+pub(super) type Services = Arc<BTreeMap<String, Arc<Service>>>;
+
+/// Everything that traffic and control share.
+pub(super) struct Plane {
+    state_file: PathBuf,
+    services: RwLock<Services>,
+    /// Held through a change, so that there is one at a time.
+    current: Mutex<Current>,
+    stop: CancellationToken,
+}
+
+struct Current {
+    /// Kept by every connection; gone once the gateway stops.
+    open: Option<mpsc::Sender<()>>,
+    table: Table,
+    listeners: Vec<(ListenerEntry, Arc<Listener>)>,
+}
+
+/// Why a change was not made. Nothing is different after it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ChangeError {
+    #[error("there is no service {0}")]
+    NoService(String),
+    #[error("{0}")]
+    BadRelease(String),
+    #[error("{bind} cannot be listened on: {source}")]
+    Bind { bind: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    StateFile(#[from] StateFileError),
+    #[error("the state file could not be written: its task ended")]
+    Interrupted,
+}
+
+impl Plane {
+    /// An empty plane; each connection keeps a clone of `open`.
+    pub(super) fn new(state_file: PathBuf, stop: CancellationToken, open: mpsc::Sender<()>) -> Self {
+        let current = Current { open: Some(open), table: Table::empty(), listeners: Vec::new() };
+        Self { state_file, services: RwLock::default(), current: Mutex::new(current), stop }
+    }
+
+    /// Begins with the table of the state file.
+    pub(super) async fn restore(&self, table: Table) -> Result<(), ChangeError> {
+        let mut current = self.current.lock().await;
+        let fresh = bind(&current, &table).await?;
+        self.apply(&mut current, table, fresh, Duration::ZERO);
+        Ok(())
+    }
+
+    /// Replaces the table. Services whose active release differs are switched, with `limit` for their drains.
+    pub(super) async fn put(&self, mut table: Table, limit: Duration) -> Result<Vec<Switched>, ChangeError> {
+        let mut current = self.current.lock().await;
+        let fresh = bind(&current, &table).await?;
+        for service in table.services.values_mut() {
+            service.draining.clear();
+        }
+        self.save(&table).await?;
+        Ok(self.apply(&mut current, table, fresh, limit))
+    }
+
+    /// Makes a release of a service the active one.
+    pub(super) async fn switch(&self, service: &str, release: ReleaseEntry, limit: Duration) -> Result<Switched, ChangeError> {
+        release.check().map_err(ChangeError::BadRelease)?;
+        let mut current = self.current.lock().await;
+        let live = self.service(service)?;
+        let mut table = current.table.clone();
+        let mut entry = live.entry();
+        if entry.active != release {
+            entry.draining.retain(|draining| *draining != release);
+            entry.draining.push(std::mem::replace(&mut entry.active, release.clone()));
+        }
+        table.services.insert(service.to_owned(), entry);
+        self.save(&table).await?;
+        current.table = table;
+        Ok(drain::switch(&live, &release, limit))
+    }
+
+    /// Begins or ends maintenance.
+    pub(super) async fn set_maintenance(&self, maintenance: Option<Maintenance>) -> Result<(), ChangeError> {
+        let mut current = self.current.lock().await;
+        let mut table = current.table.clone();
+        table.maintenance = maintenance;
+        self.save(&table).await?;
+        current.table = table;
+        self.route(&current);
+        Ok(())
+    }
+
+    pub(super) fn services(&self) -> Services {
+        Arc::clone(&self.services.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn service(&self, name: &str) -> Result<Arc<Service>, ChangeError> {
+        self.services().get(name).cloned().ok_or_else(|| ChangeError::NoService(name.to_owned()))
+    }
+
+    /// The table as it is now, and where each listener is bound.
+    pub(super) async fn table(&self) -> (Table, Vec<SocketAddr>) {
+        let current = self.current.lock().await;
+        let mut table = current.table.clone();
+        for (name, service) in self.services().iter() {
+            table.services.insert(name.clone(), service.entry());
+        }
+        (table, current.listeners.iter().map(|(_, listener)| listener.local).collect())
+    }
+
+    /// Leaves the sign that connections are open to those connections.
+    pub(super) async fn forget_open(&self) {
+        self.current.lock().await.open = None;
+    }
+
+    /// Cuts what is still under way everywhere.
+    pub(super) fn cut(&self) {
+        for service in self.services().values() {
+            let live = service.live();
+            live.active.cut();
+            live.draining.iter().for_each(|drain| drain.release.cut());
+        }
+    }
+
+    async fn save(&self, table: &Table) -> Result<(), ChangeError> {
+        let (table, path) = (table.clone(), self.state_file.clone());
+        let saved = tokio::task::spawn_blocking(move || table.save(&path)).await;
+        Ok(saved.map_err(|_| ChangeError::Interrupted)??)
+    }
+
+    /// Cannot fail: what could, was done before the table was written.
+    fn apply(&self, current: &mut Current, table: Table, mut fresh: Vec<Bound>, limit: Duration) -> Vec<Switched> {
+        let before = self.services();
+        let mut switched = Vec::new();
+        let mut services = BTreeMap::new();
+        for (name, entry) in &table.services {
+            let service = before.get(name).cloned().unwrap_or_else(|| Service::new(name, entry));
+            switched.extend(renew(&service, entry, limit));
+            services.insert(name.clone(), service);
+        }
+        let gone = before.iter().filter(|(name, _)| !services.contains_key(*name)).map(|(_, service)| Arc::clone(service));
+        let gone: Vec<Arc<Service>> = gone.collect();
+        *self.services.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(services);
+        current.table = table;
+        let mut old = std::mem::take(&mut current.listeners);
+        for entry in current.table.listeners.clone() {
+            let kept = old.iter().position(|(other, _)| other.bind == entry.bind).map(|at| old.swap_remove(at).1);
+            let listener = kept.or_else(|| {
+                let at = fresh.iter().position(|bound| bound.is_for(&entry))?;
+                let routes = Routes::new(&entry, &self.services(), current.table.maintenance.as_ref())?;
+                let open = current.open.clone()?;
+                Some(fresh.swap_remove(at).serve(routes, self.stop.child_token(), open))
+            });
+            current.listeners.extend(listener.map(|listener| (entry, listener)));
+        }
+        self.route(current);
+        old.iter().for_each(|(_, listener)| listener.stop());
+        gone.iter().for_each(|service| drain::retire(service, limit));
+        switched
+    }
+
+    fn route(&self, current: &Current) {
+        let services = self.services();
+        for (entry, listener) in &current.listeners {
+            if let Some(routes) = Routes::new(entry, &services, current.table.maintenance.as_ref()) {
+                listener.set_routes(routes);
+            }
+        }
+    }
+}
+
+/// Binds the ports that a table has and that are not bound yet.
+async fn bind(current: &Current, table: &Table) -> Result<Vec<Bound>, ChangeError> {
+    let mut old: Vec<SocketAddr> = current.listeners.iter().map(|(entry, _)| entry.bind).collect();
+    let mut fresh = Vec::new();
+    for entry in &table.listeners {
+        if let Some(at) = old.iter().position(|bind| *bind == entry.bind) {
+            old.swap_remove(at);
+            continue;
+        }
+        fresh.push(Bound::new(entry).await.map_err(|source| ChangeError::Bind { bind: entry.bind, source })?);
+    }
+    Ok(fresh)
+}
+
+fn renew(service: &Arc<Service>, entry: &ServiceEntry, limit: Duration) -> Option<Switched> {
+    service.live_mut().limits = entry.limits;
+    Some(drain::switch(service, &entry.active, limit)).filter(|done| done.switched)
+}

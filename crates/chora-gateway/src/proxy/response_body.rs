@@ -1,0 +1,135 @@
+//! The body of a response on its way to the client: streamed, counted on its release until it ends, and ended when the
+//! release is cut.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::cut::Carried;
+use super::mcp::{EndpointSearch, Search};
+use super::release::StreamMark;
+use super::service::{Admission, Service};
+use super::sessions::UseMark;
+
+/// Why a body did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    #[error("the replica broke off")]
+    Upstream(#[from] hyper::Error),
+    #[error("the replica was silent for too long")]
+    Silent,
+    #[error("the release was cut at the end of its drain")]
+    Cut,
+}
+
+/// A response body.
+pub(super) struct ResponseBody {
+    body: Incoming,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    _carried: Carried,
+    silence: Option<(Duration, Pin<Box<Sleep>>)>,
+    stream: Option<Stream>,
+    // Dropped last: a release is idle only when everything else of the response is gone.
+    admission: Admission,
+}
+
+/// What is special about event streams.
+struct Stream {
+    _mark: StreamMark,
+    search: Option<(EndpointSearch, Arc<Service>)>,
+    session: Option<StreamSession>,
+}
+
+/// A session that lives as long as its stream.
+struct StreamSession {
+    id: String,
+    service: Arc<Service>,
+    release: Arc<super::release::Release>,
+    _mark: UseMark,
+}
+
+impl ResponseBody {
+    /// A body that may be silent for at most `idle` between two pieces.
+    pub(super) fn new(body: Incoming, admission: Admission, carried: Carried, idle: Duration) -> Self {
+        let silence = Some((idle, Box::pin(tokio::time::sleep(idle))));
+        Self { body, cut: Box::pin(carried.token.clone().cancelled_owned()), _carried: carried, silence, stream: None, admission }
+    }
+
+    /// An event stream; `opens` is the service when the stream may open a session of the oldest transport.
+    pub(super) fn events(body: Incoming, admission: Admission, carried: Carried, opens: Option<Arc<Service>>) -> Self {
+        let search = opens.map(|service| (EndpointSearch::default(), service));
+        let stream = Stream { _mark: admission.visit.stream(), search, session: None };
+        Self {
+            body,
+            cut: Box::pin(carried.token.clone().cancelled_owned()),
+            _carried: carried,
+            silence: None,
+            stream: Some(stream),
+            admission,
+        }
+    }
+
+    fn look(&mut self, bytes: &[u8]) {
+        let Some(stream) = &mut self.stream else { return };
+        let Some((search, service)) = &mut stream.search else { return };
+        match search.feed(bytes) {
+            Search::More => return,
+            Search::Found(id) => stream.session = open(id, service, &self.admission),
+            Search::Over => {}
+        }
+        stream.search = None;
+    }
+}
+
+fn open(id: String, service: &Arc<Service>, admission: &Admission) -> Option<StreamSession> {
+    let release = Arc::clone(admission.visit.release());
+    let mark = service.open_session(&id, admission)?;
+    Some(StreamSession { id, service: Arc::clone(service), release, _mark: mark })
+}
+
+impl Drop for StreamSession {
+    fn drop(&mut self) {
+        self.service.sessions.stream_ended(&self.id, &self.release);
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let this = &mut *self;
+        // Looked at first: a replica that always has more must not outrun it.
+        if this.cut.as_mut().poll(cx).is_ready() {
+            // Between two events a stream may end; what is cut short elsewhere must not look whole.
+            return Poll::Ready(if this.stream.is_some() { None } else { Some(Err(Broken::Cut)) });
+        }
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+            if let Some((idle, timer)) = &mut this.silence {
+                timer.as_mut().reset(Instant::now() + *idle);
+            }
+            if let Some(Ok(frame)) = &frame
+                && let Some(bytes) = frame.data_ref()
+            {
+                this.look(bytes);
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(Broken::Upstream)));
+        }
+        let silent = this.silence.as_mut().is_some_and(|(_, timer)| timer.as_mut().poll(cx).is_ready());
+        if silent { Poll::Ready(Some(Err(Broken::Silent))) } else { Poll::Pending }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,80 @@
+//! Which service a request is for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::service::Service;
+use super::table::{ListenerEntry, Maintenance};
+
+/// What a port does, as its connections find it at this moment.
+pub(super) struct Routes {
+    pub(super) kind: Kind,
+    /// How long the head of a request may take.
+    pub(super) head: Duration,
+    pub(super) maintenance: Option<Maintenance>,
+}
+
+pub(super) enum Kind {
+    Http { routes: Vec<Route>, behind_proxy: bool },
+    Tcp(Arc<Service>),
+}
+
+pub(super) struct Route {
+    host: Option<String>,
+    prefix: String,
+    service: Arc<Service>,
+}
+
+impl Routes {
+    /// `None` when a service is not there, which a checked table rules out.
+    pub(super) fn new(entry: &ListenerEntry, services: &BTreeMap<String, Arc<Service>>, maintenance: Option<&Maintenance>) -> Option<Self> {
+        let kind = match (&entry.http, &entry.tcp) {
+            (Some(http), _) => {
+                let route = |entry: &super::table::RouteEntry| {
+                    let service = Arc::clone(services.get(&entry.service)?);
+                    let host = entry.host.as_ref().map(|host| host.to_ascii_lowercase());
+                    Some(Route { host, prefix: entry.prefix.clone(), service })
+                };
+                let mut routes = http.routes.iter().map(route).collect::<Option<Vec<_>>>()?;
+                // The first that fits is the best: those with a host first, among them the longest prefix.
+                routes.sort_by_key(|route| (route.host.is_none(), std::cmp::Reverse(route.prefix.len())));
+                Kind::Http { routes, behind_proxy: http.behind_proxy }
+            }
+            (None, Some(tcp)) => Kind::Tcp(Arc::clone(services.get(&tcp.service)?)),
+            (None, None) => return None,
+        };
+        Some(Self { kind, head: Duration::from_millis(entry.limits.head_ms), maintenance: maintenance.cloned() })
+    }
+}
+
+/// The service for a host and a path.
+pub(super) fn find<'a>(routes: &'a [Route], host: &str, path: &str) -> Option<&'a Arc<Service>> {
+    let fits = |route: &&Route| route.host.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(host)) && is_under(path, &route.prefix);
+    routes.iter().find(fits).map(|route| &route.service)
+}
+
+/// Whether a path is a prefix or lies under it; `/api` has `/api/x` under it, but not `/apix`.
+pub(super) fn is_under(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || prefix.ends_with('/') || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_under;
+
+    #[test]
+    fn prefixes_end_at_slashes() {
+        for (path, prefix, under) in [
+            ("/", "/", true),
+            ("/api", "/", true),
+            ("/api", "/api", true),
+            ("/api/x", "/api", true),
+            ("/apix", "/api", false),
+            ("/api/", "/api/", true),
+            ("/api", "/api/", false),
+        ] {
+            assert_eq!(is_under(path, prefix), under, "{path} under {prefix}");
+        }
+    }
+}

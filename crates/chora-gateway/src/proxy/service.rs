@@ -1,0 +1,216 @@
+//! A service: which of its releases gets a request, and whether it has to wait.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tokio::sync::Notify;
+
+use super::counters::Counters;
+use super::drain::Drain;
+use super::release::{Release, Visit};
+use super::sessions::{Owner, Sessions, UseMark};
+use super::table::{Limits, ReleaseEntry, ServiceEntry};
+
+/// A service that traffic goes to.
+pub(super) struct Service {
+    pub(super) name: String,
+    pub(super) counters: Counters,
+    pub(super) sessions: Sessions,
+    live: RwLock<Live>,
+    released: Notify,
+    waiting: AtomicUsize,
+}
+
+/// What a switch or a hold changes, all at once.
+pub(super) struct Live {
+    pub(super) active: Arc<Release>,
+    pub(super) draining: Vec<Drain>,
+    pub(super) hold: Option<Arc<Hold>>,
+    pub(super) limits: Limits,
+}
+
+/// New requests wait.
+#[derive(Default)]
+pub(super) struct Hold {
+    limit_ms: AtomicU64,
+    first: OnceLock<Instant>,
+    held: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// What a hold has done so far.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(super) struct HoldFigures {
+    /// Requests that had to wait.
+    pub(super) held: u64,
+    /// Requests that got 503 instead.
+    pub(super) refused: u64,
+    /// How long the first one waited, at most the hold's limit.
+    pub(super) longest_wait_ms: u64,
+}
+
+/// Why a request does not get to a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turned {
+    /// The hold lasted longer than requests may wait.
+    HoldLimit,
+    /// Too many wait already.
+    HoldFull,
+    /// The session's release is gone.
+    SessionCut,
+}
+
+/// A request's right to a release.
+pub(super) struct Admission {
+    pub(super) visit: Visit,
+    /// The replica of the release: its session's, or the one whose turn it is.
+    pub(super) replica: usize,
+    pub(super) _session: Option<UseMark>,
+}
+
+impl Service {
+    pub(super) fn new(name: &str, entry: &ServiceEntry) -> Arc<Self> {
+        let live = Live { active: Release::new(&entry.active), draining: Vec::new(), hold: None, limits: entry.limits };
+        Arc::new(Self {
+            name: name.to_owned(),
+            counters: Counters::default(),
+            sessions: Sessions::default(),
+            live: RwLock::new(live),
+            released: Notify::new(),
+            waiting: AtomicUsize::new(0),
+        })
+    }
+
+    pub(super) fn live(&self) -> RwLockReadGuard<'_, Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn live_mut(&self) -> RwLockWriteGuard<'_, Live> {
+        self.live.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.live().limits
+    }
+
+    /// The release that gets a request: its session's, or the active one. Waits while the service is held.
+    pub(super) async fn admit(&self, session: Option<&str>) -> Result<Admission, Turned> {
+        let hold = match self.admit_now(session) {
+            Ok(admitted) => return admitted,
+            Err(hold) => hold,
+        };
+        let Some(_place) = self.wait_place() else {
+            hold.refused.fetch_add(1, Ordering::Relaxed);
+            self.counters.hold_refused.add(1);
+            return Err(Turned::HoldFull);
+        };
+        _ = hold.first.get_or_init(Instant::now);
+        hold.held.fetch_add(1, Ordering::Relaxed);
+        self.counters.held.add(1);
+        match tokio::time::timeout(hold.limit(), self.admit_later(session)).await {
+            Ok(admitted) => admitted,
+            Err(_) => {
+                hold.refused.fetch_add(1, Ordering::Relaxed);
+                self.counters.hold_refused.add(1);
+                Err(Turned::HoldLimit)
+            }
+        }
+    }
+
+    async fn admit_later(&self, session: Option<&str>) -> Result<Admission, Turned> {
+        loop {
+            let released = self.released.notified();
+            tokio::pin!(released);
+            // Enabled before looking: a release between the look and the wait is not missed.
+            released.as_mut().enable();
+            if let Ok(admitted) = self.admit_now(session) {
+                return admitted;
+            }
+            released.await;
+        }
+    }
+
+    /// Picks and enters a release under one lock, so that a switch knows everyone who came before it.
+    fn admit_now(&self, session: Option<&str>) -> Result<Result<Admission, Turned>, Arc<Hold>> {
+        let live = self.live();
+        if let Some(hold) = &live.hold {
+            return Err(Arc::clone(hold));
+        }
+        Ok(match session.and_then(|id| self.sessions.owner(id)) {
+            Some((Owner::Release(release, replica), mark)) => Ok(Admission { visit: release.enter(), replica, _session: Some(mark) }),
+            Some((Owner::Cut, _)) => Err(Turned::SessionCut),
+            None => Ok(Admission { visit: live.active.enter(), replica: live.active.turn(), _session: None }),
+        })
+    }
+
+    /// Remembers a session that the release of an admission has opened.
+    pub(super) fn open_session(&self, id: &str, admission: &Admission) -> Option<UseMark> {
+        let limits = self.limits();
+        let owner = (admission.visit.release(), admission.replica);
+        self.sessions.open(id, owner, limits.sessions, Duration::from_millis(limits.session_idle_ms))
+    }
+
+    fn wait_place(&self) -> Option<WaitPlace<'_>> {
+        let most = self.limits().waiting;
+        let place = WaitPlace(&self.waiting);
+        (self.waiting.fetch_add(1, Ordering::SeqCst) < most).then_some(place)
+    }
+
+    /// Lets new requests wait, each at most `limit_ms`. Gives back how many are under way on the active release. Held
+    /// again, a service has the new limit for those that come then.
+    pub(super) fn hold(&self, limit_ms: u64) -> usize {
+        let mut live = self.live_mut();
+        live.hold.get_or_insert_default().limit_ms.store(limit_ms, Ordering::Relaxed);
+        live.active.in_flight()
+    }
+
+    /// Lets those through that wait. `None` when nothing was held.
+    pub(super) fn release_hold(&self) -> Option<HoldFigures> {
+        let hold = self.live_mut().hold.take()?;
+        self.released.notify_waiters();
+        Some(hold.figures())
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    /// What is under way on all its releases.
+    pub(super) fn in_flight(&self) -> usize {
+        let live = self.live();
+        live.active.in_flight() + live.draining.iter().map(|drain| drain.release.in_flight()).sum::<usize>()
+    }
+
+    /// The service as the table has it.
+    pub(super) fn entry(&self) -> ServiceEntry {
+        let live = self.live();
+        let draining: Vec<ReleaseEntry> =
+            live.draining.iter().filter(|drain| !drain.is_over()).map(|drain| drain.release.entry.clone()).collect();
+        ServiceEntry { active: live.active.entry.clone(), draining, limits: live.limits }
+    }
+}
+
+impl Hold {
+    fn limit(&self) -> Duration {
+        Duration::from_millis(self.limit_ms.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn figures(&self) -> HoldFigures {
+        let longest = self.first.get().map_or(Duration::ZERO, |first| first.elapsed().min(self.limit()));
+        HoldFigures {
+            held: self.held.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            longest_wait_ms: u64::try_from(longest.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+struct WaitPlace<'a>(&'a AtomicUsize);
+
+impl Drop for WaitPlace<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}

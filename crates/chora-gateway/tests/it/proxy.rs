@@ -1,0 +1,11 @@
+//! The gateway with real replicas behind it and real clients before it.
+
+mod control;
+mod holding;
+mod http;
+mod limits;
+mod sessions;
+mod stack;
+mod switching;
+mod tcp;
+mod upstream;
