@@ -139,7 +139,9 @@ async fn terminated() {
     }
 }
 
+/// An engine watches for it only once the process runs: one that is killed at once ends with 137 and without a reason.
 fn eat_memory() {
+    std::thread::sleep(Duration::from_millis(500));
     let mut eaten = Vec::new();
     loop {
         eaten.push(vec![1u8; 1 << 20]);
