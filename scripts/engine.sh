@@ -19,7 +19,7 @@
 #
 # An engine started here has everything to itself, so that several run side by side:
 #   /run/chora-engine/NAME/         socket, pid file, run-time state
-#   /var/lib/chora-engine/NAME/     images, containers, volumes
+#   /var/lib/chora-engine/NAME/     images, containers, volumes, at most 2 GB of build cache
 #   /var/lib/chora-engine/NAME.log  its log
 #   bridge chora-NAME               with address pools of its own (10.213.0.0 to 10.216.255.255)
 # Root is needed to start and stop; sudo is used where the caller is not root.
@@ -181,6 +181,8 @@ launch() {
   grep -qsz containerd "/proc/$(cat "$run/exec/containerd/containerd.pid" 2>/dev/null)/cmdline" ||
     as_root rm -f "$run/exec/containerd/containerd.pid"
   as_root mkdir -p "$run" "$data"
+  # Without a limit the tests' builds fill the disk, a third of a GB a run.
+  printf '%s\n' '{"builder":{"gc":{"enabled":true,"defaultKeepStorage":"2GB"}}}' | as_root tee "$run/daemon.json" >/dev/null
   ensure_bridge "$name"
   [ "$url" != "$(own_url "$name")" ] || separate_firewall "$name"
   overlay_works "$data" || {
@@ -195,7 +197,7 @@ launch() {
       log=$1; shift
       setsid nohup "$@" </dev/null >>"$log" 2>&1 &
       echo $!' sh "$data_root/$name.log" dockerd \
-      -H "$url" --group "${SUDO_GID:-$(id -g)}" \
+      --config-file "$run/daemon.json" -H "$url" --group "${SUDO_GID:-$(id -g)}" \
       --data-root "$data" --exec-root "$run/exec" --pidfile "$run/docker.pid" \
       --bridge "chora-$name" --default-address-pool "base=${pool[$name]},size=24" \
       ${more[@]+"${more[@]}"} 9>&-
