@@ -33,6 +33,7 @@ fuzz: ## every parser for a minute; FUZZ_SECONDS names another time
 bench: ## figures, as ratios measured in one run
 	@scripts/bench.sh
 	@scripts/bench-bridge.sh
+	@scripts/bench-gateway.sh
 
 dist: ## the static binary as it is released
 	@scripts/dist.sh

@@ -81,6 +81,7 @@ oldest)
   lint
   part 'documentation' documentation
   part 'base image' base_image
+  export CHORA_TEST_DEATHS=before
   part 'tests' cargo test --workspace --locked --quiet
   part 'Compose record against the live reference' scripts/oracles.sh compare
   ;;
@@ -89,6 +90,7 @@ newest)
   part 'toolchain' toolchain
   part 'newest engine' engine newest
   part 'base image' base_image
+  export CHORA_TEST_DEATHS=after CHORA_TEST_ROUNDS=20
   part 'integration suites' cargo test --workspace --locked --quiet --test it
   part 'the bridge against the MCP conformance suite' scripts/bridge-conformance.sh
   ;;

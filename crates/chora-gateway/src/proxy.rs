@@ -5,14 +5,17 @@
 
 mod answer;
 mod attempt;
+mod attend;
 mod control;
 mod counters;
 mod cut;
 mod drain;
 mod forward;
 mod headers;
+mod hold;
 mod listener;
 mod mcp;
+mod opening;
 mod plane;
 mod pool;
 mod release;
@@ -27,13 +30,14 @@ mod table;
 mod tunnel;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+pub use self::attend::attend;
 use self::plane::{ChangeError, Plane};
 use self::socket::ControlSocket;
 pub use self::state_file::StateFileError;
@@ -64,6 +68,17 @@ impl From<ChangeError> for GatewayError {
     }
 }
 
+/// Where a gateway has its table, and where it is told what to do.
+#[derive(Debug, Clone)]
+pub struct GatewaySettings {
+    /// File with the table; changes are written back to it.
+    pub state_file: PathBuf,
+    /// Unix socket of the control API.
+    pub control_socket: PathBuf,
+    /// Begins with an empty table where the state file is missing.
+    pub begin_empty: bool,
+}
+
 /// The data plane of one stack.
 #[derive(Debug, Clone, Copy)]
 pub struct Gateway;
@@ -75,19 +90,20 @@ impl Gateway {
     ///
     /// # Errors
     /// When the state file is missing or torn, or a port or the socket cannot be bound. A first table is written with
-    /// [`Table::save`].
-    pub async fn run(
-        state_file: &Path,
-        control_socket: &Path,
-        shutdown: CancellationToken,
-        ready: impl FnOnce() + Send,
-    ) -> Result<(), GatewayError> {
-        let told = |source| GatewayError::ControlSocket { path: control_socket.to_owned(), source };
+    /// [`Table::save`], or is empty where the settings say so.
+    pub async fn run(settings: &GatewaySettings, shutdown: CancellationToken, ready: impl FnOnce() + Send) -> Result<(), GatewayError> {
+        let GatewaySettings { state_file, control_socket, begin_empty } = settings;
+        let told = |source| GatewayError::ControlSocket { path: control_socket.clone(), source };
         // First of all: where another gateway answers, its ports are left alone.
         let socket = ControlSocket::bind(control_socket).map_err(told)?;
         let (open, mut all_closed) = mpsc::channel(1);
-        let plane = Arc::new(Plane::new(state_file.to_owned(), shutdown.clone(), open));
-        plane.restore(Table::load(state_file)?).await?;
+        let plane = Arc::new(Plane::new(state_file.clone(), shutdown.clone(), open));
+        let table = match Table::load(state_file) {
+            // Written at once, so that a folder that cannot be written to is told now.
+            Err(StateFileError::Missing { .. }) if *begin_empty => Table::empty().save(state_file).map(|()| Table::empty()),
+            loaded => loaded,
+        };
+        plane.restore(table?).await?;
         ready();
         control::serve(socket, Arc::clone(&plane), shutdown).await;
         let closed = all_closed_after(&plane, &mut all_closed).await;

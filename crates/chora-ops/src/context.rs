@@ -9,6 +9,8 @@ use indexmap::IndexMap;
 use tokio_util::sync::CancellationToken;
 
 use crate::event_log::EventLog;
+use crate::gateway::Gateways;
+use crate::own_image::OwnImage;
 use crate::project::Project;
 use crate::redactor::Redactor;
 
@@ -29,6 +31,10 @@ pub struct Context {
     pub host: Arc<dyn Host>,
     /// Probes over the network.
     pub prober: Arc<dyn Prober>,
+    /// Gateways, to be told where requests go.
+    pub gateways: Gateways,
+    /// The image of this program.
+    pub own_image: OwnImage,
     /// Who is told.
     pub reporter: Arc<dyn Reporter>,
     /// The deployment log.

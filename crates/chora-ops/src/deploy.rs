@@ -5,12 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use chora_core::model::container::ContainerFilter;
-use chora_core::model::deployment::{Deployment, DeploymentAction, Gap, Outcome, OutcomeKind};
+use chora_core::model::deployment::{Deployment, DeploymentAction, Gap, Outcome, OutcomeKind, Traffic};
 use chora_core::model::health::Check;
 use chora_core::model::ids::{DeploymentId, EnvironmentName, ReleaseId};
 use chora_core::model::image::ImagePin;
 use chora_core::model::release::Release;
 use chora_core::model::trace;
+use chora_core::plan::gateway::GATEWAY;
 use chora_core::plan::{DeployInput, Observed, Plan, PlanError, Reuse, labels, plan_deploy};
 use chora_core::ports::EngineError;
 use futures_util::future::join4;
@@ -75,6 +76,9 @@ pub struct DeployOutcome {
     pub checks: Vec<Check>,
     /// Services that did not serve for a while.
     pub gaps: Vec<Gap>,
+    /// What became of requests meanwhile.
+    #[serde(skip_serializing_if = "Traffic::is_quiet")]
+    pub traffic: Traffic,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
     /// Worth knowing.
@@ -150,10 +154,11 @@ async fn prepare(cx: &Context, project: &Project, request: &DeployRequest) -> Re
     let mut retained: Vec<Release> = release::good(cx, environment).await?.into_iter().map(|(release, _)| release).collect();
     retained.truncate((project.environment.releases_kept as usize).saturating_sub(1));
     let eager = Eagerness { pull: request.pull, build: request.build };
+    let gateway = live.as_ref().and_then(|live| live.images.get(GATEWAY)).filter(|_| !request.recreate);
     let checked = preflight::preflight(cx, project);
     let observed = observe(cx, &project.environment.project, &project.stack);
     let (checked, images, observed, version) =
-        join4(checked, images::survey(cx, project, eager), observed, choose_version(cx, project, request)).await;
+        join4(checked, images::survey(cx, project, eager, gateway), observed, choose_version(cx, project, request)).await;
     let renamed = renamed(cx, project, live.iter().chain(&retained)).await?;
     let checked = checked.map_err(|failure| match &renamed {
         Some(words) if failure.kind == FailureKind::Conflict => failure.hint(words.clone()),
@@ -293,6 +298,7 @@ async fn dry_run(cx: &Context, project: &Project, request: &DeployRequest) -> Re
         plan,
         checks: Vec::new(),
         gaps: Vec::new(),
+        traffic: Traffic::default(),
         took_ms: millis(cx.clock.elapsed().saturating_sub(began)),
         warnings,
         next: "chora deploy".to_owned(),
@@ -375,7 +381,13 @@ fn cleaned(cx: &Context, failure: Failure) -> Failure {
 /// A deployment that failed before its first step: the world is as it was.
 pub(crate) async fn refused_early(cx: &Context, deployment: &Deployment, failure: Failure) -> Failure {
     let failure = cleaned(cx, failure);
-    let outcome = Outcome { kind: OutcomeKind::Kept, cause: failure.message.clone(), log: failure.details.clone(), gaps: Vec::new() };
+    let outcome = Outcome {
+        kind: OutcomeKind::Kept,
+        cause: failure.message.clone(),
+        log: failure.details.clone(),
+        gaps: Vec::new(),
+        traffic: Traffic::default(),
+    };
     let ended = finish::end(cx, deployment, &outcome, &[], None).await;
     let was = deployment
         .previous_version
@@ -406,7 +418,7 @@ pub(crate) async fn carry_out(cx: &Context, project: &Project, deployment: &Depl
     let plan = deployment.plan.clone().unwrap_or_default();
     let expectations = project.expectations(release);
     let run = Run::new(cx, deployment, &plan, release, &expectations);
-    let result = run.execute().await;
+    let result = Box::pin(run.execute()).await;
     let checks = std::mem::take(&mut run.course().checks);
     let mut warnings = Vec::new();
     let interrupted = matches!(&result, Err(StepFailure { error: StepError::Interrupted(_), .. }));
@@ -426,11 +438,17 @@ pub(crate) async fn carry_out(cx: &Context, project: &Project, deployment: &Depl
             let log = error.log();
             let back = match error {
                 StepError::Engine(gone @ EngineError::Unreachable { .. }) => Err(gone),
-                _ => back(&run.within(&patient), live, project, Cause { words: cause.clone(), log }).await,
+                _ => Box::pin(back(&run.within(&patient), live, project, Cause { words: cause.clone(), log })).await,
             };
             back.unwrap_or_else(|gone| {
                 left_open = Some(if cause.contains(&gone.to_string()) { cause } else { format!("{cause}; on the way back: {gone}") });
-                Outcome { kind: OutcomeKind::Degraded, cause: String::new(), log: Vec::new(), gaps: Vec::new() }
+                Outcome {
+                    kind: OutcomeKind::Degraded,
+                    cause: String::new(),
+                    log: Vec::new(),
+                    gaps: Vec::new(),
+                    traffic: Traffic::default(),
+                }
             })
         }
     };
@@ -438,7 +456,8 @@ pub(crate) async fn carry_out(cx: &Context, project: &Project, deployment: &Depl
 }
 
 fn deployed(run: &Run<'_>) -> Outcome {
-    Outcome { kind: OutcomeKind::Deployed, cause: String::new(), log: Vec::new(), gaps: std::mem::take(&mut run.course().gaps) }
+    let (gaps, traffic) = run.course().take_out();
+    Outcome { kind: OutcomeKind::Deployed, cause: String::new(), log: Vec::new(), gaps, traffic }
 }
 
 /// What the end of a deployment is told with.
@@ -481,6 +500,7 @@ pub(crate) async fn conclude(cx: &Context, deployment: &Deployment, done: Done, 
         images: Vec::new(),
         checks,
         gaps: outcome.gaps,
+        traffic: outcome.traffic,
         took_ms: millis(conclusion.took),
         warnings,
         next: "chora health".to_owned(),
@@ -507,6 +527,7 @@ pub(crate) fn nothing_to_do(project: &Project, prepared: Prepared, unchanged: Un
         images: Vec::new(),
         checks: Vec::new(),
         gaps: Vec::new(),
+        traffic: Traffic::default(),
         took_ms: millis(unchanged.took),
         warnings: unchanged.warnings,
         next: "chora health".to_owned(),

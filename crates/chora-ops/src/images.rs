@@ -12,6 +12,7 @@ use chora_core::model::digest::Digest;
 use chora_core::model::event::ProgressState;
 use chora_core::model::ids::ImageId;
 use chora_core::model::image::{Image, ImageBuild, ImagePin};
+use chora_core::plan::gateway::is_gateway;
 use chora_core::plan::labels;
 use chora_core::ports::EngineError;
 use futures_util::future::try_join_all;
@@ -19,6 +20,7 @@ use indexmap::IndexMap;
 
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
+use crate::own_image::OwnImageError;
 use crate::project::Project;
 
 /// Tries of a pull whose registry does not answer.
@@ -35,6 +37,8 @@ pub(crate) enum Source {
     Built { pin: ImagePin, tags: Vec<String> },
     /// It has to be pulled, perhaps for its age.
     Pull { reference: String, ages: bool },
+    /// It is this program's own, and has to be put on the engine.
+    Own { reference: String },
     /// It has to be built.
     Build(Box<PreparedBuild>),
 }
@@ -59,7 +63,7 @@ impl ImagePlan {
     pub(crate) fn pins(&self) -> Option<IndexMap<String, ImagePin>> {
         let pins = self.sources.iter().map(|(service, source)| match source {
             Source::Present(pin) | Source::Built { pin, .. } => Some((service.clone(), pin.clone())),
-            Source::Pull { .. } | Source::Build(_) => None,
+            Source::Pull { .. } | Source::Own { .. } | Source::Build(_) => None,
         });
         pins.collect()
     }
@@ -68,7 +72,7 @@ impl ImagePlan {
     pub(crate) fn present(&self) -> BTreeSet<ImageId> {
         let ids = self.sources.values().filter_map(|source| match source {
             Source::Present(pin) | Source::Built { pin, .. } => Some(pin.id.clone()),
-            Source::Pull { .. } | Source::Build(_) => None,
+            Source::Pull { .. } | Source::Own { .. } | Source::Build(_) => None,
         });
         ids.collect()
     }
@@ -77,7 +81,9 @@ impl ImagePlan {
     pub(crate) fn likely_pins(&self) -> IndexMap<String, ImagePin> {
         let pin = |source: &Source| match source {
             Source::Present(pin) | Source::Built { pin, .. } => pin.clone(),
-            Source::Pull { reference, .. } => ImagePin { reference: reference.clone(), id: ImageId::new("(pulled first)"), digest: None },
+            Source::Pull { reference, .. } | Source::Own { reference } => {
+                ImagePin { reference: reference.clone(), id: ImageId::new("(pulled first)"), digest: None }
+            }
             Source::Build(prepared) => ImagePin { reference: prepared.reference.clone(), id: ImageId::new("(built first)"), digest: None },
         };
         self.sources.iter().map(|(service, source)| (service.clone(), pin(source))).collect()
@@ -88,6 +94,7 @@ impl ImagePlan {
         let words = self.sources.iter().filter_map(|(service, source)| match source {
             Source::Present(_) | Source::Built { .. } => None,
             Source::Pull { reference, .. } => Some(format!("pull {reference} for {service}")),
+            Source::Own { reference } => Some(format!("put {reference} on the engine for {service}")),
             Source::Build(_) => Some(format!("build {service}")),
         });
         words.collect()
@@ -104,11 +111,14 @@ pub(crate) struct Eagerness {
 }
 
 /// Finds out which images the engine lacks; reads and hashes build contexts.
-pub(crate) async fn survey(cx: &Context, project: &Project, eager: Eagerness) -> Result<ImagePlan, Failure> {
+///
+/// The gateway goes on with the image that it has, unless everything is to be replaced.
+pub(crate) async fn survey(cx: &Context, project: &Project, eager: Eagerness, gateway: Option<&ImagePin>) -> Result<ImagePlan, Failure> {
     let here = images_here(cx, project).await?;
     let mut sources = IndexMap::new();
     for (name, service) in &project.stack.services {
         let source = match (&service.build, &service.image) {
+            _ if is_gateway(service) => own_source(cx, gateway).await?,
             (Some(build), _) => build_source(cx, project, (name, service), build, eager).await?,
             (None, Some(reference)) => pull_source(cx, (name, service), reference, here.get(reference.as_str()), eager)?,
             (None, None) => {
@@ -123,11 +133,31 @@ pub(crate) async fn survey(cx: &Context, project: &Project, eager: Eagerness) ->
 
 /// The images that services name and the engine has, each asked for once.
 async fn images_here<'a>(cx: &Context, project: &'a Project) -> Result<BTreeMap<&'a str, Image>, EngineError> {
-    let named = project.stack.services.values().filter(|service| service.build.is_none());
+    let named = project.stack.services.values().filter(|service| service.build.is_none() && !is_gateway(service));
     let references: BTreeSet<&str> = named.filter_map(|service| service.image.as_deref()).collect();
     let asked = references.into_iter().map(|reference| async move { cx.engine.image(reference).await.map(|image| (reference, image)) });
     let found: Vec<(&str, Option<Image>)> = try_join_all(asked).await?;
     Ok(found.into_iter().filter_map(|(reference, image)| Some((reference, image?))).collect())
+}
+
+/// The image of the gateway.
+async fn own_source(cx: &Context, running: Option<&ImagePin>) -> Result<Source, Failure> {
+    if let Some(pin) = running
+        && cx.engine.image(pin.id.as_str()).await?.is_some()
+    {
+        return Ok(Source::Present(pin.clone()));
+    }
+    let reference = cx.own_image.reference().await?.to_owned();
+    match cx.own_image.here().await? {
+        Some(id) => Ok(Source::Present(ImagePin { reference, id, digest: None })),
+        None => Ok(Source::Own { reference }),
+    }
+}
+
+/// Puts the image of this program on the engine.
+pub(crate) async fn provide_own(cx: &Context) -> Result<ImagePin, OwnImageError> {
+    let reference = cx.own_image.reference().await?.to_owned();
+    Ok(ImagePin { reference, id: cx.own_image.provide().await?, digest: None })
 }
 
 fn pull_source(
@@ -222,6 +252,16 @@ pub(crate) async fn obtain(
             Source::Pull { reference, ages } => {
                 let platform = stack.services.get(service).and_then(|service| service.platform.as_deref());
                 pull(cx, reference, platform, *ages).await?
+            }
+            Source::Own { reference } => {
+                let what = format!("put {reference} on the engine");
+                cx.note(ProgressState::Begun, &what, "", (0, 0));
+                let pin = provide_own(cx).await.map_err(|error| match error {
+                    OwnImageError::Engine(error) => error,
+                    error => EngineError::Failed { reason: error.to_string() },
+                })?;
+                cx.note(ProgressState::Done, &what, "", (0, 0));
+                pin
             }
             Source::Build(prepared) => make(cx, prepared, version).await?,
         };

@@ -3,16 +3,20 @@
 
 pub mod context;
 pub mod contract;
+mod conversation;
 pub mod deploy;
 pub mod entrypoint;
 pub mod event_log;
 pub mod exec;
 mod exposure;
 pub mod failure;
+pub mod gateway;
 pub mod health;
 mod images;
 mod instances;
 pub mod logs;
+pub mod maintenance;
+pub mod own_image;
 mod preflight;
 pub mod probe;
 pub mod project;
@@ -30,3 +34,5 @@ pub mod wait;
 
 pub use context::{Context, Settings};
 pub use failure::{Failure, FailureKind};
+pub use gateway::Gateways;
+pub use own_image::OwnImage;

@@ -8,6 +8,7 @@ use chora_core::model::container::{ContainerFilter, ContainerSummary};
 use chora_core::model::ids::ImageId;
 use chora_core::model::image::Image;
 use chora_core::model::release::Release;
+use chora_core::plan::gateway::GATEWAY;
 use chora_core::plan::labels;
 use chora_core::ports::engine::EngineFacts;
 use futures_util::future::{join, try_join_all};
@@ -196,7 +197,9 @@ pub(crate) async fn gone<'a>(cx: &Context, releases: &'a [Release]) -> Result<BT
 }
 
 async fn gone_but<'a>(cx: &Context, releases: &'a [Release], known: &BTreeSet<ImageId>) -> Result<BTreeSet<&'a ImageId>, Failure> {
-    let pinned: BTreeSet<&ImageId> = releases.iter().flat_map(|release| release.images.values()).map(|pin| &pin.id).collect();
+    let images = releases.iter().flat_map(|release| &release.images);
+    // The gateway's can always be had again.
+    let pinned: BTreeSet<&ImageId> = images.filter(|(service, _)| service.as_str() != GATEWAY).map(|(_, pin)| &pin.id).collect();
     let asked = pinned
         .into_iter()
         .filter(|id| !known.contains(*id))

@@ -4,16 +4,16 @@
 //! able to ask, it ends.
 
 mod address;
-mod answer;
+pub(crate) mod answer;
 mod attend;
 mod http;
-mod local;
+pub(crate) mod local;
 mod marked;
 mod mcp;
 mod network;
 mod request;
 mod route;
-mod sidecar;
+pub(crate) mod sidecar;
 mod stdio;
 mod tcp;
 
@@ -32,7 +32,6 @@ pub use self::local::{FileQuestion, ProcessQuestion, probe_file, probe_process};
 pub use self::network::NetworkProber;
 pub use self::request::{ProbeOutcome, ProbeRequest, Question, run, run_blocking};
 pub use self::sidecar::SidecarProber;
-pub(crate) use self::sidecar::remove_unused_images;
 pub(crate) use self::tcp::plain;
 
 /// Asks one address once; every failure is an answer, and the answer comes within `limit`.

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chora_core::model::deployment::{DeploymentAction, OutcomeKind};
+use chora_core::model::deployment::{DeploymentAction, OutcomeKind, Traffic};
 use chora_core::model::ids::{DeploymentId, ImageId};
 use chora_core::model::release::Release;
+use chora_core::plan::gateway::GATEWAY;
 use chora_core::plan::{Observed, Plan, Reuse};
 use futures_util::future::{join, try_join_all};
 
@@ -14,7 +15,7 @@ use crate::deploy::{
     Conclusion, DeployOutcome, PlanFor, Prepared, Unchanged, carry_out, conclude, millis, new_deployment, nothing_to_do, plan_for, told,
 };
 use crate::failure::{Failure, FailureKind};
-use crate::images::ImagePlan;
+use crate::images::{self, ImagePlan};
 use crate::preflight;
 use crate::project::{Project, Selection, load_or_recall};
 use crate::release;
@@ -85,6 +86,7 @@ fn back_already(project: &Project, live: Option<&Release>, mut warnings: Vec<Str
         images: Vec::new(),
         checks: Vec::new(),
         gaps: Vec::new(),
+        traffic: Traffic::default(),
         took_ms: millis(took),
         warnings,
         next: "chora health".to_owned(),
@@ -158,6 +160,7 @@ async fn prepare(
         );
         return Err(nothing(message));
     };
+    let target = with_gateway_image(cx, target).await?;
     let (available, observed) = join(check_available(cx, &target), observe(cx, &project.environment.project, &target.stack)).await;
     available?;
     let kept = project.environment.releases_kept as usize;
@@ -173,6 +176,16 @@ async fn prepare(
         warnings: Vec::new(),
     };
     Ok((target, prepared))
+}
+
+/// The gateway's image can be had again when it is gone.
+async fn with_gateway_image(cx: &Context, mut target: Release) -> Result<Release, Failure> {
+    if let Some(pin) = target.images.get_mut(GATEWAY)
+        && cx.engine.image(pin.id.as_str()).await?.is_none()
+    {
+        *pin = images::provide_own(cx).await?;
+    }
+    Ok(target)
 }
 
 /// Every image must still be there: nothing is pulled in a rollback, a tag could have moved.

@@ -159,7 +159,7 @@ pub async fn build(cx: &Context, request: &BuildRequest) -> Result<BuildOutcome,
         .stack
         .services
         .retain(|name, service| service.build.is_some() && (request.services.is_empty() || request.services.contains(name)));
-    let plan = images::survey(cx, &project, Eagerness { pull: false, build: request.again }).await?;
+    let plan = images::survey(cx, &project, Eagerness { pull: false, build: request.again }, None).await?;
     let version = request.version.clone().unwrap_or_default();
     let images = images::obtain(cx, &plan, &project.stack, &version).await;
     let images = images.map_err(|error| Failure::from(error).or_state("images that were built before stay; no container was touched"))?;
@@ -221,7 +221,7 @@ async fn prune_held(cx: &Context, project: &Project, dry_run: bool) -> Result<Re
         removed.images.push(id.to_string());
     }
     if !dry_run {
-        removed.images.extend(crate::probe::remove_unused_images(cx.engine.as_ref()).await?);
+        removed.images.extend(crate::own_image::remove_unused_images(cx.engine.as_ref()).await?);
     }
     Ok(removed)
 }

@@ -64,10 +64,17 @@ pub struct Call {
 #[derive(Debug, Clone, Default)]
 pub struct Faults(Arc<Mutex<State>>);
 
+/// The call that is to fail.
+#[derive(Debug)]
+enum Which {
+    At(usize),
+    Next(String),
+}
+
 #[derive(Debug, Default)]
 struct State {
     calls: Vec<Call>,
-    chosen: Option<(usize, Kind)>,
+    chosen: Option<(Which, Kind)>,
     dead: bool,
 }
 
@@ -80,7 +87,12 @@ impl Faults {
 
     /// Lets the call with this index fail.
     pub fn fail_at(&self, index: usize, kind: Kind) {
-        self.state().chosen = Some((index, kind));
+        self.state().chosen = Some((Which::At(index), kind));
+    }
+
+    /// Lets the next call of this name fail.
+    pub fn fail_next(&self, name: &str, kind: Kind) {
+        self.state().chosen = Some((Which::Next(name.to_owned()), kind));
     }
 
     /// Counts a call.
@@ -91,7 +103,14 @@ impl Faults {
         let mut state = self.state();
         let index = state.calls.len();
         state.calls.push(Call { index, name: name.to_owned() });
-        let chosen = state.chosen.filter(|(at, _)| *at == index).map(|(_, kind)| kind);
+        let is_it = |which: &Which| match which {
+            Which::At(at) => *at == index,
+            Which::Next(wanted) => wanted == name,
+        };
+        let chosen = state.chosen.as_ref().filter(|(which, _)| is_it(which)).map(|(_, kind)| *kind);
+        if chosen.is_some() {
+            state.chosen = None;
+        }
         let kind = if state.dead { Some(Kind::Death) } else { chosen };
         state.dead |= kind == Some(Kind::Death);
         kind.map_or(Ok(()), |kind| Err(Fault { index, name: name.to_owned(), kind }))
@@ -148,6 +167,13 @@ mod tests {
         assert_eq!(faults.call("b"), Err(Fault { index: 1, name: "b".into(), kind: Kind::Error }));
         assert_eq!(faults.call("c"), Ok(()));
         assert_eq!(faults.calls().last(), Some(&Call { index: 2, name: "c".into() }));
+    }
+
+    #[test]
+    fn the_next_of_a_name_fails_once() {
+        let faults = Faults::new();
+        faults.fail_next("b", Kind::Error);
+        assert!(faults.call("a").is_ok() && faults.call("b").is_err() && faults.call("b").is_ok());
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod blobs_contract;
 mod death;
 pub mod engine_contract;
 pub mod fake_engine;
+pub mod fake_gateway;
 pub mod faults;
 pub mod memory_blobs;
 pub mod memory_store;

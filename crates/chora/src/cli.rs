@@ -6,7 +6,7 @@ mod build;
 mod completions;
 mod config;
 mod contract;
-mod deploy;
+pub(crate) mod deploy;
 mod door;
 mod down;
 mod duration;
@@ -17,6 +17,7 @@ mod gateway;
 mod health;
 mod history;
 mod logs;
+mod maintenance;
 mod man;
 mod output;
 mod panic;
@@ -103,6 +104,7 @@ enum Command {
     Status(status::StatusArgs),
     History(history::HistoryArgs),
     Prune(prune::PruneArgs),
+    Maintenance(maintenance::MaintenanceArgs),
     Up(deploy::UpArgs),
     Down(down::DownArgs),
     Ps(ps::PsArgs),
@@ -165,6 +167,7 @@ fn dispatch(command: Command, flags: &Flags, output: Output) -> Result<Answer, F
         Command::Status(args) => door()?.ask(async |door| status::run(args, door).await),
         Command::History(args) => door()?.ask(async |door| history::run(args, door).await),
         Command::Prune(args) => door()?.change(async |door| prune::run(args, door).await),
+        Command::Maintenance(args) => door()?.act(async |door| maintenance::run(args, door).await),
         Command::Down(args) => door()?.change(async |door| down::run(args, door).await),
         Command::Ps(args) => door()?.ask(async |door| ps::run(args, door).await),
         Command::Logs(args) => door()?.ask(async |door| logs::run(args, door).await),

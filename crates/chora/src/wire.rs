@@ -10,7 +10,7 @@ use chora_ops::probe::NetworkProber;
 use chora_ops::project::Selection;
 use chora_ops::secrets::FileSecrets;
 use chora_ops::system::{SystemClock, SystemHost};
-use chora_ops::{Context, Failure, Settings};
+use chora_ops::{Context, Failure, Gateways, OwnImage, Settings};
 use chora_store::{FileBlobs, SqliteStore};
 use tokio_util::sync::CancellationToken;
 
@@ -73,12 +73,15 @@ pub(crate) fn context(config: &Config, wanted: Wanted) -> Result<Context, Failur
     // A config or secret may come from a variable of an env file.
     let variables = project.as_ref().map_or(&config.variables, |project| &project.variables);
     let secrets = FileSecrets::new(variables.clone().into_iter().collect());
+    let own_image = OwnImage::new(Arc::clone(&engine), executable());
     Ok(Context {
         store: Arc::new(SqliteStore::lazily(&state.join("storage.db"))?),
         blobs: Arc::new(FileBlobs::at(&state.join("blobs"))),
         secrets: Arc::new(secrets),
         host: Arc::new(SystemHost::this_process()),
-        prober: Arc::new(NetworkProber::new(Arc::clone(&engine), executable())),
+        prober: Arc::new(NetworkProber::new(Arc::clone(&engine), own_image.clone())),
+        gateways: Gateways::new(Arc::clone(&engine)),
+        own_image,
         reporter: wanted.reporter,
         log: log(config),
         redactor: chora_ops::redactor::Redactor::default(),
@@ -90,7 +93,7 @@ pub(crate) fn context(config: &Config, wanted: Wanted) -> Result<Context, Failur
     })
 }
 
-/// This very program, for sidecars. The link stays right when the file was replaced while it runs.
+/// This very program, for sidecars and gateways. The link stays right when the file was replaced while it runs.
 fn executable() -> PathBuf {
     let link = PathBuf::from("/proc/self/exe");
     if link.exists() { link } else { std::env::current_exe().unwrap_or(link) }

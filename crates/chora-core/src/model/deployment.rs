@@ -82,6 +82,47 @@ pub struct Outcome {
     /// Services that did not answer for a while, with how long in milliseconds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
+    /// What became of requests while the release was switched; absent where no gateway was told anything.
+    #[serde(default, skip_serializing_if = "Traffic::is_quiet")]
+    pub traffic: Traffic,
+}
+
+/// What became of requests while a release was switched.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Traffic {
+    /// Requests, streams and sessions that were under way on the release before when it got nothing new any more.
+    #[serde(default)]
+    pub drained: u64,
+    /// Requests and streams among them that the drain time did not suffice for.
+    #[serde(default)]
+    pub cut: u64,
+    /// Sessions that the drain time did not suffice for.
+    #[serde(default)]
+    pub cut_sessions: u64,
+    /// Requests that waited while a service was swapped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<HeldRequests>,
+}
+
+impl Traffic {
+    /// Whether there is nothing to tell.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Requests that waited at the gateway while a stop-first service was swapped.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct HeldRequests {
+    /// Service.
+    pub service: String,
+    /// How many waited.
+    pub requests: u64,
+    /// How many of them waited in vain.
+    pub refused: u64,
+    /// The longest wait, in milliseconds.
+    pub longest_wait_ms: u64,
 }
 
 /// Time during which a stop-first service did not serve.

@@ -48,6 +48,14 @@ pub struct Environment {
     /// The longest gate of a service that is down until it has passed; by default 30 s, or its `start_period` where that is longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap_timeout: Option<Duration>,
+    /// How long a replaced release has to end the requests, streams and sessions that it is at.
+    #[serde(default = "drain")]
+    pub drain: Duration,
+}
+
+/// The drain time of environments that name none.
+const fn drain() -> Duration {
+    Duration::from_secs(30)
 }
 
 impl Environment {

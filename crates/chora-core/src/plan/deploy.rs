@@ -4,6 +4,7 @@ mod build;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 use indexmap::IndexMap;
 

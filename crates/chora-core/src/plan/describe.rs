@@ -22,6 +22,19 @@ impl fmt::Display for Action {
                 let names: Vec<&str> = targets.iter().map(|target| target.container.as_str()).collect();
                 write!(f, "gate {}", names.join(", "))
             }
+            Self::Route { routes, .. } => {
+                let mut services: Vec<&str> = routes.iter().map(|route| route.service.as_str()).collect();
+                services.dedup();
+                write!(f, "route {}", services.join(", "))
+            }
+            Self::Hold { service, .. } => write!(f, "hold requests to {service}"),
+            Self::ReleaseHold { service, .. } => write!(f, "let requests to {service} through"),
+            Self::Drain { service, .. } => write!(f, "drain {service}"),
+            Self::Verify { targets, .. } => {
+                let mut services: Vec<&str> = targets.iter().map(|target| target.service.as_str()).collect();
+                services.dedup();
+                write!(f, "verify {} through the gateway", services.join(", "))
+            }
             Self::Record { release } => write!(f, "record release {release} as live"),
         }
     }

@@ -6,9 +6,10 @@ use serde_json::json;
 use crate::compose::{Service, Stack};
 use crate::model::digest::Digest;
 use crate::model::ids::ImageId;
+use crate::plan::gateway::{is_direct, is_gateway};
 
 /// Hashes everything that a container of the service is made of: image, configuration, files, networks and volumes.
-/// What only orders or scales it (build, `depends_on`, profiles, replicas) is left out.
+/// What only orders or scales it (build, `depends_on`, profiles, replicas) is left out, and ports that the gateway publishes for it.
 ///
 /// `files` holds the content hash of each `config:<key>` and `secret:<key>`.
 ///
@@ -31,6 +32,13 @@ pub fn fingerprint(
     if let Some(deploy) = &mut own.deploy {
         deploy.replicas = None;
     }
+    own.ports.retain(|port| is_direct(stack, service, port));
+    let gateway = is_gateway(service);
+    if gateway {
+        // It is connected to further networks while it runs, and stays what it is when Chora is updated.
+        own.networks.clear();
+    }
+    let image = (!gateway).then_some(image);
     sort_maps(&mut own);
     let used = |kind: &str, references: &[crate::compose::FileReference]| -> Vec<(String, Option<String>)> {
         let key = |source: &str| format!("{kind}:{source}");

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::gateway::GATEWAY;
 use super::order::shared_with;
 use super::step::{Action, Plan, Step, StepPhase};
 use crate::compose::{Condition, Stack};
@@ -46,6 +47,7 @@ impl<'a> Order<'a> {
             || self.lets_start(earlier, later, awaited)
             || self.stops_first(&earlier.action, &later.action)
             || empties(earlier, later)
+            || moves_traffic(earlier, later)
     }
 
     /// A container starts in surroundings that are complete; only what belongs to another candidate may still be missing.
@@ -65,7 +67,10 @@ impl<'a> Order<'a> {
                 awaited.contains_key(other.as_str())
             }
             Action::Gate { targets } => targets.iter().any(|target| awaited.get(target.service.as_str()) == Some(&true)),
-            Action::StopContainer { service: other, .. } => other == service,
+            Action::StopContainer { service: other, .. } => {
+                let ports_change_hands = service == GATEWAY || other == GATEWAY;
+                other == service || ports_change_hands && earlier.phase == StepPhase::Switch
+            }
             _ => false,
         }
     }
@@ -117,6 +122,17 @@ fn empties(earlier: &Step, later: &Step) -> bool {
     }
 }
 
+/// Requests go elsewhere when everything before has gone well; a container stops when it is at nothing any more.
+fn moves_traffic(earlier: &Step, later: &Step) -> bool {
+    match &later.action {
+        Action::Route { .. } | Action::Verify { .. } => true,
+        Action::StopContainer { service, .. } => {
+            matches!(&earlier.action, Action::Hold { service: held, .. } | Action::Drain { service: held, .. } if held == service)
+        }
+        _ => false,
+    }
+}
+
 /// Service and container of an action that starts something.
 fn started(action: &Action) -> Option<(&str, &str)> {
     match action {
@@ -144,7 +160,10 @@ fn subject(action: &Action) -> Option<&str> {
         | Action::Disconnect { container, .. }
         | Action::RunToCompletion { container, .. } => Some(container),
         Action::RenameContainer { from, .. } => Some(from),
-        Action::CreateNetwork { .. }
+        Action::Route { gateway, .. } | Action::Hold { gateway, .. } | Action::ReleaseHold { gateway, .. } => Some(gateway),
+        Action::Drain { .. }
+        | Action::Verify { .. }
+        | Action::CreateNetwork { .. }
         | Action::RemoveNetwork { .. }
         | Action::CreateVolume { .. }
         | Action::Gate { .. }
@@ -178,7 +197,11 @@ fn touch(action: &Action) -> Touch<'_> {
         Action::Connect { attachment, .. } => touch.used.push(Object::Network(&attachment.network)),
         Action::Disconnect { network, .. } => touch.used.push(Object::Network(network)),
         Action::Gate { targets } => touch.used.extend(targets.iter().map(|target| Object::Container(&target.container))),
+        Action::Drain { gateway, .. } | Action::Verify { gateway, .. } => touch.used.push(Object::Container(gateway)),
         Action::CreateVolume { .. }
+        | Action::Route { .. }
+        | Action::Hold { .. }
+        | Action::ReleaseHold { .. }
         | Action::RemoveContainer { .. }
         | Action::StartContainer { .. }
         | Action::StopContainer { .. }

@@ -30,6 +30,8 @@ pub struct ObservedContainer {
     pub deployment: Option<String>,
     /// Networks it is connected to.
     pub networks: BTreeSet<String>,
+    /// Host ports that it holds while it is up.
+    pub published: BTreeSet<u16>,
     /// Whether it ended with exit code 0 (one-shot services).
     pub succeeded: bool,
 }
@@ -48,6 +50,7 @@ impl ObservedContainer {
             release: label(labels::RELEASE),
             deployment: label(labels::DEPLOYMENT),
             networks: summary.networks.iter().cloned().collect(),
+            published: summary.published.iter().map(|port| port.host_port).collect(),
             succeeded: summary.state == ContainerState::Exited && summary.status.starts_with("Exited (0)"),
         })
     }

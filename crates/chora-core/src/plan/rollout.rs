@@ -1,7 +1,8 @@
 //! Whether a service's new container can run beside its old one.
 
-use crate::compose::{MountKind, Service, Stack};
+use crate::compose::{MountKind, Port, Service, Stack};
 use crate::plan::Rollout;
+use crate::plan::gateway::is_direct;
 use crate::plan::order::shared_with;
 
 /// A rollout and its reason.
@@ -30,7 +31,8 @@ pub fn decide(stack: &Stack, service: &Service, asked: Option<Rollout>) -> Decis
 
 /// Reasons that make two running copies impossible.
 fn impossible(stack: &Stack, service: &Service) -> Option<String> {
-    if let Some(port) = service.ports.iter().find(|port| port.published.as_deref().is_some_and(|published| !published.is_empty())) {
+    let published = |port: &&Port| port.published.as_deref().is_some_and(|published| !published.is_empty());
+    if let Some(port) = service.ports.iter().filter(|port| is_direct(stack, service, port)).find(published) {
         return Some(format!("port {} is published by one container at a time", port.published.as_deref().unwrap_or_default()));
     }
     if let Some(name) = &service.container_name {

@@ -2,6 +2,7 @@
 
 use indexmap::IndexMap;
 
+use super::gateway::Route;
 use crate::model::digest::Digest;
 use crate::model::ids::{ImageId, ReleaseId};
 use crate::model::network::{Attachment, NetworkSpec, VolumeSpec};
@@ -126,6 +127,56 @@ pub enum Action {
         /// What to check.
         targets: Vec<GateTarget>,
     },
+    /// Tells the gateway where everything goes, as one change.
+    Route {
+        /// The gateway's container.
+        gateway: String,
+        /// Every port of it.
+        routes: Vec<Route>,
+        /// How long the releases that get nothing new have to end what they are at, in seconds.
+        drain_seconds: u64,
+        /// Whether that is waited for: on the way back, where they are stopped next.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        waits: bool,
+    },
+    /// Lets new requests to a service wait at the gateway.
+    Hold {
+        /// The gateway's container.
+        gateway: String,
+        /// Service.
+        service: String,
+        /// The gateway's names for it, one for each of its ports.
+        backends: Vec<String>,
+        /// The longest that a request waits, in seconds.
+        limit_seconds: u64,
+    },
+    /// Lets those requests through.
+    ReleaseHold {
+        /// The gateway's container.
+        gateway: String,
+        /// Service.
+        service: String,
+        /// As in the hold.
+        backends: Vec<String>,
+    },
+    /// Waits until the release of a service that gets nothing new has ended what it was at, or the time is over.
+    Drain {
+        /// The gateway's container.
+        gateway: String,
+        /// Service.
+        service: String,
+        /// The gateway's names for it.
+        backends: Vec<String>,
+        /// How long, in seconds.
+        limit_seconds: u64,
+    },
+    /// Asks services through the gateway, until they answer there.
+    Verify {
+        /// The gateway's container.
+        gateway: String,
+        /// Which.
+        targets: Vec<VerifyTarget>,
+    },
     /// Records the release as live: the point of no return.
     Record {
         /// Which.
@@ -140,6 +191,17 @@ pub struct GateTarget {
     pub service: String,
     /// Name on the engine.
     pub container: String,
+}
+
+/// A service that is asked through the gateway.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct VerifyTarget {
+    /// Service.
+    pub service: String,
+    /// The port that it is known by, in its own containers.
+    pub target: u16,
+    /// The gateway's port for it, inside the gateway's container.
+    pub port: u16,
 }
 
 /// Where a step stands in the deployment (SPEC §5).

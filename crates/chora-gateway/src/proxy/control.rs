@@ -8,10 +8,13 @@
 //! | `POST /v1/switch` | `{service, release: {name, addresses}, drain_ms}` | `{switched, from, to, in_flight, streams, sessions}` |
 //! | `GET /v1/drain/<service>?wait_ms=` | | `{done, active, releases: [{name, state, in_flight, …, end}]}` |
 //! | `POST /v1/hold` | `{service, limit_ms}` | `{held, in_flight, limit_ms}` |
-//! | `POST /v1/release-hold` | `{service}` | `{held, refused, longest_wait_ms}` |
+//! | `POST /v1/release-hold` | `{service, ready_ms}` | `{held, refused, longest_wait_ms}` |
 //! | `POST /v1/maintenance` | `{on, message, allow: [<path prefix>]}` | `{maintenance}` |
 //! | `GET /metrics` | | text of Prometheus |
+//!
+//! Calls about holds take `services: [<name>]` as well: then the answer has sums, and the longest wait.
 
+mod holding;
 mod report;
 
 use std::convert::Infallible;
@@ -36,13 +39,11 @@ use super::socket::ControlSocket;
 use super::table::{Maintenance, ReleaseEntry, Table, TableError};
 
 /// Largest body, in bytes.
-const BODY_BYTES: usize = 4 * 1024 * 1024;
+pub(super) const BODY_BYTES: usize = 4 * 1024 * 1024;
 /// How long a caller may take to send a head or a body.
 const CALLER: Duration = Duration::from_secs(30);
 /// How long a release may take to drain when nobody says.
 const DRAIN_MS: u64 = 30_000;
-/// How long a request may wait during a hold when nobody says.
-const HOLD_MS: u64 = 30_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,20 +52,6 @@ struct SwitchRequest {
     release: ReleaseEntry,
     #[serde(default = "drain_ms")]
     drain_ms: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HoldRequest {
-    service: String,
-    #[serde(default = "hold_ms")]
-    limit_ms: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReleaseHoldRequest {
-    service: String,
 }
 
 #[derive(Deserialize)]
@@ -81,10 +68,6 @@ fn drain_ms() -> u64 {
     DRAIN_MS
 }
 
-fn hold_ms() -> u64 {
-    HOLD_MS
-}
-
 /// Why a call was not done.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
@@ -94,10 +77,17 @@ enum Refused {
     Table(#[from] TableError),
     #[error("{0}")]
     Request(String),
-    #[error("service {0} is not held")]
-    NotHeld(String),
+    #[error("{} not held", of(.0))]
+    NotHeld(Vec<String>),
     #[error("there is no such call")]
     NoCall,
+}
+
+fn of(services: &[String]) -> String {
+    match services {
+        [service] => format!("service {service} is"),
+        services => format!("services {} are", services.join(", ")),
+    }
 }
 
 impl Refused {
@@ -167,14 +157,12 @@ async fn call(plane: &Plane, parts: &Parts, body: Incoming) -> Result<Value, Ref
             Ok(json!(done))
         }
         (&Method::POST, "/v1/hold") => {
-            let request: HoldRequest = parse(body).await?;
-            let in_flight = plane.service(&request.service)?.hold(request.limit_ms);
-            Ok(json!({ "held": true, "in_flight": in_flight, "limit_ms": request.limit_ms }))
+            let request: holding::HoldRequest = parse(body).await?;
+            holding::hold(plane, request)
         }
         (&Method::POST, "/v1/release-hold") => {
-            let request: ReleaseHoldRequest = parse(body).await?;
-            let figures = plane.service(&request.service)?.release_hold();
-            Ok(json!(figures.ok_or(Refused::NotHeld(request.service))?))
+            let request: holding::ReleaseHoldRequest = parse(body).await?;
+            holding::release(plane, request).await
         }
         (&Method::POST, "/v1/maintenance") => {
             let MaintenanceRequest { on, message, allow } = parse(body).await?;
@@ -183,8 +171,9 @@ async fn call(plane: &Plane, parts: &Parts, body: Incoming) -> Result<Value, Ref
         }
         (&Method::GET, path) => {
             let service = path.strip_prefix("/v1/drain/").ok_or(Refused::NoCall)?;
+            let service = decoded(service).ok_or_else(|| ChangeError::NoService(service.to_owned()))?;
             let wait = number(parts, "wait_ms")?.unwrap_or(DRAIN_MS);
-            Ok(report::drain(&*plane.service(service)?, Duration::from_millis(wait)).await)
+            Ok(report::drain(&*plane.service(&service)?, Duration::from_millis(wait)).await)
         }
         _ => Err(Refused::NoCall),
     }
@@ -207,4 +196,18 @@ fn number(parts: &Parts, name: &str) -> Result<Option<u64>, Refused> {
     let query = parts.uri.query().unwrap_or_default();
     let Some((_, value)) = form_urlencoded::parse(query.as_bytes()).find(|(other, _)| other == name) else { return Ok(None) };
     value.parse().map(Some).map_err(|_| Refused::Request(format!("{name} must be a number of milliseconds")))
+}
+
+/// A part of a path without its percent encoding.
+fn decoded(part: &str) -> Option<String> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut decoded = Vec::with_capacity(part.len());
+    let mut bytes = part.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => digit(bytes.next()?)? * 16 + digit(bytes.next()?)?,
+            other => other,
+        });
+    }
+    String::from_utf8(decoded).ok()
 }

@@ -19,12 +19,13 @@ pub(super) struct Counters {
     pub(super) cut: Counter,
     pub(super) held: Counter,
     pub(super) hold_refused: Counter,
+    pub(super) holds_expired: Counter,
 }
 
 /// The text that a scrape gets, of services and how much each has in flight.
 pub(super) fn text<'a>(services: impl Iterator<Item = (&'a str, &'a Counters, usize)> + Clone) -> String {
     type Read = fn(&Counters) -> &Counter;
-    let counters: [(&str, &str, Read); 9] = [
+    let counters: [(&str, &str, Read); 10] = [
         ("chora_gateway_requests_total", "HTTP requests for a service", |c| &c.requests),
         ("chora_gateway_failures_total", "HTTP requests that the gateway itself answered 502, 503 or 504", |c| &c.failures),
         ("chora_gateway_retries_total", "HTTP requests sent again because a release refused them", |c| &c.retries),
@@ -34,6 +35,7 @@ pub(super) fn text<'a>(services: impl Iterator<Item = (&'a str, &'a Counters, us
         ("chora_gateway_cut_total", "requests, streams and connections cut at the end of a drain", |c| &c.cut),
         ("chora_gateway_held_total", "requests that waited during a hold", |c| &c.held),
         ("chora_gateway_hold_refused_total", "requests refused during a hold", |c| &c.hold_refused),
+        ("chora_gateway_holds_expired_total", "holds that nobody let go", |c| &c.holds_expired),
     ];
     let mut out = String::with_capacity(4096);
     for (name, help, read) in counters {

@@ -47,14 +47,16 @@ pub(super) async fn answer(routes: &Routes, client: &Client, request: Request<In
     {
         return answer::maintenance(&maintenance.message);
     }
-    let Kind::Http { routes, behind_proxy } = &routes.kind else {
-        return answer::refuse(StatusCode::MISDIRECTED_REQUEST, "HTTP is no longer served here");
+    let (service, behind_proxy) = match &routes.kind {
+        Kind::Http { routes, behind_proxy } => (routes::find(routes, headers::host(&parts), path), *behind_proxy),
+        Kind::Auto { service, behind_proxy } => (Some(service), *behind_proxy),
+        Kind::Tcp(_) => return answer::refuse(StatusCode::MISDIRECTED_REQUEST, "HTTP is no longer served here"),
     };
-    let Some(service) = routes::find(routes, headers::host(&parts), path) else {
+    let Some(service) = service else {
         return answer::refuse(StatusCode::NOT_FOUND, "no service has this host and path");
     };
     service.counters.requests.add(1);
-    let answer = Exchange { service, client, behind_proxy: *behind_proxy }.run(Request::from_parts(parts, body)).await;
+    let answer = Exchange { service, client, behind_proxy }.run(Request::from_parts(parts, body)).await;
     answer.unwrap_or_else(|turned| {
         if turned.status().is_server_error() {
             service.counters.failures.add(1);

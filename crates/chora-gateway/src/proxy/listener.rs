@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cut::Cut;
 use super::forward::{self, Client};
+use super::opening::{self, Opening};
 use super::routes::{Kind, Routes};
 use super::table::ListenerEntry;
 use super::tunnel;
@@ -108,9 +109,23 @@ impl Listener {
 
     async fn serve(self: Arc<Self>, stream: TcpStream, client: Client) {
         _ = stream.set_nodelay(true);
-        match &self.routes().kind {
+        let mut routes = self.routes();
+        let mut passed = false;
+        if matches!(routes.kind, Kind::Auto { .. }) {
+            let opening = tokio::select! {
+                opening = opening::judge(&stream, routes.head) => opening,
+                () = self.stop.cancelled() => return,
+            };
+            // Without an opening the client has left.
+            let Some(opening) = opening else { return };
+            passed = opening == Opening::Other;
+            // The port may have changed in the meantime.
+            routes = self.routes();
+        }
+        match &routes.kind {
+            Kind::Auto { service, .. } if passed => tunnel::pass(stream, service).await,
             Kind::Tcp(service) => tunnel::pass(stream, service).await,
-            Kind::Http { .. } => self.serve_http(stream, client).await,
+            Kind::Http { .. } | Kind::Auto { .. } => self.serve_http(stream, client).await,
         }
     }
 

@@ -72,6 +72,8 @@ impl Plane {
         for service in table.services.values_mut() {
             service.draining.clear();
         }
+        // Whoever routes need not know of it; it has a call of its own.
+        table.maintenance = table.maintenance.or_else(|| current.table.maintenance.clone());
         self.save(&table).await?;
         Ok(self.apply(&mut current, table, fresh, limit))
     }

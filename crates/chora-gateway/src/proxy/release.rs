@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -60,6 +63,17 @@ impl Release {
 
     pub(super) fn replicas(&self) -> usize {
         self.upstreams.len()
+    }
+
+    /// Whether one of its replicas accepts a connection.
+    pub(super) async fn accepts(&self, limit: Duration) -> bool {
+        let mut attempts: FuturesUnordered<_> = self.upstreams.iter().map(|upstream| upstream.dial(limit)).collect();
+        while let Some(attempt) = attempts.next().await {
+            if attempt.is_ok() {
+                return true;
+            }
+        }
+        false
     }
 
     /// Requests and connections under way, streams included.

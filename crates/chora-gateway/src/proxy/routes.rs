@@ -16,8 +16,16 @@ pub(super) struct Routes {
 }
 
 pub(super) enum Kind {
-    Http { routes: Vec<Route>, behind_proxy: bool },
+    Http {
+        routes: Vec<Route>,
+        behind_proxy: bool,
+    },
     Tcp(Arc<Service>),
+    /// One or the other, by what a connection begins with.
+    Auto {
+        service: Arc<Service>,
+        behind_proxy: bool,
+    },
 }
 
 pub(super) struct Route {
@@ -29,8 +37,8 @@ pub(super) struct Route {
 impl Routes {
     /// `None` when a service is not there, which a checked table rules out.
     pub(super) fn new(entry: &ListenerEntry, services: &BTreeMap<String, Arc<Service>>, maintenance: Option<&Maintenance>) -> Option<Self> {
-        let kind = match (&entry.http, &entry.tcp) {
-            (Some(http), _) => {
+        let kind = match (&entry.http, &entry.tcp, &entry.auto) {
+            (Some(http), _, _) => {
                 let route = |entry: &super::table::RouteEntry| {
                     let service = Arc::clone(services.get(&entry.service)?);
                     let host = entry.host.as_ref().map(|host| host.to_ascii_lowercase());
@@ -41,8 +49,9 @@ impl Routes {
                 routes.sort_by_key(|route| (route.host.is_none(), std::cmp::Reverse(route.prefix.len())));
                 Kind::Http { routes, behind_proxy: http.behind_proxy }
             }
-            (None, Some(tcp)) => Kind::Tcp(Arc::clone(services.get(&tcp.service)?)),
-            (None, None) => return None,
+            (None, Some(tcp), _) => Kind::Tcp(Arc::clone(services.get(&tcp.service)?)),
+            (None, None, Some(auto)) => Kind::Auto { service: Arc::clone(services.get(&auto.service)?), behind_proxy: auto.behind_proxy },
+            (None, None, None) => return None,
         };
         Some(Self { kind, head: Duration::from_millis(entry.limits.head_ms), maintenance: maintenance.cloned() })
     }

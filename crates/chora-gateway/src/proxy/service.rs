@@ -1,14 +1,14 @@
 //! A service: which of its releases gets a request, and whether it has to wait.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
-use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::counters::Counters;
 use super::drain::Drain;
+use super::hold::{Hold, HoldFigures};
 use super::release::{Release, Visit};
 use super::sessions::{Owner, Sessions, UseMark};
 use super::table::{Limits, ReleaseEntry, ServiceEntry};
@@ -29,26 +29,6 @@ pub(super) struct Live {
     pub(super) draining: Vec<Drain>,
     pub(super) hold: Option<Arc<Hold>>,
     pub(super) limits: Limits,
-}
-
-/// New requests wait.
-#[derive(Default)]
-pub(super) struct Hold {
-    limit_ms: AtomicU64,
-    first: OnceLock<Instant>,
-    held: AtomicU64,
-    refused: AtomicU64,
-}
-
-/// What a hold has done so far.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(super) struct HoldFigures {
-    /// Requests that had to wait.
-    pub(super) held: u64,
-    /// Requests that got 503 instead.
-    pub(super) refused: u64,
-    /// How long the first one waited, at most the hold's limit.
-    pub(super) longest_wait_ms: u64,
 }
 
 /// Why a request does not get to a release.
@@ -102,17 +82,16 @@ impl Service {
             Err(hold) => hold,
         };
         let Some(_place) = self.wait_place() else {
-            hold.refused.fetch_add(1, Ordering::Relaxed);
+            hold.refuse();
             self.counters.hold_refused.add(1);
             return Err(Turned::HoldFull);
         };
-        _ = hold.first.get_or_init(Instant::now);
-        hold.held.fetch_add(1, Ordering::Relaxed);
+        hold.wait();
         self.counters.held.add(1);
         match tokio::time::timeout(hold.limit(), self.admit_later(session)).await {
             Ok(admitted) => admitted,
             Err(_) => {
-                hold.refused.fetch_add(1, Ordering::Relaxed);
+                hold.refuse();
                 self.counters.hold_refused.add(1);
                 Err(Turned::HoldLimit)
             }
@@ -159,11 +138,21 @@ impl Service {
     }
 
     /// Lets new requests wait, each at most `limit_ms`. Gives back how many are under way on the active release. Held
-    /// again, a service has the new limit for those that come then.
-    pub(super) fn hold(&self, limit_ms: u64) -> usize {
+    /// again, a service has the new limit for those that come then. Ends by itself `limit_ms` after the last call.
+    pub(super) fn hold(self: &Arc<Self>, limit_ms: u64) -> usize {
         let mut live = self.live_mut();
-        live.hold.get_or_insert_default().limit_ms.store(limit_ms, Ordering::Relaxed);
+        match &live.hold {
+            Some(hold) => hold.renew(limit_ms),
+            None => live.hold = Some(Hold::begin(self, limit_ms)),
+        }
         live.active.in_flight()
+    }
+
+    /// Puts off the end that a hold comes to by itself.
+    pub(super) fn prolong_hold(&self, by: Duration) {
+        if let Some(hold) = &self.live().hold {
+            hold.prolong(by);
+        }
     }
 
     /// Lets those through that wait. `None` when nothing was held.
@@ -171,6 +160,16 @@ impl Service {
         let hold = self.live_mut().hold.take()?;
         self.released.notify_waiters();
         Some(hold.figures())
+    }
+
+    /// Ends a hold whose time is over.
+    pub(super) fn expire_hold(&self) {
+        let expired = self.live_mut().hold.take_if(|hold| hold.is_over());
+        let Some(hold) = expired else { return };
+        self.released.notify_waiters();
+        self.counters.holds_expired.add(1);
+        let HoldFigures { held, refused, .. } = hold.figures();
+        tracing::warn!(service = self.name, held, refused, "nobody let a hold go; requests are no longer held");
     }
 
     pub(super) fn waiting(&self) -> usize {
@@ -189,21 +188,6 @@ impl Service {
         let draining: Vec<ReleaseEntry> =
             live.draining.iter().filter(|drain| !drain.is_over()).map(|drain| drain.release.entry.clone()).collect();
         ServiceEntry { active: live.active.entry.clone(), draining, limits: live.limits }
-    }
-}
-
-impl Hold {
-    fn limit(&self) -> Duration {
-        Duration::from_millis(self.limit_ms.load(Ordering::Relaxed))
-    }
-
-    pub(super) fn figures(&self) -> HoldFigures {
-        let longest = self.first.get().map_or(Duration::ZERO, |first| first.elapsed().min(self.limit()));
-        HoldFigures {
-            held: self.held.load(Ordering::Relaxed),
-            refused: self.refused.load(Ordering::Relaxed),
-            longest_wait_ms: u64::try_from(longest.as_millis()).unwrap_or(u64::MAX),
-        }
     }
 }
 

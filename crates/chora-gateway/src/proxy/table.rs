@@ -24,7 +24,7 @@ pub struct Table {
     pub(super) maintenance: Option<Maintenance>,
 }
 
-/// A port. Exactly one of `http` and `tcp` is there.
+/// A port. Exactly one of `http`, `tcp` and `auto` is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListenerEntry {
@@ -34,6 +34,9 @@ pub(super) struct ListenerEntry {
     pub(super) http: Option<HttpEntry>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) tcp: Option<TcpEntry>,
+    /// HTTP where a connection begins so, passed through where it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) auto: Option<AutoEntry>,
     #[serde(default)]
     pub(super) limits: ListenerLimits,
 }
@@ -53,6 +56,16 @@ pub(super) struct HttpEntry {
 #[serde(deny_unknown_fields)]
 pub(super) struct TcpEntry {
     pub(super) service: String,
+}
+
+/// The service that every request and every other connection at a port goes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AutoEntry {
+    pub(super) service: String,
+    /// As with `http`.
+    #[serde(default)]
+    pub(super) behind_proxy: bool,
 }
 
 /// Requests for a host (any where it is absent) whose path starts with a prefix.
@@ -199,10 +212,11 @@ impl Table {
             if bind.port() != 0 && !taken.insert(bind) {
                 return fault("it is there twice");
             }
-            let services: Vec<&str> = match (&listener.http, &listener.tcp) {
-                (Some(http), None) => http.routes.iter().map(|route| route.service.as_str()).collect(),
-                (None, Some(tcp)) => vec![&tcp.service],
-                _ => return fault("exactly one of http and tcp is needed"),
+            let services: Vec<&str> = match (&listener.http, &listener.tcp, &listener.auto) {
+                (Some(http), None, None) => http.routes.iter().map(|route| route.service.as_str()).collect(),
+                (None, Some(tcp), None) => vec![&tcp.service],
+                (None, None, Some(auto)) => vec![&auto.service],
+                _ => return fault("exactly one of http, tcp and auto is needed"),
             };
             if let Some(unknown) = services.iter().find(|name| !self.services.contains_key(**name)) {
                 return fault(&format!("there is no service {unknown}"));
@@ -251,13 +265,17 @@ mod tests {
         assert!(fault(r#"{"version":1,"services":{"web":{"active":{"name":"r1","addresses":["web"]}}}}"#).contains("host:port"));
         assert!(fault(r#"{"version":1,"listeners":[{"bind":"127.0.0.1:80","tcp":{"service":"web"}}]}"#).contains("no service web"));
         assert!(fault(&format!(r#"{{"version":1,"listeners":[{{"bind":"127.0.0.1:80"}}],{service}}}"#)).contains("exactly one"));
+        let both = r#"{"bind":"127.0.0.1:80","tcp":{"service":"web"},"auto":{"service":"web"}}"#;
+        assert!(fault(&format!(r#"{{"version":1,"listeners":[{both}],{service}}}"#)).contains("exactly one"));
+        assert!(fault(r#"{"version":1,"listeners":[{"bind":"127.0.0.1:80","auto":{"service":"web"}}]}"#).contains("no service web"));
         let twice = r#"{"bind":"127.0.0.1:80","tcp":{"service":"web"}}"#;
         assert!(fault(&format!(r#"{{"version":1,"listeners":[{twice},{twice}],{service}}}"#)).contains("twice"));
     }
 
     #[test]
     fn what_is_written_is_read() {
-        let json = r#"{"version":1,"listeners":[{"bind":"0.0.0.0:80","http":{"routes":[{"service":"web"}]}}],
+        let json = r#"{"version":1,"listeners":[{"bind":"0.0.0.0:80","http":{"routes":[{"service":"web"}]}},
+            {"bind":"0.0.0.0:81","auto":{"service":"web"}}],
             "services":{"web":{"active":{"name":"r1","addresses":["web-r1:8080"]}}}}"#;
         let table = Table::parse(json.as_bytes()).expect("a table");
         let written = serde_json::to_vec(&table).expect("JSON");

@@ -32,6 +32,9 @@ pub(crate) fn terminal(deployment: &Deployment, outcome: &Outcome, checks: &[Che
     if !outcome.gaps.is_empty() {
         event.metadata.insert("gaps".to_owned(), json!(outcome.gaps));
     }
+    if !outcome.traffic.is_quiet() {
+        event.metadata.insert("traffic".to_owned(), json!(outcome.traffic));
+    }
     event
 }
 
@@ -45,7 +48,7 @@ pub(crate) fn remembered_end(deployment: &Deployment) -> Option<Event> {
 pub(super) fn beginning_of(end: &Event) -> Event {
     let took = Duration::try_from_secs_f64(end.duration_seconds).unwrap_or_default();
     let mut metadata = end.metadata.clone();
-    for key in ["outcome", "levels", "gaps", "fingerprint", "resolution"] {
+    for key in ["outcome", "levels", "gaps", "traffic", "fingerprint", "resolution"] {
         metadata.shift_remove(key);
     }
     Event {

@@ -15,6 +15,7 @@ use tokio::sync::OnceCell;
 use super::route;
 use super::sidecar::SidecarProber;
 use super::stdio::StdioProber;
+use crate::own_image::OwnImage;
 
 /// Asks containers the nearest way that tells the truth.
 pub struct NetworkProber {
@@ -75,10 +76,10 @@ impl Process {
 }
 
 impl NetworkProber {
-    /// `executable` is the static `chora` binary that a sidecar runs.
+    /// `image` is the image that sidecars are containers of.
     #[must_use]
-    pub fn new(engine: Arc<dyn Engine>, executable: PathBuf) -> Self {
-        let sidecar = SidecarProber::new(Arc::clone(&engine), executable);
+    pub fn new(engine: Arc<dyn Engine>, image: OwnImage) -> Self {
+        let sidecar = SidecarProber::new(Arc::clone(&engine), image);
         let stdio = StdioProber::new(Arc::clone(&engine), sidecar.clone());
         Self { engine, facts: OnceCell::new(), sidecar, stdio }
     }

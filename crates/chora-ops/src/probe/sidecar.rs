@@ -4,34 +4,31 @@
 //! answers question after question over its standard streams: headers may hold tokens, and arguments show in `docker
 //! inspect`. It ends with its input, so with this process at the latest, and the engine removes it.
 
-mod image;
 mod session;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chora_core::compose::Service;
-use chora_core::model::container::{Container, ContainerFilter, ContainerSpec, ContainerState};
+use chora_core::model::container::{Container, ContainerSpec};
 use chora_core::model::health::{McpTransport, Probe, ProbeAnswer};
 use chora_core::model::ids::{ContainerId, ImageId};
 use chora_core::ports::{Engine, EngineError, Prober};
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use self::session::Session;
 use super::answer::{Trouble, answer};
 use super::request::{ProbeOutcome, ProbeRequest, Question};
+use crate::conversation::ConversationError;
+use crate::own_image::{OwnImage, OwnImageError};
 
-/// Marks the image and its containers.
-pub(super) const LABEL: &str = "chora.probe";
-/// The label's value: one for all versions, so that each finds what the others left.
-pub(super) const LABEL_VALUE: &str = "sidecar";
+/// Marks sidecars.
+const LABEL: (&str, &str) = ("chora.probe", "sidecar");
 /// What ending a server that stays may take, its two signals included.
 const ENDING: Duration = Duration::from_secs(5);
 
@@ -43,11 +40,7 @@ pub struct SidecarProber {
 
 struct Inner {
     engine: Arc<dyn Engine>,
-    executable: PathBuf,
-    /// The image's tag, which names its content.
-    reference: OnceCell<String>,
-    /// Held while the image is loaded, so that it is loaded once.
-    loading: tokio::sync::Mutex<()>,
+    image: OwnImage,
     slots: Mutex<HashMap<ContainerId, Arc<Slot>>>,
 }
 
@@ -57,18 +50,12 @@ type Slot = tokio::sync::Mutex<Option<Session>>;
 /// Why a sidecar gave no answer.
 #[derive(Debug, thiserror::Error)]
 enum SidecarError {
-    #[error("the engine runs {engine} containers and this program is built for {own}, so it cannot ask from inside")]
-    Foreign { engine: String, own: String },
-    #[error("{executable} cannot be put into the probe image: {source}")]
-    Image { executable: String, source: std::io::Error },
-    #[error("the probe image is not on the engine after it was loaded")]
-    NotLoaded,
+    #[error(transparent)]
+    Image(#[from] OwnImageError),
     #[error(transparent)]
     Engine(#[from] EngineError),
-    #[error("the sidecar gave no answer: {output}")]
-    Garbled { output: String },
-    #[error("the sidecar did not answer within {limit:?}")]
-    Late { limit: Duration },
+    #[error("the sidecar: {0}")]
+    Conversation(#[from] ConversationError),
 }
 
 /// What a sidecar shares with the container that it is for.
@@ -79,11 +66,10 @@ enum Share {
 }
 
 impl SidecarProber {
-    /// `executable` is the static `chora` binary for the engine's platform.
+    /// `image` is the image that sidecars are containers of.
     #[must_use]
-    pub fn new(engine: Arc<dyn Engine>, executable: PathBuf) -> Self {
-        let (reference, loading, slots) = (OnceCell::new(), tokio::sync::Mutex::default(), Mutex::default());
-        Self { inner: Arc::new(Inner { engine, executable, reference, loading, slots }) }
+    pub fn new(engine: Arc<dyn Engine>, image: OwnImage) -> Self {
+        Self { inner: Arc::new(Inner { engine, image, slots: Mutex::default() }) }
     }
 
     /// Ends the processes of a container that carry a mark in their environment.
@@ -143,7 +129,7 @@ impl Inner {
                     *kept = Some(session);
                     return Ok(outcome);
                 }
-                Err(late @ SidecarError::Late { .. }) => return Err(late),
+                Err(late @ ConversationError::Late { .. }) => return Err(late.into()),
                 // One that nobody asked for long has ended.
                 Err(error) => tracing::debug!(%error, "the sidecar is replaced"),
             }
@@ -155,63 +141,22 @@ impl Inner {
     }
 
     async fn open(&self, share: Share, target: &ContainerId, since: Option<Timestamp>) -> Result<Session, SidecarError> {
-        let image = self.provide_image().await?;
+        let image = self.image.provide().await?;
         let pipes = match self.engine.run_piped(&specification(image, share, target)).await {
             // Another command may have pruned the image in between.
             Err(EngineError::NotFound { .. }) => {
-                let image = self.provide_image().await?;
+                let image = self.image.provide().await?;
                 self.engine.run_piped(&specification(image, share, target)).await?
             }
             outcome => outcome?,
         };
         Ok(Session::new(pipes, since))
     }
-
-    /// Loads the image unless the engine has it; its tag names the content, so an old one is never taken for it.
-    async fn provide_image(&self) -> Result<ImageId, SidecarError> {
-        let _one_at_a_time = self.loading.lock().await;
-        let reference = self.reference.get_or_try_init(|| self.find_reference()).await?;
-        if let Some(id) = self.engine.image(reference).await?.and_then(|image| image.id) {
-            return Ok(id);
-        }
-        let source = self.source().await?;
-        let packed = tokio::task::spawn_blocking(move || source.archive(own_architecture())).await.map_err(std::io::Error::other);
-        let archive = packed.and_then(|archive| archive).map_err(|source| self.unusable(source))?;
-        self.engine.load_image(archive.into()).await?;
-        self.engine.image(reference).await?.and_then(|image| image.id).ok_or(SidecarError::NotLoaded)
-    }
-
-    async fn find_reference(&self) -> Result<String, SidecarError> {
-        let own = format!("linux/{}", own_architecture());
-        let facts = self.engine.facts().await?;
-        let engine = format!("{}/{}", facts.os, facts.arch);
-        if engine == own { Ok(self.source().await?.reference()) } else { Err(SidecarError::Foreign { engine, own }) }
-    }
-
-    async fn source(&self) -> Result<image::Source, SidecarError> {
-        let executable = self.executable.clone();
-        let opened = tokio::task::spawn_blocking(move || image::Source::open(&executable)).await.map_err(std::io::Error::other);
-        opened.and_then(|source| source).map_err(|source| self.unusable(source))
-    }
-
-    fn unusable(&self, source: std::io::Error) -> SidecarError {
-        SidecarError::Image { executable: self.executable.display().to_string(), source }
-    }
 }
 
-/// This program's architecture as engines name it.
-const fn own_architecture() -> &'static str {
-    if cfg!(target_arch = "x86_64") {
-        "amd64"
-    } else if cfg!(target_arch = "aarch64") {
-        "arm64"
-    } else {
-        std::env::consts::ARCH
-    }
-}
-
-fn labels() -> IndexMap<String, String> {
-    IndexMap::from([(LABEL.to_owned(), LABEL_VALUE.to_owned())])
+/// Whether a container with these labels is a sidecar.
+pub(crate) fn is_one(labels: &IndexMap<String, String>) -> bool {
+    labels.get(LABEL.0).is_some_and(|value| value == LABEL.1)
 }
 
 fn specification(image: ImageId, share: Share, target: &ContainerId) -> ContainerSpec {
@@ -238,42 +183,11 @@ fn specification(image: ImageId, share: Share, target: &ContainerId) -> Containe
         name: format!("chora-probe-{}", uuid::Uuid::now_v7().simple()),
         image,
         service,
-        labels: labels(),
+        labels: IndexMap::from([(LABEL.0.to_owned(), LABEL.1.to_owned())]),
         attachments: Vec::new(),
         network_mode: Some(network_mode),
         mounts: Vec::new(),
         files: Vec::new(),
         publish: false,
     }
-}
-
-/// Removes the probe images that no container uses; gives their tags.
-///
-/// A sidecar goes with its process, but for one whose process was killed between creating and starting it. Should somebody be
-/// about to start it, it is made once more.
-///
-/// # Errors
-/// What the engine says; an image that is taken into use meanwhile is left alone.
-pub(crate) async fn remove_unused_images(engine: &dyn Engine) -> Result<Vec<String>, EngineError> {
-    let mut used = Vec::new();
-    for sidecar in engine.containers(&ContainerFilter { labels: labels(), all: true }).await? {
-        if sidecar.state == ContainerState::Created {
-            engine.remove_container(sidecar.id.as_str(), true).await?;
-        } else {
-            used.push(sidecar.image);
-        }
-    }
-    let mut removed = Vec::new();
-    for image in engine.images(&labels()).await? {
-        let Some(id) = image.id.as_ref().filter(|id| !used.contains(id)) else { continue };
-        let names = if image.tags.is_empty() { vec![id.to_string()] } else { image.tags.clone() };
-        for name in names {
-            match engine.remove_image(&name).await {
-                Ok(()) => removed.push(name),
-                Err(EngineError::Conflict { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    Ok(removed)
 }

@@ -2,9 +2,12 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use chora_core::compose::Stack;
 use chora_core::model::environment::{Environment, EnvironmentClass};
 use chora_core::model::ids::EnvironmentName;
+use chora_core::plan::gateway::{GATEWAY, add_gateway};
 use chora_syntax::compose::{ResolveRequest, resolve};
 use chora_syntax::{DiagnosticKind, Diagnostics, FileProblem, Files};
 use indexmap::IndexMap;
@@ -14,6 +17,9 @@ use crate::context::{Context, Settings};
 use crate::exposure;
 use crate::failure::{Failure, FailureKind};
 use crate::secrets::FileSecrets;
+
+/// How long a replaced release has to end what it is at, where nobody says.
+const DRAIN: Duration = Duration::from_secs(30);
 
 /// Which part of a project is wanted.
 #[derive(Debug, Clone, Default)]
@@ -111,17 +117,23 @@ fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Projec
         releases_kept: wanted.releases_kept.max(1),
         gate_timeout: wanted.gate_timeout.0,
         gap_timeout: wanted.gap_timeout.map(|gap| gap.0),
+        drain: wanted.drain.map_or(DRAIN, |drain| drain.0),
     };
     let services = super::manifest::services(manifest.as_ref(), &settings.project_dir, &resolved.stack)?;
     let mut unsupported: Vec<String> = resolved.unsupported().iter().map(|diagnostic| diagnostic.render(false)).collect();
     unsupported.extend(super::manifest::not_honoured(manifest.as_ref(), &name, &wanted));
     unsupported.extend(super::manifest::out_of_reach(manifest.as_ref(), &name, &wanted));
+    let mut stack = resolved.stack;
+    if wanted.gateway {
+        check_name_is_free(&stack)?;
+        add_gateway(&mut stack, environment.class);
+    }
     let project = Project {
         directory: settings.project_dir.clone(),
         repository: manifest.and_then(|manifest| manifest.repository.or(manifest.name)).unwrap_or_else(|| resolved.own_name.clone()),
         environment,
         engine: wanted.engine.clone(),
-        stack: resolved.stack,
+        stack,
         variables: resolved.environment,
         files: resolved.files,
         compose_files: resolved.compose_files.clone(),
@@ -137,6 +149,17 @@ fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Projec
 /// Development has the project's own name, as Compose gives it; other environments stand beside it on one engine.
 fn name_suffix(environment: &str) -> String {
     if environment == DEVELOPMENT { String::new() } else { format!("-{environment}") }
+}
+
+/// The gateway's name must be its own.
+fn check_name_is_free(stack: &Stack) -> Result<(), Failure> {
+    if !stack.services.contains_key(GATEWAY) {
+        return Ok(());
+    }
+    let failure = Failure::new(FailureKind::Invalid, format!("a service is called `{GATEWAY}`, as the gateway that chora adds would be"));
+    Err(failure
+        .state("nothing was changed")
+        .hint("give the service another name, or set `gateway: false` for the environment in chora.yaml"))
 }
 
 fn class_of(wanted: &chora_syntax::manifest::Environment, name: &str) -> EnvironmentClass {

@@ -66,7 +66,6 @@ pub(super) fn not_honoured(manifest: Option<&Manifest>, name: &str, environment:
         (environment.approval == manifest::Approval::Required, format!("{at}.approval")),
         (environment.watch.is_some(), format!("{at}.watch")),
         (environment.backup, format!("{at}.backup")),
-        (environment.drain.is_some(), format!("{at}.drain")),
         (!manifest.secrets.is_empty(), "secrets".to_owned()),
         (manifest.inbox != manifest::Inbox::default(), "inbox".to_owned()),
         (manifest.hooks != manifest::Hooks::default(), "hooks".to_owned()),

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chora_core::model::deployment::Gap;
+use chora_core::model::deployment::{Gap, HeldRequests, Traffic};
 use chora_core::model::health::Check;
-use chora_core::plan::GateTarget;
+use chora_core::plan::{Action, GateTarget};
 
-use crate::rollout::patience::Presence;
+use crate::rollout::patience::{Presence, started};
+use crate::rollout::perform::Evidence;
 
 /// The course of a run.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub(crate) struct Course {
     /// When old containers of stop-first services stopped, by service.
     pub(crate) stopped_at: BTreeMap<String, Duration>,
     pub(crate) gaps: Vec<Gap>,
+    /// What became of requests.
+    pub(crate) traffic: Traffic,
     pub(crate) checks: Vec<Check>,
     /// A step of the switch phase has begun: clients may have noticed.
     pub(crate) switched: bool,
@@ -64,6 +67,31 @@ impl Course {
         if over {
             self.over.insert(index);
         }
+    }
+
+    /// Takes in what came of an action.
+    pub(crate) fn take(&mut self, action: &Action, evidence: Evidence) {
+        self.started.extend(started(action));
+        match (action, evidence) {
+            (Action::ReleaseHold { service, .. }, Evidence::Held(held)) => self.traffic.held.push(HeldRequests {
+                service: service.clone(),
+                requests: held.held,
+                refused: held.refused,
+                longest_wait_ms: held.longest_wait_ms,
+            }),
+            // What a swap could not wait for ends with its containers.
+            (Action::Drain { .. }, Evidence::Drained(drained)) => {
+                self.traffic.cut += drained.cut;
+                self.traffic.cut_sessions += drained.cut_sessions;
+            }
+            (Action::Route { .. }, Evidence::Routed(left)) => self.traffic.drained += left,
+            _ => {}
+        }
+    }
+
+    /// Gaps and traffic, to be told with the end.
+    pub(crate) fn take_out(&mut self) -> (Vec<Gap>, Traffic) {
+        (std::mem::take(&mut self.gaps), std::mem::take(&mut self.traffic))
     }
 
     /// A stop-first service serves again.

@@ -9,14 +9,16 @@ use chora_core::model::event::ProgressState;
 use chora_core::model::health::Verdict;
 use chora_core::model::ids::ReleaseId;
 use chora_core::model::release::Release;
+use chora_core::plan::gateway::GATEWAY;
 use chora_core::plan::{Action, Plan, Step, StepPhase, needs};
 use futures_util::future::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::context::{Context, Pause};
+use crate::gateway::{VerifyError, verify};
 use crate::health::ServiceExpectations;
 use crate::rollout::course::Course;
-use crate::rollout::patience::{Presence, patiently, started, told_to_go_on};
+use crate::rollout::patience::{Presence, patiently, told_to_go_on};
 use crate::rollout::perform::StepError;
 
 /// A deployment under way.
@@ -169,6 +171,16 @@ impl<'a> Run<'a> {
                 targets.iter().for_each(|target| self.close_gap(&target.service));
                 Ok(format!("{passed} checks passed"))
             }
+            Action::Verify { gateway, targets } => {
+                let checks = verify(cx, gateway, targets, self.expectations).await.map_err(|error| match error {
+                    VerifyError::Engine(error) => StepError::Engine(error),
+                    VerifyError::Refused(refusal) if refusal.interrupted => StepError::Interrupted(Some(refusal)),
+                    VerifyError::Refused(refusal) => StepError::Gate(*refusal),
+                })?;
+                let passed = checks.len();
+                self.course().checks.extend(checks);
+                Ok(format!("{passed} checks passed"))
+            }
             Action::Record { .. } => {
                 if self.presence() == Presence::Away {
                     let checks = self.pass_gate(cx, &[]).await?;
@@ -178,7 +190,9 @@ impl<'a> Run<'a> {
                 Ok(String::new())
             }
             other => {
-                if let (Action::StopContainer { service, .. }, StepPhase::Switch) = (other, phase) {
+                if let (Action::StopContainer { service, .. }, StepPhase::Switch) = (other, phase)
+                    && !self.is_held(service)
+                {
                     let now = cx.clock.elapsed();
                     self.course().stopped_at.entry(service.clone()).or_insert(now);
                 }
@@ -186,11 +200,19 @@ impl<'a> Run<'a> {
                 let waits = phase < StepPhase::Retire || self.presence() != Presence::Away;
                 let done = patiently(cx, other, self.release, waits).await;
                 self.saw(&done);
-                done?;
-                self.course().started.extend(started(other));
-                Ok(String::new())
+                let evidence = done?.evidence;
+                if let Action::Route { routes, .. } = other {
+                    routes.iter().map(|route| route.service.as_str()).chain([GATEWAY]).for_each(|service| self.close_gap(service));
+                }
+                self.course().take(other, evidence);
+                Ok(evidence.to_string())
             }
         }
+    }
+
+    /// Whether requests to a service wait while it is swapped: then it is late, not gone.
+    fn is_held(&self, service: &str) -> bool {
+        self.plan.steps.iter().any(|step| matches!(&step.action, Action::Hold { service: held, .. } if held == service))
     }
 
     /// A stop-first service serves again.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chora_core::model::deployment::{Deployment, DeploymentAction, Outcome, OutcomeKind};
+use chora_core::model::deployment::{Deployment, DeploymentAction, Outcome, OutcomeKind, Traffic};
 use chora_core::model::event::{Event, EventStatus};
 use chora_core::model::health::Check;
 use chora_core::model::ids::{EnvironmentName, ReleaseId};
@@ -35,7 +35,13 @@ pub(crate) async fn begin(cx: &Context, deployment: &Deployment, release: Option
 }
 
 async fn never_begun(cx: &Context, deployment: &Deployment, failure: Failure) -> Failure {
-    let outcome = Outcome { kind: OutcomeKind::Kept, cause: cx.redactor.clean(&failure.message), log: Vec::new(), gaps: Vec::new() };
+    let outcome = Outcome {
+        kind: OutcomeKind::Kept,
+        cause: cx.redactor.clean(&failure.message),
+        log: Vec::new(),
+        gaps: Vec::new(),
+        traffic: Traffic::default(),
+    };
     let now = cx.clock.now();
     let took = now.duration_since(deployment.started_at).try_into().unwrap_or(Duration::ZERO);
     match cx.store.finish_deployment(&deployment.id, &outcome, now, took, None).await {
@@ -105,7 +111,7 @@ pub(crate) fn failure(deployment: &Deployment, outcome: &Outcome, previous: Opti
             let gap =
                 outcome.gaps.iter().map(|gap| format!("{} did not serve for {}", gap.service, span(gap.milliseconds))).collect::<Vec<_>>();
             let gap = if gap.is_empty() { String::new() } else { format!("; {}", gap.join(", ")) };
-            (FailureKind::Restored, format!("{was} serves again in {environment} and is healthy{gap}"))
+            (FailureKind::Restored, format!("{was} serves again in {environment} and is healthy{gap}{}", waits(&outcome.traffic)))
         }
         OutcomeKind::Degraded if previous.is_none() => {
             (FailureKind::Degraded, format!("nothing serves in {environment}: there was no release before"))
@@ -119,6 +125,12 @@ pub(crate) fn failure(deployment: &Deployment, outcome: &Outcome, previous: Opti
     };
     let message = format!("{} {} refused: {}", verb(deployment.action), deployment.version, outcome.cause);
     Failure::new(kind, message).state(state).hint(hint).details(outcome.log.clone())
+}
+
+/// Requests that waited, in words.
+fn waits(traffic: &Traffic) -> String {
+    let held = traffic.held.iter().filter(|held| held.requests > 0);
+    held.map(|held| format!("; requests to {} waited, at most {}", held.service, span(held.longest_wait_ms))).collect()
 }
 
 /// The failure of a deployment that the world broke off: the release is not to blame, and trying again makes sense.

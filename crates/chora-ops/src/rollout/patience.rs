@@ -7,6 +7,7 @@ use chora_core::model::deployment::Deployment;
 use chora_core::model::event::ProgressState;
 use chora_core::model::health::Check;
 use chora_core::model::release::Release;
+use chora_core::plan::gateway::GATEWAY;
 use chora_core::plan::{Action, Change, DeployInput, GateTarget, Observed, Reuse, Rollout, plan_deploy};
 use chora_core::ports::EngineError;
 use indexmap::IndexMap;
@@ -16,7 +17,7 @@ use crate::context::Context;
 use crate::rollout::execute::Run;
 use crate::rollout::gate::{Budgets, gate};
 use crate::rollout::observe::observe;
-use crate::rollout::perform::{StepError, perform};
+use crate::rollout::perform::{Evidence, StepError, perform};
 
 /// How long an engine that does not answer is waited for before a step fails.
 const ENGINE_PATIENCE: Duration = Duration::from_secs(30);
@@ -60,14 +61,22 @@ impl Patience {
     }
 }
 
-/// Does an action; tells whether the engine had to be waited for.
-pub(crate) async fn patiently(cx: &Context, action: &Action, release: &Release, waits: bool) -> Result<bool, StepError> {
+/// What came of an action.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Performed {
+    /// The engine had to be waited for.
+    pub(crate) waited: bool,
+    pub(crate) evidence: Evidence,
+}
+
+/// Does an action.
+pub(crate) async fn patiently(cx: &Context, action: &Action, release: &Release, waits: bool) -> Result<Performed, StepError> {
     let mut patience = Patience::new(cx, if waits { ENGINE_PATIENCE } else { Duration::ZERO });
     let mut waited = false;
     loop {
         match perform(cx, action, release).await {
             Err(StepError::Engine(EngineError::Unreachable { .. })) if patience.wait(cx, &action.to_string()).await => waited = true,
-            done => return done.map(|()| waited),
+            done => return done.map(|evidence| Performed { waited, evidence }),
         }
     }
 }
@@ -90,7 +99,8 @@ impl Run<'_> {
         let mut absences = 0;
         loop {
             if self.presence() == Presence::Away {
-                targets.extend(self.revive(cx).await?);
+                // A gateway that was not told its routes yet listens nowhere.
+                targets.extend(self.revive(cx).await?.into_iter().filter(|target| target.service != GATEWAY));
                 targets.sort_by(|a, b| a.container.cmp(&b.container));
                 targets.dedup();
             }
@@ -130,8 +140,8 @@ impl Run<'_> {
     }
 
     /// Takes in what an action tells of the engine.
-    pub(crate) fn saw(&self, done: &Result<bool, StepError>) {
-        if matches!(done, Ok(true) | Err(StepError::Engine(EngineError::Unreachable { .. }))) {
+    pub(crate) fn saw(&self, done: &Result<Performed, StepError>) {
+        if matches!(done, Ok(Performed { waited: true, .. }) | Err(StepError::Engine(EngineError::Unreachable { .. }))) {
             self.found_away();
         }
     }

@@ -6,13 +6,17 @@ use chora_core::compose::{Mount, MountKind, Service};
 use chora_core::model::container::{ContainerSpec, FileContent};
 use chora_core::model::release::Release;
 use chora_core::model::secret::Secret;
+use chora_core::plan::gateway::{Route, is_direct};
 use chora_core::plan::{Action, FileRef, Instance, labels};
 use chora_core::ports::{BlobError, EngineError, SecretError, StoreError};
 
 use crate::context::Context;
+use crate::gateway::{Drained, GatewayError, Held};
 use crate::rollout::gate::Refusal;
 use crate::rollout::materialise;
 
+/// How long requests that waited go on waiting for a container that does not accept connections yet.
+const READY: Duration = Duration::from_secs(10);
 /// How long a creation that somebody else asked for is waited for.
 const CREATION: Duration = Duration::from_secs(20);
 /// The pause between two looks at it.
@@ -29,6 +33,8 @@ pub(crate) enum StepError {
     Blob(#[from] BlobError),
     #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error(transparent)]
+    Gateway(GatewayError),
     #[error("{0}")]
     Gate(Refusal),
     #[error("`{service}` was to run to completion and ended with exit code {code}")]
@@ -45,7 +51,7 @@ impl StepError {
     pub(crate) const fn is_bad_world(&self) -> bool {
         match self {
             Self::Engine(error) => error.is_bad_world(),
-            Self::Store(_) | Self::Blob(_) | Self::Interrupted(_) => true,
+            Self::Store(_) | Self::Blob(_) | Self::Gateway(_) | Self::Interrupted(_) => true,
             Self::Secret(_) | Self::Gate(_) | Self::OneShot { .. } | Self::FileChanged { .. } => false,
         }
     }
@@ -61,8 +67,46 @@ impl StepError {
     }
 }
 
-/// Does one action; gates and the record are the caller's.
-pub(crate) async fn perform(cx: &Context, action: &Action, release: &Release) -> Result<(), StepError> {
+/// What came of an action beside its having been done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Evidence {
+    #[default]
+    Nothing,
+    /// Requests and sessions that the releases before still have.
+    Routed(u64),
+    Held(Held),
+    Drained(Drained),
+}
+
+impl std::fmt::Display for Evidence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Nothing | Self::Routed(0) => Ok(()),
+            Self::Routed(left) => write!(f, "{left} requests and sessions end where they are"),
+            Self::Held(Held { held, refused, longest_wait_ms }) => {
+                write!(f, "{held} requests waited, at most {longest_wait_ms} ms")?;
+                if *refused > 0 { write!(f, "; {refused} were refused") } else { Ok(()) }
+            }
+            Self::Drained(Drained { cut: 0, cut_sessions: 0, .. }) => write!(f, "everything has ended"),
+            Self::Drained(Drained { cut, cut_sessions, .. }) => write!(f, "{cut} requests and {cut_sessions} sessions were cut"),
+        }
+    }
+}
+
+impl From<GatewayError> for StepError {
+    fn from(error: GatewayError) -> Self {
+        match error {
+            GatewayError::Engine(error) => Self::Engine(error),
+            error => Self::Gateway(error),
+        }
+    }
+}
+
+/// Does one action; gates, what is asked through the gateway, and the record are the caller's.
+pub(crate) async fn perform(cx: &Context, action: &Action, release: &Release) -> Result<Evidence, StepError> {
+    if let Some(done) = Box::pin(tell_gateway(cx, action)).await {
+        return done;
+    }
     let engine = &cx.engine;
     match action {
         Action::CreateNetwork { spec } => engine.create_network(spec).await?,
@@ -79,9 +123,44 @@ pub(crate) async fn perform(cx: &Context, action: &Action, release: &Release) ->
         Action::Connect { container, attachment } => engine.connect(container, attachment).await?,
         Action::Disconnect { container, network } => engine.disconnect(container, network).await?,
         Action::RunToCompletion { service, container } => run_to_completion(cx, service, container).await?,
-        Action::Gate { .. } | Action::Record { .. } => {}
+        Action::Route { .. }
+        | Action::Hold { .. }
+        | Action::ReleaseHold { .. }
+        | Action::Drain { .. }
+        | Action::Gate { .. }
+        | Action::Verify { .. }
+        | Action::Record { .. } => {}
     }
-    Ok(())
+    Ok(Evidence::Nothing)
+}
+
+/// Does an action that the gateway does; `None` for all others.
+async fn tell_gateway(cx: &Context, action: &Action) -> Option<Result<Evidence, StepError>> {
+    let told = match action {
+        Action::Route { gateway, routes, drain_seconds, waits } => {
+            let drain = Duration::from_secs(*drain_seconds);
+            route(cx, gateway, routes, (drain, *waits)).await
+        }
+        Action::Hold { gateway, backends, limit_seconds, .. } => {
+            let held = cx.gateways.hold(gateway, backends, Duration::from_secs(*limit_seconds)).await;
+            held.map(|()| Evidence::Nothing)
+        }
+        Action::ReleaseHold { gateway, backends, .. } => cx.gateways.release_hold(gateway, backends, READY).await.map(Evidence::Held),
+        Action::Drain { gateway, backends, limit_seconds, .. } => {
+            cx.gateways.drain(gateway, backends, Duration::from_secs(*limit_seconds)).await.map(Evidence::Drained)
+        }
+        _ => return None,
+    };
+    Some(told.map_err(StepError::from))
+}
+
+async fn route(cx: &Context, gateway: &str, routes: &[Route], (drain, waits): (Duration, bool)) -> Result<Evidence, GatewayError> {
+    let left = cx.gateways.route(gateway, routes, drain).await?;
+    if waits && left > 0 {
+        let backends: Vec<String> = routes.iter().map(Route::backend).collect();
+        cx.gateways.drain(gateway, &backends, drain).await?;
+    }
+    Ok(Evidence::Routed(left))
 }
 
 fn unless_gone(result: Result<(), EngineError>) -> Result<(), EngineError> {
@@ -122,7 +201,9 @@ async fn create(cx: &Context, instance: &Instance, release: &Release) -> Result<
 
 /// Looks up what the plan only refers to: the service's definition, volume names, contents of configs and secrets.
 async fn spec(cx: &Context, instance: &Instance, release: &Release) -> Result<ContainerSpec, StepError> {
-    let mut service = release.stack.services.get(&instance.service).cloned().unwrap_or_default();
+    let defined = release.stack.services.get(&instance.service).cloned().unwrap_or_default();
+    let mut service = defined.clone();
+    service.ports.retain(|port| is_direct(&release.stack, &defined, port));
     let peer = |mode: &Option<String>| {
         mode.as_ref().map(|mode| match mode.strip_prefix("service:") {
             Some(other) => format!("container:{}", instance.peers.get(other).map_or(other, String::as_str)),

@@ -23,40 +23,65 @@ pub(crate) struct Restored {
     pub(crate) trouble: Vec<String>,
 }
 
+/// What came of undoing.
+#[derive(Debug, Default)]
+pub(crate) struct Undone {
+    /// What did not work.
+    trouble: Vec<String>,
+    /// Steps that are undone when the old release runs.
+    put_off: Vec<usize>,
+}
+
 impl Run<'_> {
     /// Undoes the steps that have begun, last first. What cannot be undone is named and does not stop the rest, but without an engine
     /// there is no way back.
-    pub(crate) async fn undo(&self) -> Result<Vec<String>, EngineError> {
-        let mut trouble = Vec::new();
+    pub(crate) async fn undo(&self) -> Result<Undone, EngineError> {
+        let mut undone = Undone::default();
         let begun = self.course().begun.clone();
         for index in begun.into_iter().rev() {
-            let Some(step) = self.plan.steps.get(index) else { continue };
-            let Some(undo) = step.undo.clone() else { continue };
-            let what = format!("undo: {undo}");
-            self.tell(ProgressState::Begun, index, &what, "");
-            let begun = self.journal(index, JournalMark::UndoBegun, String::new()).await;
-            self.pause(index, false, true).await;
-            self.let_end(index, &step.action).await;
-            let done = patiently(self.cx, &undo, self.release, true).await;
-            self.saw(&done);
-            self.pause(index, true, true).await;
-            let (mark, state, note) = match &done {
-                Ok(_) => (JournalMark::Undone, ProgressState::Done, String::new()),
-                Err(error) => (JournalMark::UndoFailed, ProgressState::Failed, error.to_string()),
-            };
-            let ended = self.journal(index, mark, note.clone()).await;
-            self.tell(state, index, &what, &note);
-            match done {
-                Ok(_) => {}
-                Err(StepError::Engine(gone @ EngineError::Unreachable { .. })) => return Err(gone),
-                Err(error) => trouble.push(format!("{undo}: {error}")),
-            }
-            // An undo that cannot be journaled is still done: repeating it does no harm.
-            if let Err(error) = begun.and(ended) {
-                tracing::warn!(%error, "an undo could not be journaled");
+            // Requests wait on when what they wait for may be down; it is started yet.
+            let lets_go = matches!(self.plan.steps.get(index).map(|step| &step.undo), Some(Some(Action::ReleaseHold { .. })));
+            if lets_go && !undone.trouble.is_empty() {
+                undone.put_off.push(index);
+            } else {
+                undone.trouble.extend(self.undo_step(index).await?);
             }
         }
-        Ok(trouble)
+        Ok(undone)
+    }
+
+    /// Gives what did not work.
+    async fn undo_step(&self, index: usize) -> Result<Option<String>, EngineError> {
+        let Some(step) = self.plan.steps.get(index) else { return Ok(None) };
+        let Some(undo) = step.undo.clone() else { return Ok(None) };
+        let what = format!("undo: {undo}");
+        self.tell(ProgressState::Begun, index, &what, "");
+        let begun = self.journal(index, JournalMark::UndoBegun, String::new()).await;
+        self.pause(index, false, true).await;
+        self.let_end(index, &step.action).await;
+        let done = patiently(self.cx, &undo, self.release, true).await;
+        self.saw(&done);
+        self.pause(index, true, true).await;
+        let (mark, state, note) = match &done {
+            Ok(_) => (JournalMark::Undone, ProgressState::Done, String::new()),
+            Err(error) => (JournalMark::UndoFailed, ProgressState::Failed, error.to_string()),
+        };
+        let ended = self.journal(index, mark, note.clone()).await;
+        self.tell(state, index, &what, &note);
+        // An undo that cannot be journaled is still done: repeating it does no harm.
+        if let Err(error) = begun.and(ended) {
+            tracing::warn!(%error, "an undo could not be journaled");
+        }
+        match done {
+            Ok(performed) => {
+                if matches!(undo, Action::ReleaseHold { .. }) {
+                    self.course().take(&undo, performed.evidence);
+                }
+                Ok(None)
+            }
+            Err(StepError::Engine(gone @ EngineError::Unreachable { .. })) => Err(gone),
+            Err(error) => Ok(Some(format!("{undo}: {error}"))),
+        }
     }
 
     /// A creation that a dead process asked for may still be under way, and be there only after its undo. Asking for the same
@@ -71,12 +96,16 @@ impl Run<'_> {
 
 /// Undoes, then makes sure that the old release runs and is healthy. Fails only where there is no engine to do it with.
 pub(crate) async fn restore(run: &Run<'_>, live: Option<&Release>, asked: &ServiceExpectations) -> Result<Restored, EngineError> {
-    let mut trouble = run.undo().await?;
+    let Undone { mut trouble, put_off } = run.undo().await?;
     let Some(live) = live else {
         // Nothing served before; nothing serves now.
         return Ok(Restored { kind: OutcomeKind::Degraded, trouble });
     };
-    let touched = match bring_back(run.cx, run, live, asked).await {
+    let brought = bring_back(run.cx, run, live, asked).await;
+    for index in put_off {
+        trouble.extend(run.undo_step(index).await?);
+    }
+    let touched = match brought {
         Ok(touched) => touched,
         Err(StepError::Engine(gone @ EngineError::Unreachable { .. })) => return Err(gone),
         Err(error) => {
@@ -110,7 +139,7 @@ async fn bring_back(cx: &Context, run: &Run<'_>, live: &Release, asked: &Service
     let repair = plan_deploy(&input).unwrap_or_default();
     for step in &repair.steps {
         match &step.action {
-            Action::Gate { .. } | Action::Record { .. } | Action::RunToCompletion { .. } => {}
+            Action::Gate { .. } | Action::Verify { .. } | Action::Record { .. } | Action::RunToCompletion { .. } => {}
             action => drop(patiently(cx, action, live, true).await?),
         }
     }

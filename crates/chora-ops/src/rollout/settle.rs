@@ -1,6 +1,6 @@
 //! Deployments whose process was killed: undone or completed before anything else happens.
 
-use chora_core::model::deployment::{Deployment, JournalEntry, JournalMark, Outcome, OutcomeKind};
+use chora_core::model::deployment::{Deployment, JournalEntry, JournalMark, Outcome, OutcomeKind, Traffic};
 use chora_core::model::event::ProgressState;
 use chora_core::model::ids::EnvironmentName;
 use chora_core::model::release::Release;
@@ -115,7 +115,7 @@ async fn settle_one(
     let Some(release) = release else {
         // Killed before there was a release: nothing of it can have been started.
         let cause = broken(cx, deployment, journal);
-        let outcome = Outcome { kind: OutcomeKind::Kept, cause, log: Vec::new(), gaps: Vec::new() };
+        let outcome = Outcome { kind: OutcomeKind::Kept, cause, log: Vec::new(), gaps: Vec::new(), traffic: Traffic::default() };
         finish::end(cx, deployment, &outcome, &[], None).await?;
         return Ok(outcome);
     };
@@ -133,10 +133,10 @@ async fn settle_one(
         run.course().engine = Presence::Away;
     }
     let ended = if forward {
-        go_on(&run, live.as_ref(), project).await
+        Box::pin(go_on(&run, live.as_ref(), project)).await
     } else {
         let cause = Cause { words: broken(cx, deployment, journal), log: Vec::new() };
-        back(&run, live.as_ref(), project, cause).await
+        Box::pin(back(&run, live.as_ref(), project, cause)).await
     };
     let outcome = ended.map_err(|gone| finish::left_open(deployment, &gone.to_string()))?;
     let checks = std::mem::take(&mut run.course().checks);
@@ -149,8 +149,8 @@ async fn settle_one(
 async fn go_on(run: &Run<'_>, live: Option<&Release>, project: &Project) -> Result<Outcome, EngineError> {
     match run.execute().await {
         Ok(()) => {
-            let gaps = std::mem::take(&mut run.course().gaps);
-            Ok(Outcome { kind: OutcomeKind::Deployed, cause: String::new(), log: Vec::new(), gaps })
+            let (gaps, traffic) = run.course().take_out();
+            Ok(Outcome { kind: OutcomeKind::Deployed, cause: String::new(), log: Vec::new(), gaps, traffic })
         }
         Err(StepFailure { error: StepError::Engine(gone @ EngineError::Unreachable { .. }), .. }) => Err(gone),
         Err(failure) => {
@@ -179,7 +179,8 @@ pub(crate) async fn back(run: &Run<'_>, live: Option<&Release>, project: &Projec
     let cause = if restored.trouble.is_empty() { cause } else { format!("{cause}; on the way back: {}", restored.trouble.join("; ")) };
     let clean = &run.cx.redactor;
     let log = log.iter().map(|line| clean.clean(line)).collect();
-    Ok(Outcome { kind: restored.kind, cause: clean.clean(&cause), log, gaps: std::mem::take(&mut run.course().gaps) })
+    let (gaps, traffic) = run.course().take_out();
+    Ok(Outcome { kind: restored.kind, cause: clean.clean(&cause), log, gaps, traffic })
 }
 
 /// What a journal says about each step; its last mark counts.

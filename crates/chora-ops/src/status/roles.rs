@@ -92,6 +92,7 @@ mod tests {
             release: None,
             deployment: None,
             networks: BTreeSet::new(),
+            published: BTreeSet::new(),
             succeeded: false,
         }
     }

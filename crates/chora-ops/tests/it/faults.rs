@@ -9,7 +9,7 @@ use chora_ops::failure::{Failure, FailureKind};
 use chora_testkit::faults::Kind;
 use serde_json::json;
 
-use crate::world::{SECRET, World, expected};
+use crate::world::{SECRET, World, expected, expected_published};
 
 /// What is under test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,13 +20,19 @@ enum Undertaking {
     Refused,
     /// v1 and v2 were deployed, v2 is rolled back.
     Rollback,
+    /// As `Deploy`, behind a gateway, one service held while it is swapped.
+    DeployBehind,
+    /// As `Refused`, behind a gateway.
+    RefusedBehind,
+    /// As `Rollback`, behind a gateway.
+    RollbackBehind,
 }
 
 impl Undertaking {
     async fn prepare(self) -> World {
-        let world = World::new();
+        let world = if self.is_behind() { World::with_gateway() } else { World::new() };
         world.deploy("1").await.unwrap();
-        if self == Self::Rollback {
+        if matches!(self, Self::Rollback | Self::RollbackBehind) {
             world.deploy("2").await.unwrap();
         }
         world
@@ -34,19 +40,28 @@ impl Undertaking {
 
     async fn run(self, world: &World) -> Result<DeployOutcome, Failure> {
         match self {
-            Self::Deploy => world.deploy("2").await,
-            Self::Refused => world.deploy("bad").await,
-            Self::Rollback => world.roll_back().await,
+            Self::Deploy | Self::DeployBehind => world.deploy("2").await,
+            Self::Refused | Self::RefusedBehind => world.deploy("bad").await,
+            Self::Rollback | Self::RollbackBehind => world.roll_back().await,
         }
     }
 
     /// Version live before and, when all goes well, after.
     const fn versions(self) -> (&'static str, &'static str) {
         match self {
-            Self::Deploy => ("1", "2"),
-            Self::Refused => ("1", "1"),
-            Self::Rollback => ("2", "1"),
+            Self::Deploy | Self::DeployBehind => ("1", "2"),
+            Self::Refused | Self::RefusedBehind => ("1", "1"),
+            Self::Rollback | Self::RollbackBehind => ("2", "1"),
         }
+    }
+
+    const fn is_behind(self) -> bool {
+        matches!(self, Self::DeployBehind | Self::RefusedBehind | Self::RollbackBehind)
+    }
+
+    /// What runs when a version is live.
+    fn expected(self, version: &str) -> Vec<String> {
+        if self.is_behind() { expected_published(version) } else { expected(version) }
     }
 }
 
@@ -87,7 +102,7 @@ async fn check(undertaking: Undertaking, kind: Kind) {
         let next = world.deploy("2").await;
         let next = next.unwrap_or_else(|failure| panic!("{case}: the next deploy fails: {failure:?}"));
         assert_eq!(next.version, "v2", "{case}");
-        invariants_in_the_end(&world, &case).await;
+        invariants_in_the_end(&world, undertaking, &case).await;
     }
     assert!(met > 20, "only {met} calls");
 }
@@ -99,15 +114,15 @@ async fn invariants_at_once(world: &World, undertaking: Undertaking, result: Opt
     match result {
         // A killed process may leave a swap half done; the next command is what is tested then.
         None => {}
-        Some(Ok(outcome)) if outcome.warnings.is_empty() => assert_eq!(running, expected(new), "{case}: deployed"),
+        Some(Ok(outcome)) if outcome.warnings.is_empty() => assert_eq!(running, undertaking.expected(new), "{case}: deployed"),
         // What could not be retired is named and left to the next deployment.
-        Some(Ok(_)) => assert!(expected(new).iter().all(|line| running.contains(line)), "{case}: deployed, {running:?}"),
+        Some(Ok(_)) => assert!(undertaking.expected(new).iter().all(|line| running.contains(line)), "{case}: deployed, {running:?}"),
         Some(Err(failure)) => {
             let named = [FailureKind::Kept, FailureKind::Restored, FailureKind::Unavailable, FailureKind::Degraded, FailureKind::Conflict];
             assert!(named.contains(&failure.kind), "{case}: {failure:?}");
             // Degraded says that something is wrong; every other answer promises that the old release serves.
             if failure.kind != FailureKind::Degraded {
-                assert_eq!(running, expected(old), "{case}: {failure:?}");
+                assert_eq!(running, undertaking.expected(old), "{case}: {failure:?}");
             }
             assert!(!failure.message.is_empty() && !failure.hint.is_empty(), "{case}: {failure:?}");
         }
@@ -120,8 +135,15 @@ async fn invariants_at_once(world: &World, undertaking: Undertaking, result: Opt
 }
 
 /// What holds after the next command.
-async fn invariants_in_the_end(world: &World, case: &str) {
-    assert_eq!(world.running(), expected("2"), "{case}");
+async fn invariants_in_the_end(world: &World, undertaking: Undertaking, case: &str) {
+    assert_eq!(world.running(), undertaking.expected("2"), "{case}");
+    if undertaking.is_behind() {
+        let table = world.gateway.table();
+        assert!(table.held.is_empty(), "{case}: {:?} are held for ever", table.held);
+        assert_eq!(table.services.keys().collect::<Vec<_>>(), ["db:5432", "web:8080"], "{case}");
+        // A container that died under the hands of its engine may be met; what we do ourselves never lets it come to that.
+        assert_eq!(table.lost, Vec::<String>::new(), "{case}");
+    }
     assert_eq!(world.live().await.as_deref(), Some("v2"), "{case}");
     let lines = world.log();
     let begun: Vec<_> = lines.iter().filter(|line| line["status"] == json!("in_progress")).map(|line| line["trace_id"].clone()).collect();
@@ -185,4 +207,49 @@ async fn a_rollback_survives_a_time_out_at_every_call() {
 #[tokio::test]
 async fn a_rollback_survives_death_at_every_call() {
     check(Undertaking::Rollback, Kind::Death).await;
+}
+
+#[tokio::test]
+async fn a_deploy_behind_a_gateway_survives_an_error_at_every_call() {
+    check(Undertaking::DeployBehind, Kind::Error).await;
+}
+
+#[tokio::test]
+async fn a_refused_deploy_behind_a_gateway_survives_an_error_at_every_call() {
+    check(Undertaking::RefusedBehind, Kind::Error).await;
+}
+
+#[tokio::test]
+async fn a_rollback_behind_a_gateway_survives_an_error_at_every_call() {
+    check(Undertaking::RollbackBehind, Kind::Error).await;
+}
+
+#[tokio::test]
+async fn a_deploy_behind_a_gateway_survives_a_time_out_at_every_call() {
+    check(Undertaking::DeployBehind, Kind::Timeout).await;
+}
+
+#[tokio::test]
+async fn a_refused_deploy_behind_a_gateway_survives_a_time_out_at_every_call() {
+    check(Undertaking::RefusedBehind, Kind::Timeout).await;
+}
+
+#[tokio::test]
+async fn a_rollback_behind_a_gateway_survives_a_time_out_at_every_call() {
+    check(Undertaking::RollbackBehind, Kind::Timeout).await;
+}
+
+#[tokio::test]
+async fn a_deploy_behind_a_gateway_survives_death_at_every_call() {
+    check(Undertaking::DeployBehind, Kind::Death).await;
+}
+
+#[tokio::test]
+async fn a_refused_deploy_behind_a_gateway_survives_death_at_every_call() {
+    check(Undertaking::RefusedBehind, Kind::Death).await;
+}
+
+#[tokio::test]
+async fn a_rollback_behind_a_gateway_survives_death_at_every_call() {
+    check(Undertaking::RollbackBehind, Kind::Death).await;
 }

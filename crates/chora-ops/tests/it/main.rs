@@ -7,6 +7,8 @@ mod faults;
 #[cfg(test)]
 mod gate;
 #[cfg(test)]
+mod gateway;
+#[cfg(test)]
 mod happy;
 #[cfg(test)]
 mod panics;

@@ -27,29 +27,18 @@ async fn back_to(world: &World, release: Option<&str>, dry_run: bool) -> Result<
 
 /// Kills a deploy at its first call of this name.
 async fn killed_at(world: &mut World, version: &str, call: &str) {
-    for index in 0.. {
-        let before = world.faults.calls().len();
-        let wanted = before + index;
-        // The calls before the wanted one differ little from run to run: each is tried until one of this name is met.
-        world.faults.fail_at(wanted, Kind::Death);
-        let watch = async {
-            while !world.faults.is_dead() {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::select! {
-            biased;
-            _ = world.deploy(version) => panic!("`{call}` is not called"),
-            () = watch => {}
+    world.faults.fail_next(call, Kind::Death);
+    let watch = async {
+        while !world.faults.is_dead() {
+            tokio::task::yield_now().await;
         }
-        let met = world.faults.calls().get(wanted).is_some_and(|met| met.name == call);
-        world.kill();
-        if met {
-            return;
-        }
-        let undone = abort(&world.context(), &ResumeRequest::default()).await;
-        assert!(undone.is_ok() || undone.is_err_and(|failure| failure.kind == FailureKind::NotFound), "each try begins at the same place");
+    };
+    tokio::select! {
+        biased;
+        _ = world.deploy(version) => panic!("`{call}` is not called"),
+        () = watch => {}
     }
+    world.kill();
 }
 
 #[tokio::test]

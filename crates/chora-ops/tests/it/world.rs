@@ -6,15 +6,19 @@ use std::sync::Arc;
 
 use chora_core::model::event::DeployedBy;
 use chora_core::model::ids::EnvironmentName;
+use chora_core::plan::gateway::GATEWAY;
 use chora_core::ports::Store as _;
 use chora_ops::context::{Context, Settings};
 use chora_ops::deploy::{DeployOutcome, DeployRequest, deploy};
 use chora_ops::event_log::EventLog;
 use chora_ops::failure::Failure;
+use chora_ops::gateway::Gateways;
+use chora_ops::own_image::OwnImage;
 use chora_ops::redactor::Redactor;
 use chora_ops::roll_back::{RollbackRequest, roll_back};
 use chora_ops::secrets::FileSecrets;
 use chora_testkit::fake_engine::{Behaviour, FakeEngine};
+use chora_testkit::fake_gateway::FakeGateway;
 use chora_testkit::faults::Faults;
 use chora_testkit::memory_blobs::MemoryBlobs;
 use chora_testkit::memory_store::MemoryStore;
@@ -36,10 +40,23 @@ pub(crate) struct World {
     blobs: MemoryBlobs,
     pub(crate) clock: SteadyClock,
     host: SteadyHost,
+    /// What the gateway was told, where the environment has one.
+    pub(crate) gateway: FakeGateway,
+    /// Whether the service with the volume is published as well.
+    published: bool,
 }
 
-/// Three services: one published (stop-first), one internal (start-first), one with a volume; a one-shot, a config and a secret.
+/// Three services: one published, one internal (start-first), one with a volume; a one-shot, a config and a secret.
 pub(crate) fn compose(version: &str) -> String {
+    compose_with(version, "db:1", "")
+}
+
+/// The same where the service with the volume is published as well, and is another one in every version.
+pub(crate) fn compose_published(version: &str) -> String {
+    compose_with(version, &format!("db:{version}"), r#"ports: ["5432:5432"]"#)
+}
+
+fn compose_with(version: &str, db: &str, db_ports: &str) -> String {
     format!(
         r#"name: shop
 services:
@@ -59,7 +76,8 @@ services:
     image: migrate:{version}
     depends_on: {{db: {{condition: service_healthy}}}}
   db:
-    image: db:1
+    image: {db}
+    {db_ports}
     volumes: ["data:/data"]
 volumes: {{data: {{}}}}
 configs: {{motd: {{content: "version {version}"}}}}
@@ -73,19 +91,22 @@ impl World {
     pub(crate) fn new() -> Self {
         let faults = Faults::new();
         let engine = FakeEngine::new(faults.clone());
+        let gateway = FakeGateway::default();
         {
+            let program = gateway.program(&engine);
             let mut state = engine.world();
+            state.programs.insert("/chora".to_owned(), program);
             for version in ["1", "2", "bad"] {
                 let broken = version == "bad";
                 state.add_image(&format!("web:{version}"), if broken { Behaviour::Unhealthy } else { Behaviour::Healthy });
                 state.add_image(&format!("api:{version}"), Behaviour::Healthy);
                 state.add_image(&format!("migrate:{version}"), Behaviour::Exits(0));
             }
-            state.add_image("db:1", Behaviour::Healthy);
+            ["1", "2", "bad"].into_iter().for_each(|version| state.add_image(&format!("db:{version}"), Behaviour::Healthy));
         }
         let project = TempDir::new().unwrap();
         std::fs::write(project.path().join("key.txt"), SECRET).unwrap();
-        std::fs::write(project.path().join("chora.yaml"), "environments: {production: {gate_timeout: 1s}}\n").unwrap();
+        std::fs::write(project.path().join("chora.yaml"), "environments: {production: {gate_timeout: 1s, gateway: false}}\n").unwrap();
         Self {
             store: MemoryStore::new(faults.clone()),
             blobs: MemoryBlobs::new(faults.clone()),
@@ -95,11 +116,21 @@ impl World {
             engine,
             faults,
             project,
+            gateway,
+            published: false,
         }
     }
 
+    /// A world whose published ports belong to a gateway.
+    pub(crate) fn with_gateway() -> Self {
+        let world = Self { published: true, ..Self::new() };
+        std::fs::write(world.project.path().join("chora.yaml"), "environments: {production: {gate_timeout: 1s}}\n").unwrap();
+        world
+    }
+
     pub(crate) fn write(&self, version: &str) {
-        std::fs::write(self.project.path().join("compose.yaml"), compose(version)).unwrap();
+        let text = if self.published { compose_published(version) } else { compose(version) };
+        std::fs::write(self.project.path().join("compose.yaml"), text).unwrap();
     }
 
     pub(crate) fn context(&self) -> Context {
@@ -111,6 +142,8 @@ impl World {
             clock: Arc::new(self.clock.clone()),
             host: Arc::new(self.host.clone()),
             prober: Arc::new(SteadyProber),
+            gateways: Gateways::new(Arc::new(self.engine.clone())),
+            own_image: OwnImage::new(Arc::new(self.engine.clone()), self.project.path().join("chora.yaml")),
             reporter: Arc::new(self.listener.clone()),
             log: EventLog::at(self.project.path()),
             redactor: Redactor::default(),
@@ -136,6 +169,8 @@ impl World {
             blobs: self.blobs.clone(),
             clock: self.clock.clone(),
             host: self.host.another(),
+            gateway: self.gateway.clone(),
+            published: self.published,
         }
     }
 
@@ -157,7 +192,8 @@ impl World {
 
     /// What runs, as `service image` pairs.
     pub(crate) fn running(&self) -> Vec<String> {
-        self.engine.world().running().into_iter().map(|(service, image)| format!("{service} {image}")).collect()
+        let running = self.engine.world().running().into_iter().filter(|(service, _)| service != GATEWAY);
+        running.map(|(service, image)| format!("{service} {image}")).collect()
     }
 
     /// The deployment log's lines.
@@ -176,6 +212,11 @@ impl World {
 
 pub(crate) fn log_file(project: &Path) -> std::path::PathBuf {
     project.join(".chora/memory/events/deployment.jsonl")
+}
+
+/// What runs beside a gateway when a version is live.
+pub(crate) fn expected_published(version: &str) -> Vec<String> {
+    vec![format!("api api:{version}"), format!("db db:{version}"), format!("web web:{version}")]
 }
 
 /// What runs when a version is live.

@@ -116,9 +116,11 @@ pub struct Environment {
     /// The same for a service that is down until its gate has passed; 30s by default, or its `start_period` where that is longer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gap_timeout: Option<GoDuration>,
-    /// How long requests in flight and sessions may take to end.
+    /// How long requests in flight and sessions may take to end; 30s by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain: Option<GoDuration>,
+    /// Whether a gateway owns the published ports, so that releases are switched without a gap; never in development.
+    pub gateway: bool,
 }
 
 impl Default for Environment {
@@ -138,6 +140,7 @@ impl Default for Environment {
             gate_timeout: GoDuration(std::time::Duration::from_secs(120)),
             gap_timeout: None,
             drain: None,
+            gateway: true,
         }
     }
 }

@@ -5,10 +5,12 @@
 //! With arguments it does one thing and ends: see `once`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program whose output is what tests look at")]
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
@@ -180,33 +182,77 @@ fn answer(mut stream: TcpStream) {
     if stream.read_exact(&mut rest).is_err() {
         return;
     }
-    let (status, kind, body) = match target {
-        "/mcp" => mcp(&format!("{body}{}", String::from_utf8_lossy(&rest))),
-        _ => {
-            let (status, body) = respond(target);
-            (status, "text/plain", body)
-        }
-    };
-    let head = format!("Content-Type: {kind}\r\nContent-Length: {}\r\nConnection: close", body.len());
-    let _ = write!(stream, "HTTP/1.1 {status} X\r\n{head}\r\n\r\n");
-    let _ = stream.write_all(&body);
+    if target == "/mcp" {
+        let message = format!("{body}{}", String::from_utf8_lossy(&rest));
+        return mcp(&mut stream, head, &message);
+    }
+    let (status, body) = respond(target);
+    reply(&mut stream, status, "Content-Type: text/plain", &body);
 }
 
-/// An MCP server that shakes hands and offers nothing.
-fn mcp(message: &str) -> (u64, &'static str, Vec<u8>) {
+fn reply(stream: &mut TcpStream, status: u64, headers: &str, body: &[u8]) {
+    let length = body.len();
+    let _ = write!(stream, "HTTP/1.1 {status} X\r\n{headers}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    let _ = stream.write_all(body);
+}
+
+/// MCP sessions that are open, as this server numbers them.
+static SESSIONS: std::sync::Mutex<BTreeSet<String>> = std::sync::Mutex::new(BTreeSet::new());
+static SESSIONS_SO_FAR: AtomicU64 = AtomicU64::new(0);
+
+/// An MCP server without tools, which answers any call with the release that it is of, after `ms` milliseconds. Sessions are
+/// for those who name one (revisions until 2025-11-25); a stream of one tells the release every 50 ms.
+fn mcp(stream: &mut TcpStream, head: &str, message: &str) {
+    let header = |name: &str| head.lines().find_map(|line| line.split_once(':').filter(|(key, _)| key.eq_ignore_ascii_case(name)));
+    let session = header("mcp-session-id").map(|(_, value)| value.trim().to_owned());
+    let mut sessions = SESSIONS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if session.as_ref().is_some_and(|session| !sessions.contains(session)) {
+        return reply(stream, 404, "Content-Type: text/plain", b"no such session");
+    }
+    let release = variable("VERSION").unwrap_or_default();
+    match (head.split(' ').next(), session) {
+        (Some("GET"), Some(_)) => {
+            drop(sessions);
+            return tell(stream, &release);
+        }
+        (Some("DELETE"), Some(session)) => {
+            sessions.remove(&session);
+            return reply(stream, 200, "Content-Type: text/plain", b"");
+        }
+        _ => {}
+    }
     let message: serde_json::Value = serde_json::from_str(message).unwrap_or_default();
-    let (id, method) = (message.get("id"), message.get("method").and_then(serde_json::Value::as_str).unwrap_or_default());
-    let Some(id) = id else { return (202, "text/plain", Vec::new()) };
+    let method = message.get("method").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let Some(id) = message.get("id") else { return reply(stream, 202, "Content-Type: text/plain", b"") };
+    let mut headers = "Content-Type: application/json".to_owned();
+    if method == "initialize" {
+        let session = format!("{release}-{}", SESSIONS_SO_FAR.fetch_add(1, Ordering::Relaxed));
+        headers += &format!("\r\nMcp-Session-Id: {session}");
+        sessions.insert(session);
+    }
+    drop(sessions);
+    let wait = message.pointer("/params/arguments/ms").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    std::thread::sleep(Duration::from_millis(wait));
     let result = match method {
         "initialize" => serde_json::json!({
             "protocolVersion": "2025-06-18",
             "capabilities": { "tools": {} },
             "serverInfo": { "name": "idle", "version": "1" },
         }),
+        "tools/call" => serde_json::json!({ "content": [{ "type": "text", "text": release }] }),
         _ => serde_json::json!({ "tools": [] }),
     };
     let answer = serde_json::json!({ "jsonrpc": "2.0", "id": id, "result": result });
-    (200, "application/json", answer.to_string().into_bytes())
+    reply(stream, 200, &headers, answer.to_string().as_bytes());
+}
+
+/// An event stream that lasts until its reader goes.
+fn tell(stream: &mut TcpStream, release: &str) {
+    let mut told = write!(stream, "HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n");
+    while told.is_ok() {
+        told = stream.write_all(format!("data: {release}\n\n").as_bytes());
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn respond(target: &str) -> (u64, Vec<u8>) {

@@ -58,6 +58,7 @@ pub fn deployment(id: &str, environment: &str) -> Deployment {
         repository: "shop".into(),
         deployed_by: DeployedBy::Human,
         environment: Environment {
+            drain: Duration::from_secs(30),
             name: EnvironmentName::new(environment),
             class: EnvironmentClass::Production,
             project: environment.to_owned(),
@@ -81,7 +82,13 @@ pub fn deployment(id: &str, environment: &str) -> Deployment {
 /// An end.
 #[must_use]
 pub fn outcome(kind: OutcomeKind) -> Outcome {
-    Outcome { kind, cause: String::new(), log: vec!["last line".into()], gaps: Vec::new() }
+    Outcome {
+        kind,
+        cause: String::new(),
+        log: vec!["last line".into()],
+        gaps: Vec::new(),
+        traffic: chora_core::model::deployment::Traffic::default(),
+    }
 }
 
 /// A journal entry.

@@ -1,6 +1,6 @@
 //! `chora plan`, `chora deploy` and `chora up`.
 
-use chora_core::model::deployment::OutcomeKind;
+use chora_core::model::deployment::{OutcomeKind, Traffic};
 use chora_core::plan::{Change, Plan, StepPhase};
 use chora_ops::Failure;
 use chora_ops::deploy::{DeployOutcome, DeployRequest, deploy};
@@ -127,8 +127,23 @@ fn done(outcome: &DeployOutcome) -> String {
     for gap in &outcome.gaps {
         text.push_str(&format!("  {} did not serve for {}\n", gap.service, took(gap.milliseconds)));
     }
+    text.extend(in_words(&outcome.traffic).iter().map(|line| format!("  {line}\n")));
     text.push_str(&closing(outcome));
     text
+}
+
+/// What became of requests, where there is something to say.
+pub(crate) fn in_words(traffic: &Traffic) -> Vec<String> {
+    let mut lines = Vec::new();
+    for held in traffic.held.iter().filter(|held| held.requests > 0) {
+        let refused = if held.refused > 0 { format!(", {} in vain", held.refused) } else { String::new() };
+        let waited = count(usize::try_from(held.requests).unwrap_or(usize::MAX), "request");
+        lines.push(format!("{waited} to {} waited, at most {}{refused}", held.service, took(held.longest_wait_ms)));
+    }
+    if traffic.cut + traffic.cut_sessions > 0 {
+        lines.push(format!("{} requests and {} sessions of the release before were cut", traffic.cut, traffic.cut_sessions));
+    }
+    lines
 }
 
 fn closing(outcome: &DeployOutcome) -> String {

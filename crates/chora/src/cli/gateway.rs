@@ -1,10 +1,11 @@
 //! `chora gateway`: the process that owns published ports and sends what comes to the release that serves.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
-use chora_gateway::{Gateway, GatewayError};
+use chora_gateway::{Gateway, GatewayError, GatewaySettings, StateFileError, attend};
 use chora_ops::{Failure, FailureKind};
-use clap::Args;
+use clap::{Args, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use super::output::{Answer, Output};
@@ -16,11 +17,33 @@ use crate::serve::{Stop, say};
 /// a service to another release, holding its requests, draining a release and maintenance are asked for over a unix socket
 /// that only its owner can use; docs/guide/gateway.md has the calls.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct GatewayArgs {
+    #[command(subcommand)]
+    command: Option<GatewayCommand>,
     /// File with the table; changes are written back to it
-    #[arg(long, value_name = "FILE")]
-    state: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    state: Option<PathBuf>,
     /// Unix socket to make for those who may change the table
+    #[arg(long, value_name = "SOCKET", required = true)]
+    control: Option<PathBuf>,
+    /// Begin with an empty table where the state file is missing
+    #[arg(long)]
+    new: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum GatewayCommand {
+    /// Call a gateway over standard streams, for those who cannot open its socket
+    ///
+    /// Each line read is a call, `{"method":"POST","path":"/v1/switch","body":{…}}`, and is answered with one line,
+    /// `{"status":200,"body":{…}}`. It ends with its input.
+    Attend(AttendArgs),
+}
+
+#[derive(Debug, Args)]
+struct AttendArgs {
+    /// Unix socket of the gateway; it is waited for up to 5 seconds
     #[arg(long, value_name = "SOCKET")]
     control: PathBuf,
 }
@@ -28,27 +51,48 @@ pub(crate) struct GatewayArgs {
 pub(crate) fn run(args: &GatewayArgs, output: Output) -> Result<Answer, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(FailureKind::Unavailable, format!("no runtime could be started: {error}")))?;
-    let ended = runtime.block_on(async {
-        let mut stop = Stop::new()?;
-        let stopping = CancellationToken::new();
-        let ready = || {
-            if output.verbosity >= 0 {
-                say(&format!("gateway serves the table of {}, control on {}", args.state.display(), args.control.display()));
-            }
-        };
-        let gateway = Gateway::run(&args.state, &args.control, stopping.clone(), ready);
-        tokio::pin!(gateway);
-        tokio::select! {
-            ended = &mut gateway => return ended.map_err(|error| failure(&error)),
-            () = stop.requested() => stopping.cancel(),
+    let ended = match (&args.command, &args.state, &args.control) {
+        (Some(GatewayCommand::Attend(AttendArgs { control })), ..) => runtime.block_on(pass_on(control)),
+        (None, Some(state), Some(control)) => {
+            let settings = GatewaySettings { state_file: state.clone(), control_socket: control.clone(), begin_empty: args.new };
+            runtime.block_on(serve(&settings, output))
         }
-        gateway.await.map_err(|error| failure(&error))
-    });
+        (None, ..) => Err(Failure::new(FailureKind::Invalid, "--state and --control are needed")),
+    };
     ended.map(|()| Answer::written(0))
+}
+
+async fn serve(settings: &GatewaySettings, output: Output) -> Result<(), Failure> {
+    let mut stop = Stop::new()?;
+    let stopping = CancellationToken::new();
+    let ready = || {
+        if output.verbosity >= 0 {
+            let GatewaySettings { state_file, control_socket, .. } = settings;
+            say(&format!("gateway serves the table of {}, control on {}", state_file.display(), control_socket.display()));
+        }
+    };
+    let gateway = Gateway::run(settings, stopping.clone(), ready);
+    tokio::pin!(gateway);
+    tokio::select! {
+        ended = &mut gateway => return ended.map_err(|error| failure(&error)),
+        () = stop.requested() => stopping.cancel(),
+    }
+    gateway.await.map_err(|error| failure(&error))
+}
+
+async fn pass_on(control: &Path) -> Result<(), Failure> {
+    match attend(control, tokio::io::stdin(), tokio::io::stdout()).await {
+        // Nobody waits for answers any more.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        ended => ended.map_err(|error| Failure::new(FailureKind::Unavailable, format!("the calls cannot be passed on: {error}"))),
+    }
 }
 
 fn failure(error: &GatewayError) -> Failure {
     let (kind, hint) = match error {
+        GatewayError::StateFile(StateFileError::Missing { .. }) => {
+            (FailureKind::Invalid, "write the table, or begin with an empty one: --new; docs/guide/gateway.md describes it")
+        }
         GatewayError::StateFile(_) | GatewayError::Table(_) => {
             (FailureKind::Invalid, "write or mend the table; docs/guide/gateway.md describes it")
         }

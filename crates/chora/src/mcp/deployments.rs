@@ -168,6 +168,9 @@ struct DeployAnswer {
     checks_passed: usize,
     /// Services that did not serve for a while.
     gaps: Vec<Gap>,
+    /// Requests that waited or were cut meanwhile.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    traffic: Vec<String>,
     /// Milliseconds that it took.
     took_ms: u64,
     /// Worth knowing.
@@ -189,6 +192,7 @@ impl DeployAnswer {
             services: outcome.plan.services,
             images: outcome.images,
             gaps: outcome.gaps,
+            traffic: crate::cli::deploy::in_words(&outcome.traffic),
             took_ms: outcome.took_ms,
             warnings: outcome.warnings,
             next: outcome.next,

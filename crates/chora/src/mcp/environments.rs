@@ -2,6 +2,7 @@
 
 use chora_core::model::health::Verdict;
 use chora_ops::health::{HealthOutcome, health};
+use chora_ops::maintenance::{MaintenanceOutcome, MaintenanceRequest, maintenance};
 use chora_ops::project::{ConfigOutcome, ConfigRequest, config};
 use chora_ops::stack::{BuildOutcome, DownRequest, PruneRequest, PsOutcome, PsRequest, RemovedOutcome, build, down, prune, ps};
 use chora_ops::{Context, Failure};
@@ -10,7 +11,7 @@ use futures_util::future::BoxFuture;
 use super::operation::{Effect, Operation, Words};
 
 pub(super) fn operations() -> Vec<Operation> {
-    vec![health_tool(), ps_tool(), config_tool(), down_tool(), prune_tool(), build_tool()]
+    vec![health_tool(), ps_tool(), config_tool(), down_tool(), prune_tool(), maintenance_tool(), build_tool()]
 }
 
 fn health_tool() -> Operation {
@@ -71,6 +72,26 @@ fn prune_tool() -> Operation {
             })
         },
     )
+}
+
+fn maintenance_tool() -> Operation {
+    let words = Words {
+        name: "maintenance",
+        title: "Begin or end maintenance",
+        description: "With `on: true` the gateway answers HTTP requests of an environment with 503, a page and Retry-After, except for paths in `allow`; with `on: false` services answer again. Lasts through deployments. Asks first.",
+    };
+    Operation::new(words, Effect::Replaces, |cx, request| Box::pin(maintenance(cx, request)), maintenance_words).idempotent().asking(
+        |request: &MaintenanceRequest| !request.on,
+        |_, request| {
+            let environment = request.environment.clone().unwrap_or_else(|| chora_ops::project::DEFAULT_ENVIRONMENT.to_owned());
+            Box::pin(std::future::ready(Ok(vec![format!("answer HTTP requests to {environment} with 503")])))
+        },
+    )
+}
+
+fn maintenance_words(outcome: &MaintenanceOutcome) -> String {
+    let said = if outcome.on { "is in maintenance" } else { "is not in maintenance" };
+    format!("{} {said}\nnext: {}", outcome.environment, outcome.next)
 }
 
 fn build_tool() -> Operation {

@@ -36,6 +36,7 @@ const DOORS: &[(&str, Door, Door, Door)] = &[
     ("print a schema", Open("schema"), Closed("every tool carries its own"), Closed("editors read files")),
     ("complete words", Open("completions"), Closed("shells only"), Closed("shells only")),
     ("print the manual", Open("man"), Closed("people only"), Closed("`chora help` says the same")),
+    ("answer in place of the services", Open("maintenance"), Open("maintenance"), Closed(NO_PAGES)),
     ("bridge", Open("bridge"), Closed("it is a door of another server"), Closed("as for MCP")),
     ("gateway", Open("gateway"), Closed("it is where the traffic of services goes through"), Closed("as for MCP")),
     ("serve", Open("serve"), Closed("it is the door itself"), Open("/health")),

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -230,7 +231,7 @@ fn a_table_that_cannot_be_served_is_told() {
     --- stderr
     error: there is no state file gateway.json
     state: nothing is served
-    next: write or mend the table; docs/guide/gateway.md describes it
+    next: write the table, or begin with an empty one: --new; docs/guide/gateway.md describes it
     ");
     chora.write("gateway.json", r#"{"version":1,"listeners":[{"bind""#);
     assert_snapshot!(chora.run(arguments), @r"
@@ -240,4 +241,45 @@ fn a_table_that_cannot_be_served_is_told() {
     state: nothing is served
     next: write or mend the table; docs/guide/gateway.md describes it
     ");
+}
+
+/// Makes calls of the control API over standard streams; their answers, and the exit code.
+fn attend(chora: &Chora, calls: &[Value]) -> (Vec<Value>, Option<i32>) {
+    let mut command = chora.command(Path::new(env!("CARGO_BIN_EXE_chora")));
+    let mut process = command.args(["gateway", "attend", "--control", "control.sock"]).spawn().expect("the program starts");
+    let mut input = process.stdin.take().expect("an input");
+    for call in calls {
+        writeln!(input, "{call}").expect("a call is read");
+    }
+    drop(input);
+    let ended = process.wait_with_output().expect("an end");
+    let lines = String::from_utf8(ended.stdout).expect("text");
+    (lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect(), ended.status.code())
+}
+
+#[test]
+fn a_gateway_without_a_table_is_told_everything_over_standard_streams() {
+    let (release, chora, port) = (Release::start("v1"), Chora::new(), free_port());
+    let gateway = chora.start(["gateway", "--state", "gateway.json", "--control", "control.sock", "--new"]);
+    gateway.wait_for("control on");
+    let table = json!({
+        "version": 1,
+        "listeners": [{ "bind": format!("127.0.0.1:{port}"), "auto": { "service": "web:8000" } }],
+        "services": { "web:8000": { "active": release.entry() } },
+    });
+    let (answers, code) = attend(
+        &chora,
+        &[
+            json!({ "method": "PUT", "path": "/v1/table", "body": table }),
+            json!({ "method": "GET", "path": "/v1/drain/web:8000" }),
+            json!({ "method": "POST", "path": "/v1/release-hold", "body": { "services": ["web:8000"] } }),
+            json!("no call"),
+        ],
+    );
+    let statuses: Vec<&Value> = answers.iter().map(|answer| &answer["status"]).collect();
+    assert_eq!((statuses, code), (vec![&json!(200), &json!(200), &json!(409), &json!(400)], Some(0)), "{answers:?}");
+    assert_eq!(answers[1]["body"]["active"]["name"], "v1", "{answers:?}");
+    assert_eq!(ask(&mut BufReader::new(connect(port))).expect("an answer"), (200, "v1".to_owned()));
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait().code, 0);
 }

@@ -6,8 +6,10 @@ use indexmap::IndexMap;
 
 use super::DeployInput;
 use super::survey::{ServiceSurvey, Survey};
+use super::traffic::Traffic;
 use crate::model::network::Attachment;
 use crate::plan::definition::{network_name, network_spec, volume_spec};
+use crate::plan::gateway::GATEWAY;
 use crate::plan::instance::{attachment, base_attachments, container_name, instance};
 use crate::plan::observed::ObservedContainer;
 use crate::plan::order::shared_with;
@@ -15,35 +17,43 @@ use crate::plan::retention::beyond_retention;
 use crate::plan::staging::{Staging, staging_for, staging_spec};
 use crate::plan::step::{Action, Change, GateTarget, Plan, Rollout, ServicePlan, Step, StepPhase};
 
+/// What becomes of requests to a service that the gateway holds while it is swapped.
+const HELD: &str = "; requests wait meanwhile, at most 30 s each";
+
 /// Collects steps in the order of their phases.
 pub(super) struct Builder<'a> {
-    input: &'a DeployInput<'a>,
-    survey: &'a Survey<'a>,
+    pub(super) input: &'a DeployInput<'a>,
+    pub(super) survey: &'a Survey<'a>,
+    pub(super) traffic: Traffic,
     staging: Staging,
     steps: Vec<Step>,
     /// Container that stands for a service's first replica, for `service:` references.
     peers: IndexMap<String, String>,
     /// New containers' names by service, in order of replica number.
-    fresh: BTreeMap<&'a str, Vec<String>>,
+    pub(super) fresh: BTreeMap<&'a str, Vec<String>>,
 }
 
 impl<'a> Builder<'a> {
     pub(super) fn new(input: &'a DeployInput<'a>, survey: &'a Survey<'a>) -> Self {
         let staging = staging_for(input, survey.services().filter(|service| service.is_staged()).map(|service| service.name));
-        Self { input, survey, staging, steps: Vec::new(), peers: IndexMap::new(), fresh: BTreeMap::new() }
+        let traffic = Traffic::at_first(input);
+        Self { input, survey, traffic, staging, steps: Vec::new(), peers: IndexMap::new(), fresh: BTreeMap::new() }
     }
 
     pub(super) fn finish(mut self) -> Plan {
         let survey = self.survey;
-        let changes = survey.services().any(|service| service.change != Change::Keep) || !survey.removed.is_empty();
+        let changes = survey.services().any(|service| service.change != Change::Keep) || !survey.removed.is_empty() || self.is_rerouted();
         if changes {
             self.networks_and_volumes();
             self.staging_networks();
+            self.extend_gateway();
             self.containers();
             for wave in &survey.waves {
                 self.run_wave(wave);
             }
             self.admit();
+            self.late_gateway();
+            self.switch_over();
         }
         let another_release = self.input.live.is_none_or(|live| live.id != self.input.release.id);
         if another_release && (changes || !self.is_same_as_live()) {
@@ -55,6 +65,7 @@ impl<'a> Builder<'a> {
             );
         }
         if changes {
+            self.drain();
             self.retire();
             self.drop_staging_networks();
             self.prune();
@@ -67,7 +78,7 @@ impl<'a> Builder<'a> {
         self.input.live.is_some_and(|live| live.fingerprints == self.input.release.fingerprints)
     }
 
-    fn push(&mut self, phase: StepPhase, action: Action, undo: Option<Action>, why: impl Into<String>) {
+    pub(super) fn push(&mut self, phase: StepPhase, action: Action, undo: Option<Action>, why: impl Into<String>) {
         self.steps.push(Step { phase, action, undo, why: why.into() });
     }
 
@@ -102,7 +113,7 @@ impl<'a> Builder<'a> {
             let undo = Some(Action::RemoveNetwork { name: name.clone() });
             let spec = staging_spec(self.input, &key, &name);
             self.push(StepPhase::Prepare, Action::CreateNetwork { spec }, undo, "candidates stay out of sight until their gate has passed");
-            for service in self.survey.services().filter(|service| !service.is_staged()) {
+            for service in self.survey.services().filter(|service| !service.is_staged() && service.name != GATEWAY) {
                 let Some(options) = service.service.networks.get(&key) else { continue };
                 let present = service.kept.iter().chain(if service.is_swapped() { service.stale.as_slice() } else { &[] });
                 for container in present {
@@ -113,7 +124,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn connect(&mut self, phase: StepPhase, container: &str, place: Attachment, why: &str) {
+    pub(super) fn connect(&mut self, phase: StepPhase, container: &str, place: Attachment, why: &str) {
         let undo = Some(Action::Disconnect { container: container.to_owned(), network: place.network.clone() });
         self.push(phase, Action::Connect { container: container.to_owned(), attachment: place }, undo, why);
     }
@@ -124,6 +135,11 @@ impl<'a> Builder<'a> {
             self.staging.get(key).map(|name| without_fixed_address(attachment(name.clone(), service.name, options.as_ref())))
         });
         places.collect()
+    }
+
+    /// A service's places in the networks of the release.
+    pub(super) fn places_of(&self, service: &ServiceSurvey<'_>) -> Vec<Attachment> {
+        base_attachments(self.input, (service.name, service.service), |_| true)
     }
 
     /// Where a new container is at its creation.
@@ -238,29 +254,45 @@ impl<'a> Builder<'a> {
 
     /// One wave: one-shots to their end, new containers started, old ones of stop-first services swapped, each gated.
     fn run_wave(&mut self, wave: &[ServiceSurvey<'_>]) {
-        let mut gates = Vec::new();
-        for service in wave {
+        // A gateway whose ports are taken comes when what it serves is there.
+        let wave: Vec<_> = wave.iter().filter(|service| service.name != GATEWAY || !service.is_swapped()).collect();
+        for service in &wave {
             if service.one_shot {
                 self.run_once(service);
                 continue;
             }
-            let phase = if service.is_swapped() { StepPhase::Switch } else { StepPhase::Start };
             if service.is_swapped() {
+                self.hold(service);
                 self.swap_out(service);
             }
-            let names = self.fresh.get(service.name).cloned().unwrap_or_default();
-            if self.comes_later(service) {
-                self.create_now(service, phase);
-            }
-            for container in &names {
-                let undo = Some(stop(service.name, container));
-                let action = Action::StartContainer { service: service.name.to_owned(), container: container.clone() };
-                self.push(phase, action, undo, service.why.clone());
-            }
-            let gated = names.into_iter().map(|container| GateTarget { service: service.name.to_owned(), container });
-            gates.push(gated.collect::<Vec<_>>());
+            self.start(service, if service.is_swapped() { StepPhase::Switch } else { StepPhase::Start });
         }
-        for targets in gates.into_iter().filter(|targets| !targets.is_empty()) {
+        for service in &wave {
+            self.gate(service);
+        }
+        for service in wave {
+            self.let_through(service);
+        }
+    }
+
+    /// Starts a service's new containers.
+    pub(super) fn start(&mut self, service: &ServiceSurvey<'_>, phase: StepPhase) {
+        if self.comes_later(service) {
+            self.create_now(service, phase);
+        }
+        for container in self.fresh.get(service.name).cloned().unwrap_or_default() {
+            let undo = Some(stop(service.name, &container));
+            let action = Action::StartContainer { service: service.name.to_owned(), container };
+            self.push(phase, action, undo, service.why.clone());
+        }
+    }
+
+    /// A gateway has no gate: it is proven by being told its routes, and by what is asked through it.
+    fn gate(&mut self, service: &ServiceSurvey<'_>) {
+        let containers = self.fresh.get(service.name).filter(|_| !service.one_shot && service.name != GATEWAY).cloned().unwrap_or_default();
+        let targets: Vec<GateTarget> =
+            containers.into_iter().map(|container| GateTarget { service: service.name.to_owned(), container }).collect();
+        if !targets.is_empty() {
             self.push(StepPhase::Gate, Action::Gate { targets }, None, "what depends on it waits until it is healthy");
         }
     }
@@ -278,8 +310,13 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Stops a stop-first service's old containers and frees what is theirs alone.
-    fn swap_out(&mut self, service: &ServiceSurvey<'_>) {
+    /// Stops a stop-first service's old containers and frees what is theirs alone, and stops what else holds its ports.
+    pub(super) fn swap_out(&mut self, service: &ServiceSurvey<'_>) {
+        for container in &service.yielding {
+            let undo = Action::StartContainer { service: container.service.clone(), container: container.name.clone() };
+            let why = format!("{} takes over its ports", service.name);
+            self.push(StepPhase::Switch, stop(&container.service, &container.name), Some(undo), why);
+        }
         for container in &service.stale {
             let undo = Action::StartContainer { service: service.name.to_owned(), container: container.name.clone() };
             self.push(StepPhase::Switch, stop(service.name, &container.name), Some(undo), service.decision.why.clone());
@@ -321,12 +358,15 @@ impl<'a> Builder<'a> {
 
     /// Stops what the release replaced; dependents before what they depend on.
     fn retire(&mut self) {
-        for container in &self.survey.removed {
+        let survey = self.survey;
+        let yields =
+            |container: &ObservedContainer| survey.services().flat_map(|service| &service.yielding).any(|one| one.name == container.name);
+        for container in survey.removed.iter().filter(|container| !yields(container)) {
             self.push(StepPhase::Retire, stop(&container.service, &container.name), None, "its service is not in the release");
         }
         let services: Vec<_> = self.survey.services().collect();
         for service in services.into_iter().rev().filter(|service| !service.is_swapped()) {
-            for container in &service.stale {
+            for container in service.stale.iter().filter(|container| !yields(container)) {
                 self.push(StepPhase::Retire, stop(service.name, &container.name), None, "replaced; kept for rollback");
             }
         }
@@ -414,7 +454,7 @@ impl<'a> Builder<'a> {
             let rollout: Option<Rollout> = replaced.then_some(service.decision.rollout);
             let mut why = if replaced { format!("{}; {}", service.why, service.decision.why) } else { service.why.clone() };
             if service.is_swapped() && replaced {
-                why += &self.longest_gap(service);
+                why += &if self.held(service).is_some() { HELD.to_owned() } else { self.longest_gap(service) };
             }
             plans.push(ServicePlan { service: service.name.to_owned(), change: service.change, rollout, why });
         }

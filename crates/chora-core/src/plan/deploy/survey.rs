@@ -6,6 +6,7 @@ use super::{DeployInput, Reuse};
 use crate::compose::{Service, Stack};
 use crate::model::container::ContainerState;
 use crate::model::environment::EnvironmentClass;
+use crate::plan::gateway::{GATEWAY, edge_ports, fixed, is_direct};
 use crate::plan::observed::ObservedContainer;
 use crate::plan::order::{self, OrderError, is_one_shot, waves};
 use crate::plan::rollout::{Decision, decide};
@@ -26,6 +27,8 @@ pub(super) struct ServiceSurvey<'a> {
     pub(super) stale: Vec<&'a ObservedContainer>,
     /// Replica numbers that need a container, with a stopped one to start again where there is one.
     pub(super) missing: Vec<(u32, Option<&'a ObservedContainer>)>,
+    /// Containers of other services that hold its host ports and are not wanted any more.
+    pub(super) yielding: Vec<&'a ObservedContainer>,
 }
 
 impl ServiceSurvey<'_> {
@@ -36,7 +39,8 @@ impl ServiceSurvey<'_> {
 
     /// Old containers stop before the new ones start.
     pub(super) fn is_swapped(&self) -> bool {
-        !self.one_shot && !self.stale.is_empty() && self.decision.rollout == Rollout::StopFirst
+        let replaced = !self.stale.is_empty() && self.decision.rollout == Rollout::StopFirst;
+        !self.one_shot && (replaced || !self.yielding.is_empty())
     }
 }
 
@@ -64,6 +68,19 @@ impl<'a> Survey<'a> {
             }
             surveys.push(survey);
         }
+        let removed: Vec<&ObservedContainer> = input
+            .observed
+            .containers
+            .iter()
+            .filter(|container| container.is_up() && !stack.services.contains_key(&container.service))
+            .collect();
+        let unwanted: Vec<&ObservedContainer> = surveys.iter().flat_map(|survey| &survey.stale).chain(&removed).copied().collect();
+        for survey in surveys.iter_mut().filter(|survey| !survey.missing.is_empty()) {
+            let ports: BTreeSet<u16> =
+                survey.service.ports.iter().filter(|port| is_direct(stack, survey.service, port)).filter_map(fixed).collect();
+            let holds = |container: &&&ObservedContainer| container.service != survey.name && !container.published.is_disjoint(&ports);
+            survey.yielding = unwanted.iter().filter(holds).copied().collect();
+        }
         let swapped: BTreeSet<String> = surveys.iter().filter(|survey| survey.is_swapped()).map(|survey| survey.name.to_owned()).collect();
         let mut ordered = Vec::new();
         for wave in waves(stack, &|name| swapped.contains(name))? {
@@ -71,9 +88,7 @@ impl<'a> Survey<'a> {
             surveys = later;
             ordered.push(now);
         }
-        let removed =
-            input.observed.containers.iter().filter(|container| container.is_up() && !stack.services.contains_key(&container.service));
-        Ok(Self { waves: ordered, removed: removed.collect() })
+        Ok(Self { waves: ordered, removed })
     }
 
     pub(super) fn services(&self) -> impl Iterator<Item = &ServiceSurvey<'a>> {
@@ -121,7 +136,7 @@ fn survey<'a>(input: &'a DeployInput<'a>, name: &'a str, service: &'a Service, f
         decide(stack, service, input.rollouts.get(name).copied())
     };
     let why = reason(input, name, change, forced, &missing);
-    ServiceSurvey { name, service, one_shot, change, decision, why, kept, stale, missing }
+    ServiceSurvey { name, service, one_shot, change, decision, why, kept, stale, missing, yielding: Vec::new() }
 }
 
 fn may_start_again(input: &DeployInput<'_>, container: &ObservedContainer) -> bool {
@@ -144,6 +159,7 @@ fn reason(input: &DeployInput<'_>, name: &str, change: Change, forced: bool, mis
     match change {
         Change::Keep => "image, configuration and files are the same".to_owned(),
         Change::Run => "runs to completion before what depends on it".to_owned(),
+        Change::Create | Change::Replace if name == GATEWAY => publishes(input),
         Change::Create if again => "its container is stopped".to_owned(),
         Change::Create => "does not run yet".to_owned(),
         Change::Remove => "not in the release".to_owned(),
@@ -151,6 +167,16 @@ fn reason(input: &DeployInput<'_>, name: &str, change: Change, forced: bool, mis
         Change::Replace if forced => "a service that it is bound to is replaced".to_owned(),
         Change::Replace => differs(input, name),
     }
+}
+
+/// What the gateway is for.
+fn publishes(input: &DeployInput<'_>) -> String {
+    let stack = &input.release.stack;
+    let ports: Vec<String> = edge_ports(stack)
+        .iter()
+        .map(|edge| format!("{} for {}", edge.port.published.as_deref().unwrap_or("a free port"), edge.service))
+        .collect();
+    format!("publishes {}", ports.join(", "))
 }
 
 /// What differs from the live release, as far as both are known.

@@ -62,6 +62,7 @@ fn container(service: &str, image: &str, deployment: &str, state: ContainerState
         release: Some(deployment.into()),
         deployment: Some(deployment.into()),
         networks: BTreeSet::from(["shop_default".to_owned()]),
+        published: BTreeSet::new(),
         succeeded: service == "migrate" && state == ContainerState::Exited,
     }
 }
@@ -78,6 +79,7 @@ fn try_plan(release: &Release, live: Option<&Release>, observed: &Observed, reus
         releases_kept: 5,
         gate_timeout: Duration::from_secs(60),
         gap_timeout: None,
+        drain: Duration::from_secs(30),
     };
     let (second, third) = ("000000000000000-d2", "000000000000000-d3");
     let taken = observed.containers.iter().any(|container| container.deployment.as_deref() == Some(second));

@@ -47,7 +47,13 @@ impl Observed {
             Action::Disconnect { container, network } => self.change(container, |container| {
                 container.networks.remove(network);
             }),
-            Action::Gate { .. } | Action::Record { .. } => {}
+            Action::Gate { .. }
+            | Action::Record { .. }
+            | Action::Route { .. }
+            | Action::Hold { .. }
+            | Action::ReleaseHold { .. }
+            | Action::Drain { .. }
+            | Action::Verify { .. } => {}
         }
         self
     }
@@ -70,6 +76,7 @@ fn created(instance: &Instance) -> ObservedContainer {
         release: instance.labels.get(labels::RELEASE).cloned(),
         deployment: instance.labels.get(labels::DEPLOYMENT).cloned(),
         networks,
+        published: BTreeSet::new(),
         succeeded: false,
     }
 }

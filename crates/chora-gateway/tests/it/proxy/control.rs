@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use chora_gateway::{Gateway, GatewayError, StateFileError, Table};
+use chora_gateway::{Gateway, GatewayError, GatewaySettings, StateFileError, Table};
 use hyper::Method;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,7 @@ async fn only_the_owner_can_open_the_control_socket() {
 async fn a_second_gateway_leaves_the_first_alone() {
     let replica = Replica::start("r1").await;
     let stack = Stack::of(&replica).await;
-    let second = Gateway::run(&stack.folder.0.join("state.json"), &stack.socket(), CancellationToken::new(), || ()).await;
+    let second = Gateway::run(&stack.folder.settings(), CancellationToken::new(), || ()).await;
     assert!(matches!(second, Err(GatewayError::ControlSocket { .. })), "{second:?}");
     assert_eq!(stack.get("/").await.body, "r1 /");
 }
@@ -46,15 +46,40 @@ async fn a_restarted_gateway_serves_what_it_served() {
 #[tokio::test]
 async fn a_state_file_that_is_missing_or_torn_is_told() {
     let folder = Folder::new();
-    let (state, socket) = (folder.0.join("state.json"), folder.0.join("control.sock"));
-    let run = async || Gateway::run(&state, &socket, CancellationToken::new(), || ()).await;
+    let settings = folder.settings();
+    let run = async || Gateway::run(&settings, CancellationToken::new(), || ()).await;
     assert!(matches!(run().await, Err(GatewayError::StateFile(StateFileError::Missing { .. }))));
     let whole = serde_json::to_vec(&json!({ "version": 1 })).expect("JSON");
-    std::fs::write(&state, &whole[..whole.len() - 1]).expect("a file");
+    std::fs::write(&settings.state_file, &whole[..whole.len() - 1]).expect("a file");
     assert!(matches!(run().await, Err(GatewayError::StateFile(StateFileError::Torn { .. }))));
-    std::fs::write(&state, r#"{"version":9}"#).expect("a file");
+    std::fs::write(&settings.state_file, r#"{"version":9}"#).expect("a file");
     let told = run().await.expect_err("another version").to_string();
     assert!(told.contains("version 9"), "{told}");
+}
+
+#[tokio::test]
+async fn a_gateway_can_begin_with_an_empty_table() {
+    let replica = Replica::start("r1").await;
+    let stack = Stack::empty(Folder::new()).await;
+    assert_eq!(stack.state().await["table"], json!({ "version": 1, "listeners": [], "services": {} }));
+    stack.told(Method::PUT, "/v1/table", &table(&service(&replica))).await;
+    // What is there is taken up, whether or not it was allowed to be missing.
+    let stack = Stack::empty(stack.stop().await).await;
+    assert_eq!(stack.get("/").await.body, "r1 /");
+    let stack = Stack::start(stack.stop().await).await;
+    assert_eq!(stack.get("/").await.body, "r1 /");
+}
+
+#[tokio::test]
+async fn an_empty_table_takes_the_place_of_nothing_else() {
+    let folder = Folder::new();
+    let settings = GatewaySettings { begin_empty: true, ..folder.settings() };
+    std::fs::write(&settings.state_file, r#"{"version":1"#).expect("a file");
+    let torn = Gateway::run(&settings, CancellationToken::new(), || ()).await;
+    assert!(matches!(torn, Err(GatewayError::StateFile(StateFileError::Torn { .. }))), "{torn:?}");
+    let settings = GatewaySettings { state_file: folder.0.join("none").join("state.json"), ..settings };
+    let nowhere = Gateway::run(&settings, CancellationToken::new(), || ()).await;
+    assert!(matches!(nowhere, Err(GatewayError::StateFile(StateFileError::Unwritable { .. }))), "{nowhere:?}");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use chora_gateway::{Gateway, GatewayError, Table};
+use chora_gateway::{Gateway, GatewayError, GatewaySettings, Table};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -26,6 +26,11 @@ impl Folder {
         let path = std::env::temp_dir().join(format!("gw-{}", uuid::Uuid::new_v4().simple()));
         std::fs::create_dir(&path).expect("a folder");
         Self(path)
+    }
+
+    /// A gateway with its files in this folder.
+    pub(crate) fn settings(&self) -> GatewaySettings {
+        GatewaySettings { state_file: self.0.join("state.json"), control_socket: self.0.join("control.sock"), begin_empty: false }
     }
 }
 
@@ -90,13 +95,24 @@ impl Stack {
     }
 
     pub(crate) async fn start(folder: Folder) -> Self {
+        let settings = folder.settings();
+        Self::run(folder, settings).await
+    }
+
+    /// Begins with no state file.
+    pub(crate) async fn empty(folder: Folder) -> Self {
+        let settings = GatewaySettings { begin_empty: true, ..folder.settings() };
+        Self::run(folder, settings).await
+    }
+
+    async fn run(folder: Folder, settings: GatewaySettings) -> Self {
         let stop = CancellationToken::new();
-        let (state, socket, stopped) = (folder.0.join("state.json"), folder.0.join("control.sock"), stop.clone());
-        let running = tokio::spawn(async move { Gateway::run(&state, &socket, stopped, || ()).await });
+        let stopped = stop.clone();
+        let running = tokio::spawn(async move { Gateway::run(&settings, stopped, || ()).await });
         let mut stack = Self { folder, address: String::new(), stop, running };
         eventually("the control socket answers", async || UnixStream::connect(stack.socket()).await.is_ok()).await;
         let state = stack.state().await;
-        stack.address = state["listeners"][0]["local"].as_str().expect("a listener").to_owned();
+        stack.address = state["listeners"][0]["local"].as_str().unwrap_or_default().to_owned();
         stack
     }
 
@@ -117,6 +133,13 @@ impl Stack {
         let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("HTTP");
         tokio::spawn(connection);
         Client { sender }.send(method, path, &[], &body.to_string()).await
+    }
+
+    /// A call that is done.
+    pub(crate) async fn told(&self, method: Method, path: &str, body: &Value) -> Value {
+        let got = self.control(method, path, body).await;
+        assert_eq!(got.status, 200, "{path} {body}: {got:?}");
+        got.json()
     }
 
     pub(crate) async fn state(&self) -> Value {

@@ -38,7 +38,11 @@ struct Seen {
 
 impl Replica {
     pub(crate) async fn start(name: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::on(TcpListener::bind("127.0.0.1:0").await.expect("a free port"), name)
+    }
+
+    /// Answers on a port that is listened on already.
+    pub(crate) fn on(listener: TcpListener, name: &str) -> Self {
         let address = listener.local_addr().expect("an address").to_string();
         let seen = Arc::new(Seen {
             name: name.to_owned(),

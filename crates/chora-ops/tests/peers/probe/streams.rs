@@ -8,6 +8,7 @@ use chora_core::model::container::{Container, ContainerSpec};
 use chora_core::model::health::{HttpProbe, McpCall, McpProbe, McpTransport, Probe, ProbeAnswer, ProbeVerdict};
 use chora_core::model::ids::ImageId;
 use chora_core::ports::{Engine, Prober};
+use chora_ops::OwnImage;
 use chora_ops::probe::{NetworkProber, ProbeOutcome};
 use chora_testkit::fake_engine::{Behaviour, FakeEngine, Program};
 use chora_testkit::faults::Faults;
@@ -43,7 +44,7 @@ async fn bench() -> Bench {
     engine.start_container("tools-1").await.unwrap();
     let container = engine.container("tools-1").await.unwrap().unwrap();
     let executable = tempfile::NamedTempFile::new().unwrap();
-    let prober = NetworkProber::new(Arc::new(engine.clone()), executable.path().to_owned());
+    let prober = NetworkProber::new(Arc::new(engine.clone()), OwnImage::new(Arc::new(engine.clone()), executable.path().to_owned()));
     Bench { engine, faults, container, prober, _executable: executable }
 }
 

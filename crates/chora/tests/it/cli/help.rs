@@ -3,7 +3,7 @@
 use crate::support::Chora;
 use insta::{assert_snapshot, with_settings};
 
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 28] = [
     "config",
     "schema",
     "plan",
@@ -19,6 +19,7 @@ const COMMANDS: [&str; 27] = [
     "ps",
     "logs",
     "exec",
+    "maintenance",
     "build",
     "health",
     "contract",
@@ -55,6 +56,7 @@ fn subcommands_explain_themselves() {
     let pairs = [
         ("contract", "record"),
         ("contract", "diff"),
+        ("gateway", "attend"),
         ("probe", "http"),
         ("probe", "tcp"),
         ("probe", "mcp"),

@@ -1,7 +1,8 @@
 //! The program killed before and after every step of a deploy, of a rollback and of the way back: the next command finds
 //! what was left and says so, a healthy release serves, and the log stays sound.
 
-use super::site::{ASKED, PAIR, Site};
+use super::load::Load;
+use super::site::{ASKED, DIRECT, PAIR, Site};
 use serde_json::Value;
 
 /// What is done after a death.
@@ -73,6 +74,15 @@ impl Death<'_> {
     }
 }
 
+/// Where at a step it dies. The two engines share the work: on each, every step is met.
+fn places() -> &'static [&'static str] {
+    match std::env::var("CHORA_TEST_DEATHS").as_deref() {
+        Ok("before") => &["before"],
+        Ok("after") => &["after"],
+        _ => &["before", "after"],
+    }
+}
+
 fn steps(plan: &Value) -> Vec<Value> {
     plan["plan"]["steps"].as_array().unwrap_or_else(|| panic!("no steps: {plan:#}")).clone()
 }
@@ -99,10 +109,11 @@ fn a_deploy_killed_at_any_step_is_ended_by_the_next_command() {
     let site = Site::new(PAIR, ASKED);
     // From the third release on, plans also tidy up.
     ["v1", "v2", "v3"].iter().for_each(|version| site.release(version));
+    let (load, places) = (Load::every(site.port), places());
     let mut live = "v3".to_owned();
     let mut round = 0;
     loop {
-        let (step, place) = (round / 2, if round % 2 == 0 { "before" } else { "after" });
+        let (step, place) = (round / places.len(), places[round % places.len()]);
         let version = format!("v{}", round + 4);
         site.set(&[("RELEASE", &version)]);
         let steps = steps(&site.json(&["plan", "--version", &version]));
@@ -112,14 +123,16 @@ fn a_deploy_killed_at_any_step_is_ended_by_the_next_command() {
         let arguments = vec!["deploy", "--version", &version];
         let death = Death { site: &site, arguments, version: &version, previous: &live, recorded: step > record(&steps) };
         let pid = death.die(&format!("{step}:{place}"));
-        let next = NEXT[(step + round % 2) % NEXT.len()];
+        let next = NEXT[(step + usize::from(place == "after")) % NEXT.len()];
         println!("killed {place} step {step} ({}), then {next:?}", steps[step]["phase"]);
         live = death.recover(next, pid).to_owned();
         site.set(&[("RELEASE", &live)]);
         assert_whole(&site, &live);
         round += 1;
     }
-    println!("a deploy was killed {round} times");
+    let seen = load.end();
+    println!("a deploy was killed {round} times; {} answers, {} sessions, longest wait {:?}", seen.answered, seen.sessions, seen.longest);
+    assert_eq!(seen.failed, Vec::<String>::new(), "of {} answers", seen.answered);
     assert!(round > 10, "only {round} deaths");
 }
 
@@ -127,10 +140,11 @@ fn a_deploy_killed_at_any_step_is_ended_by_the_next_command() {
 fn a_rollback_killed_at_any_step_is_ended_by_the_next_command() {
     let site = Site::new(PAIR, ASKED);
     ["v1", "v2"].iter().for_each(|version| site.release(version));
+    let (load, places) = (Load::every(site.port), places());
     let mut live = "v2";
     let mut round = 0;
     loop {
-        let (step, place) = (round / 2, if round % 2 == 0 { "before" } else { "after" });
+        let (step, place) = (round / places.len(), places[round % places.len()]);
         let version = if live == "v2" { "v1" } else { "v2" };
         let steps = steps(&site.json(&["rollback", version, "--dry-run"]));
         if step >= steps.len() {
@@ -138,19 +152,21 @@ fn a_rollback_killed_at_any_step_is_ended_by_the_next_command() {
         }
         let death = Death { site: &site, arguments: vec!["rollback", version], version, previous: live, recorded: step > record(&steps) };
         let pid = death.die(&format!("{step}:{place}"));
-        let next = NEXT[(step + round % 2) % NEXT.len()];
+        let next = NEXT[(step + usize::from(place == "after")) % NEXT.len()];
         println!("killed {place} step {step} ({}), then {next:?}", steps[step]["phase"]);
         live = if death.recover(next, pid) == version { version } else { live };
         assert_whole(&site, live);
         round += 1;
     }
+    let seen = load.end();
+    assert_eq!(seen.failed, Vec::<String>::new(), "of {} answers", seen.answered);
     println!("a rollback was killed {round} times");
     assert!(round > 10, "only {round} deaths");
 }
 
 #[test]
 fn a_way_back_killed_at_any_step_is_ended_by_the_next_command() {
-    let site = Site::new(PAIR, ASKED);
+    let site = Site::new(PAIR, DIRECT);
     site.release("v1");
     // On a busy machine it may answer once before it ends.
     site.set(&[("RELEASE", "v2"), ("WEB_ENDS", "1"), ("WEB_STATUS", "500")]);
@@ -169,7 +185,7 @@ fn a_way_back_killed_at_any_step_is_ended_by_the_next_command() {
 fn a_rollback_killed_on_its_way_back_is_ended_by_the_next_command() {
     // A wrong answer is final after the start period.
     let check = "stop_grace_period: 1s\n    healthcheck: { test: [CMD, /chora-test-server, echo], start_period: 100ms, interval: 30s }";
-    let site = Site::new(&PAIR.replacen("stop_grace_period: 1s", check, 1), ASKED);
+    let site = Site::new(&PAIR.replacen("stop_grace_period: 1s", check, 1), DIRECT);
     for version in ["v1", "v2"] {
         site.set(&[("RELEASE", version), ("WORKER", "v1")]);
         assert_eq!(site.deploy(version).code, 0);
@@ -178,7 +194,7 @@ fn a_rollback_killed_on_its_way_back_is_ended_by_the_next_command() {
     let only_v2 = "{ endpoint: { http: /, port: 8080, body_contains: v2 } }";
     site.chora.write(
         "chora.yaml",
-        ASKED.replace("web: { health: { endpoint: { http: /health, port: 8080 } } }", &format!("web: {{ health: {only_v2} }}")),
+        DIRECT.replace("web: { health: { endpoint: { http: /health, port: 8080 } } }", &format!("web: {{ health: {only_v2} }}")),
     );
     let rounds = kill_on_the_way_back(&site, &["rollback", "v1", "--dry-run"], || Death {
         site: &site,

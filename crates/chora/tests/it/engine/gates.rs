@@ -73,7 +73,7 @@ fn out_of_time_names_what_failed_and_not_the_question_that_was_cut_short() {
 #[test]
 fn a_service_that_is_down_meanwhile_is_given_less_time() {
     let service = "ports: [\"127.0.0.1:${PORT}:${PORT_ASKED:-8080}\"], stop_grace_period: 1s";
-    let manifest = "environments: { production: { gate_timeout: 60s, gap_timeout: 2s } }\n";
+    let manifest = "environments: { production: { gate_timeout: 60s, gap_timeout: 2s, gateway: false } }\n";
     let compose = format!("services:\n  web: {{ image: \"${{IMAGE}}\", {service} }}\n");
     let site = Site::new(&compose, manifest);
     let ran = site.deploy("v1");

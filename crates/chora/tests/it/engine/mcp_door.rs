@@ -119,13 +119,13 @@ fn every_tool_does_its_work_and_answers_as_it_declares() {
         assert_eq!(seen["protocol"], revision);
         let results = &seen["results"];
         let deployed = json!([outline(&results[3]), outline(&results[6]), outline(&results[9]), outline(&results[11])]);
-        assert_eq!(deployed, json!(["v1", ["restored", false], "v3", "v1"]), "{seen:#}");
+        assert_eq!(deployed, json!(["v1", ["kept", false], "v3", "v1"]), "{seen:#}");
         assert_eq!(results[2]["structured"]["services"][0]["change"], "create", "{results:#}");
         assert_eq!(results[3]["structured"]["outcome"], "deployed");
         assert_eq!(results[4]["structured"]["tools"], json!(["health", "history", "status"]));
         let refused = &results[6];
         assert!(refused["structured"]["message"].as_str().unwrap().contains("`mcp` failed level 5"), "{refused:#}");
-        assert!(refused["text"].as_str().unwrap().contains("\nstate: v1 serves again in production and is healthy"), "{refused:#}");
+        assert!(refused["text"].as_str().unwrap().contains("\nstate: v1 kept serving in production throughout"), "{refused:#}");
         assert_eq!((&results[7]["structured"]["ok"], &results[7]["structured"]["changes"]), (&json!(true), &json!([])));
         let added = &results[10]["structured"];
         assert_eq!(
@@ -165,8 +165,7 @@ fn a_deploy_that_is_cancelled_leaves_the_release_before() {
         assert_eq!(seen["results"][1]["is_error"], false, "{seen:#}");
         let history = site.json(&["history"]);
         let last = &history["deployments"][0];
-        let expected = if service == "web" { "restored" } else { "kept" };
-        assert_eq!((&last["version"], &last["outcome"]), (&json!("v2"), &json!(expected)), "{mode}: {history:#}");
+        assert_eq!((&last["version"], &last["outcome"]), (&json!("v2"), &json!("kept")), "{mode}: {history:#}");
         assert!(last["cause"].as_str().unwrap().contains("interrupted"), "{history:#}");
         site.assert_settled("v1");
     }
@@ -188,7 +187,7 @@ fn a_client_that_goes_away_in_the_middle_leaves_the_release_before() {
         }
     }
     assert!(pipe.close().success());
-    assert_eq!(site.json(&["history"])["deployments"][0]["outcome"], "restored");
+    assert_eq!(site.json(&["history"])["deployments"][0]["outcome"], "kept");
     site.assert_settled("v1");
 }
 

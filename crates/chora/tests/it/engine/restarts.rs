@@ -3,7 +3,7 @@
 //! Without live-restore containers stop with their engine. One that comes back in time is waited for, and what stopped with
 //! it is started again; one that does not leaves the deployment open, and the next command ends it.
 
-use super::site::{ASKED, PAIR, Site};
+use super::site::{ASKED, DIRECT, PAIR, Site};
 use super::spare::Spare;
 use crate::support::{Chora, Ran, Running};
 use insta::assert_snapshot;
@@ -23,6 +23,11 @@ fn restarting() -> String {
 
 fn site(spare: &Spare, compose: &str) -> Site {
     Site::on(spare.daemon(), Chora::new(), compose, ASKED)
+}
+
+/// The same without a gateway.
+fn direct_site(spare: &Spare, compose: &str) -> Site {
+    Site::on(spare.daemon(), Chora::new(), compose, DIRECT)
 }
 
 /// Starts a command and takes the engine away at one of its steps.
@@ -95,7 +100,7 @@ fn what_no_restart_policy_brings_back_is_started_again() {
 #[test]
 fn a_rollback_and_a_way_back_wait_for_an_engine_that_restarts() {
     let mut spare = Spare::start();
-    let site = site(&spare, &restarting());
+    let site = direct_site(&spare, &restarting());
     ["v1", "v2"].iter().for_each(|version| site.release(version));
     let mut live = "v2";
     let places = places(&site.json(&["rollback", "v1", "--dry-run"]));
@@ -150,7 +155,7 @@ fn nameless(ran: Ran, container: &str) -> Ran {
 #[test]
 fn a_deploy_whose_engine_stays_away_is_ended_by_the_next_command() {
     let mut spare = Spare::start();
-    let site = site(&spare, &restarting());
+    let site = direct_site(&spare, &restarting());
     site.release("v1");
     site.set(&[("RELEASE", "v2")]);
     let plan = site.json(&["plan"]);
@@ -178,7 +183,7 @@ fn a_deploy_whose_engine_stays_away_is_ended_by_the_next_command() {
 #[test]
 fn a_rollback_whose_engine_stays_away_is_ended_by_the_next_command() {
     let mut spare = Spare::start();
-    let site = site(&spare, &restarting());
+    let site = direct_site(&spare, &restarting());
     ["v1", "v2"].iter().for_each(|version| site.release(version));
     let plan = site.json(&["rollback", "v1", "--dry-run"]);
     let steps = plan["plan"]["steps"].as_array().unwrap();

@@ -22,14 +22,19 @@ fn candidates_are_no_retired_containers_and_neither_are_stopped_ones_of_the_live
     let running = site.chora.start_with(&[("CHORA_PAUSE_AT", "0:after")], ["deploy", "--version", "v2"]);
     running.wait_for("waiting to be killed");
     let under_way = roles(&site);
-    let active = expected(&[("active", "web", "running"), ("active", "worker", "running")]);
+    let active = expected(&[("active", "chora-gateway", "running"), ("active", "web", "running"), ("active", "worker", "running")]);
     assert!(under_way.starts_with(&active), "{under_way:?}");
-    assert!(under_way[2..].iter().all(|(role, _, state)| role == "candidate" && state == "created"), "{under_way:?}");
+    assert!(under_way[3..].iter().all(|(role, _, state)| role == "candidate" && state == "created"), "{under_way:?}");
     running.signal("CONT");
     assert_eq!(running.wait().code, 0);
     let web = site.running("web")["Id"].as_str().unwrap().to_owned();
     assert_eq!(site.daemon.ask("POST", &format!("/containers/{web}/stop"), &[]).0, 204);
-    let after =
-        [("active", "web", "exited"), ("active", "worker", "running"), ("retired", "web", "exited"), ("retired", "worker", "exited")];
+    let after = [
+        ("active", "chora-gateway", "running"),
+        ("active", "web", "exited"),
+        ("active", "worker", "running"),
+        ("retired", "web", "exited"),
+        ("retired", "worker", "exited"),
+    ];
     assert_eq!(roles(&site), expected(&after));
 }

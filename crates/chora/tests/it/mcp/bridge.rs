@@ -13,7 +13,7 @@ fn steps() -> Value {
 }
 
 fn assert_all_went_through(seen: &Value, what: &str) {
-    assert_eq!(seen["results"][0].as_array().map(Vec::len), Some(17), "{what}: {seen}");
+    assert_eq!(seen["results"][0].as_array().map(Vec::len), Some(18), "{what}: {seen}");
     assert_eq!(seen["results"][1]["structured"]["stack"]["services"]["web"]["image"], "shop/web:1", "{what}: {seen}");
     assert_eq!(seen["asked"].as_array().map(Vec::len), Some(1), "{what}: {seen}");
     assert_eq!(seen["results"][2]["is_error"], false, "{what}: {seen}");

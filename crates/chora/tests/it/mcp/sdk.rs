@@ -105,7 +105,7 @@ fn it_lists_and_calls() {
     ]);
     everywhere(&project, &[], &steps, |seen, _| {
         let results = &seen["results"];
-        assert_eq!(results[0].as_array().map(Vec::len), Some(17), "{results}");
+        assert_eq!(results[0].as_array().map(Vec::len), Some(18), "{results}");
         for index in 1..=6 {
             assert_eq!(results[index]["is_error"], false, "{}", results[index]);
         }

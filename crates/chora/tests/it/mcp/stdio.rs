@@ -64,6 +64,7 @@ fn tools_say_what_they_do_to_the_world() {
     config          reads - repeats            -
     down            - destroys repeats         asks
     prune           - destroys repeats         asks
+    maintenance     - destroys repeats         asks
     build           - - repeats                -
     logs            reads - repeats            -
     events          reads - repeats            -
@@ -84,7 +85,7 @@ fn the_tools_fit_into_what_a_model_can_spare() {
         .iter()
         .map(|tool| (tool["name"].as_str().expect("a name"), tool.to_string().len()))
         .collect();
-    assert!(answer.to_string().len() < 30_000, "{} bytes: {sizes:?}", answer.to_string().len());
+    assert!(answer.to_string().len() < 31_000, "{} bytes: {sizes:?}", answer.to_string().len());
 }
 
 #[test]

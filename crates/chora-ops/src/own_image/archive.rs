@@ -1,11 +1,11 @@
-//! The probe image: one static binary on nothing, packed as `docker save` packs images.
+//! One static binary on nothing, packed as `docker save` packs images.
 
 use std::path::Path;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{LABEL, LABEL_VALUE};
+use super::LABEL;
 use crate::probe::local::hex;
 
 /// The binary and its digest.
@@ -21,9 +21,9 @@ impl Source {
         Ok(Self { binary, digest })
     }
 
-    /// `chora/probe:<version>-<digest>`.
+    /// `chora/chora:<version>-<digest>`.
     pub(super) fn reference(&self) -> String {
-        format!("chora/probe:{}-{}", env!("CARGO_PKG_VERSION"), self.digest.get(..12).unwrap_or_default())
+        format!("chora/chora:{}-{}", env!("CARGO_PKG_VERSION"), self.digest.get(..12).unwrap_or_default())
     }
 
     /// The archive; the same binary always gives the same bytes.
@@ -35,7 +35,7 @@ impl Source {
         let configuration = json!({
             "architecture": architecture,
             "os": "linux",
-            "config": { "Entrypoint": ["/chora"], "Labels": { LABEL: LABEL_VALUE } },
+            "config": { "Entrypoint": ["/chora"], "Labels": { LABEL.0: LABEL.1 } },
             "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{layer_digest}")] },
             "history": [{ "created": "1970-01-01T00:00:00Z", "created_by": "chora" }],
             "created": "1970-01-01T00:00:00Z",

@@ -1,0 +1,243 @@
+//! The gateway of an environment: a service that Chora adds to the stack. It owns the published TCP ports and sends what comes in to
+//! the containers that serve, so that those can be replaced without being missed.
+
+use std::collections::BTreeSet;
+
+use indexmap::IndexMap;
+
+use crate::compose::{Mount, MountKind, Network, Port, Service, Stack, Volume};
+use crate::model::digest::Digest;
+use crate::model::environment::EnvironmentClass;
+
+/// Its service name.
+pub const GATEWAY: &str = "chora-gateway";
+/// Key of the network that its published ports belong to.
+const EDGE: &str = "chora-edge";
+/// The first of the ports inside its container for published ports whose number is taken there, or chosen by the engine.
+const FIRST_SPARE: u16 = 40_000;
+/// Where its volume is mounted.
+const STATE: &str = "/state";
+/// Its control socket, inside its container.
+pub const CONTROL: &str = "/state/control.sock";
+/// The program in its image.
+pub const PROGRAM: &str = "/chora";
+
+/// A port that the gateway publishes for a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EdgePort<'a> {
+    /// The service that it is for.
+    pub service: &'a str,
+    /// As the Compose file states it.
+    pub port: &'a Port,
+    /// Where the gateway listens, inside its container.
+    pub inner: u16,
+}
+
+/// Whether a stack has a gateway.
+#[must_use]
+pub fn has_gateway(stack: &Stack) -> bool {
+    stack.services.get(GATEWAY).is_some_and(is_gateway)
+}
+
+/// Whether a service is the gateway that Chora added, not one that happens to have its name.
+#[must_use]
+pub fn is_gateway(service: &Service) -> bool {
+    service.image.as_deref() == Some(GATEWAY)
+}
+
+/// Whether the engine publishes a port of a service's own container: in stacks without a gateway, and what a gateway cannot pass on.
+#[must_use]
+pub fn is_direct(stack: &Stack, service: &Service, port: &Port) -> bool {
+    !has_gateway(stack) || !can_be_routed(service, port)
+}
+
+fn can_be_routed(service: &Service, port: &Port) -> bool {
+    let tcp = port.protocol.as_deref().is_none_or(|protocol| protocol == "tcp");
+    tcp && !is_gateway(service) && !service.networks.is_empty() && service.network_mode.is_none()
+}
+
+/// The ports of a stack that its gateway publishes, or would.
+#[must_use]
+pub fn edge_ports(stack: &Stack) -> Vec<EdgePort<'_>> {
+    let mut ports: Vec<(&str, &Port)> = stack
+        .services
+        .iter()
+        .flat_map(|(name, service)| service.ports.iter().map(move |port| (name.as_str(), service, port)))
+        .filter(|(_, service, port)| can_be_routed(service, port))
+        .map(|(name, _, port)| (name, port))
+        .collect();
+    ports.sort_by_key(|(service, port)| (fixed(port).is_none(), fixed(port), port.host_ip.clone(), *service, port.target));
+    let mut taken = BTreeSet::new();
+    let mut spare = FIRST_SPARE;
+    let mut inner = |port: &Port| {
+        let wanted = fixed(port).filter(|number| !taken.contains(number));
+        let number = wanted.unwrap_or_else(|| {
+            while taken.contains(&spare) {
+                spare += 1;
+            }
+            spare
+        });
+        taken.insert(number);
+        number
+    };
+    ports.into_iter().map(|(service, port)| EdgePort { service, port, inner: inner(port) }).collect()
+}
+
+/// The number of a published port, where the file fixes it.
+pub(super) fn fixed(port: &Port) -> Option<u16> {
+    port.published.as_deref()?.parse().ok().filter(|number| *number != 0)
+}
+
+/// Adds the gateway to a stack that publishes ports it can pass on, unless the environment is for development.
+pub fn add_gateway(stack: &mut Stack, class: EnvironmentClass) {
+    if class == EnvironmentClass::Development || stack.services.contains_key(GATEWAY) {
+        return;
+    }
+    let ports: Vec<Port> = edge_ports(stack)
+        .into_iter()
+        .map(|edge| Port { target: edge.inner, name: None, app_protocol: None, protocol: Some("tcp".to_owned()), ..edge.port.clone() })
+        .collect();
+    if ports.is_empty() {
+        return;
+    }
+    let served: BTreeSet<&str> = edge_ports(stack).iter().map(|edge| edge.service).collect();
+    let networks =
+        stack.services.iter().filter(|(name, _)| served.contains(name.as_str())).flat_map(|(_, service)| service.networks.keys());
+    let mut networks: IndexMap<String, Option<_>> = networks.map(|key| (key.clone(), None)).collect();
+    networks.insert(EDGE.to_owned(), None);
+    stack.services.insert(GATEWAY.to_owned(), service(ports, networks));
+    // Engines publish ports through the network whose name sorts first. Were that one of the others, a candidate's network could take
+    // its place, and every connection would be cut.
+    let edge = Network { name: format!("0-{}-edge", stack.name), ..Network::default() };
+    stack.networks.insert(EDGE.to_owned(), edge);
+    let volume = Volume { name: format!("{}_{GATEWAY}", stack.name), ..Volume::default() };
+    stack.volumes.insert(GATEWAY.to_owned(), volume);
+}
+
+fn service(ports: Vec<Port>, networks: IndexMap<String, Option<crate::compose::ServiceNetwork>>) -> Service {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    // A table for other ports must not be taken up: it could send what comes in at one to the service of another.
+    let state = Digest::of_json(&ports).unwrap_or_else(|_| Digest::of(b""));
+    let state = format!("{STATE}/{}.json", state.short());
+    Service {
+        image: Some(GATEWAY.to_owned()),
+        entrypoint: Some(Vec::new()),
+        command: Some(words(&[PROGRAM, "gateway", "--new", "--state", &state, "--control", CONTROL])),
+        ports,
+        networks,
+        volumes: vec![Mount { kind: MountKind::Volume, source: Some(GATEWAY.to_owned()), target: STATE.to_owned(), ..Mount::default() }],
+        restart: Some("unless-stopped".to_owned()),
+        read_only: true,
+        cap_drop: words(&["ALL"]),
+        cap_add: words(&["NET_BIND_SERVICE"]),
+        security_opt: words(&["no-new-privileges:true"]),
+        ..Service::default()
+    }
+}
+
+/// Where a gateway sends what comes in at one of its ports.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Route {
+    /// Port inside its container.
+    pub port: u16,
+    /// The service that serves there.
+    pub service: String,
+    /// Which of its deployments serves: another one is drained when this changes.
+    pub release: String,
+    /// Containers and ports, as `name:port`.
+    pub addresses: Vec<String>,
+    /// `http` or `tcp` where the file says so (`app_protocol`); else what a connection begins with decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+}
+
+impl Route {
+    /// What the gateway calls the service behind this port.
+    #[must_use]
+    pub fn backend(&self) -> String {
+        format!("{}:{}", self.service, self.port)
+    }
+}
+
+/// A container that serves, and the deployment that made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Serving {
+    pub(super) container: String,
+    pub(super) deployment: String,
+}
+
+/// The routes of a stack whose services are served by these containers; ports that nobody serves have none.
+pub(super) fn routes(stack: &Stack, serving: impl Fn(&str) -> Vec<Serving>) -> Vec<Route> {
+    if !has_gateway(stack) {
+        return Vec::new();
+    }
+    let route = |edge: EdgePort<'_>| {
+        let containers = serving(edge.service);
+        let release = containers.first()?.deployment.clone();
+        let addresses = containers.iter().map(|serving| format!("{}:{}", serving.container, edge.port.target)).collect();
+        let protocol = edge.port.app_protocol.clone().filter(|name| ["http", "tcp"].contains(&name.as_str()));
+        Some(Route { port: edge.inner, service: edge.service.to_owned(), release, addresses, protocol })
+    };
+    edge_ports(stack).into_iter().filter_map(route).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GATEWAY, add_gateway, edge_ports, is_direct};
+    use crate::compose::{Port, Service, Stack};
+    use crate::model::environment::EnvironmentClass::{Development, Production};
+
+    fn port(published: Option<&str>, target: u16, host_ip: Option<&str>) -> Port {
+        Port { target, published: published.map(str::to_owned), host_ip: host_ip.map(str::to_owned), ..Port::default() }
+    }
+
+    fn stack() -> Stack {
+        let on = |ports: Vec<Port>| Service { ports, networks: [("default".to_owned(), None)].into_iter().collect(), ..Service::default() };
+        let udp = Port { protocol: Some("udp".into()), ..port(Some("53"), 53, None) };
+        let services = [
+            ("web", on(vec![port(Some("80"), 8000, None), port(None, 9000, None)])),
+            ("admin", on(vec![port(Some("80"), 9000, Some("127.0.0.1")), udp])),
+            ("host", Service { network_mode: Some("host".into()), ..on(vec![port(Some("81"), 81, None)]) }),
+            ("db", on(vec![])),
+        ];
+        Stack {
+            name: "shop".into(),
+            services: services.into_iter().map(|(name, service)| (name.to_owned(), service)).collect(),
+            ..Stack::default()
+        }
+    }
+
+    #[test]
+    fn it_publishes_every_tcp_port_of_a_service_that_it_can_reach() {
+        let stack = stack();
+        let ports: Vec<_> = edge_ports(&stack).into_iter().map(|edge| (edge.service, edge.port.target, edge.inner)).collect();
+        assert_eq!(ports, [("web", 8000, 80), ("admin", 9000, 40_000), ("web", 9000, 40_001)]);
+    }
+
+    #[test]
+    fn a_stack_gets_one_where_there_is_something_to_publish() {
+        let mut with = stack();
+        add_gateway(&mut with, Production);
+        let gateway = &with.services[GATEWAY];
+        assert_eq!(gateway.ports.len(), 3);
+        assert_eq!(gateway.ports[1].host_ip.as_deref(), Some("127.0.0.1"));
+        assert_eq!(gateway.networks.keys().collect::<Vec<_>>(), ["default", "chora-edge"]);
+        let direct = |name: &str, at: usize| is_direct(&with, &with.services[name], &with.services[name].ports[at]);
+        assert_eq!((direct("web", 0), direct("admin", 1), direct("host", 0)), (false, true, true));
+        let mut without = stack();
+        add_gateway(&mut without, Development);
+        let mut silent = Stack { services: [("db".to_owned(), Service::default())].into_iter().collect(), ..Stack::default() };
+        add_gateway(&mut silent, Production);
+        assert!(!without.services.contains_key(GATEWAY) && !silent.services.contains_key(GATEWAY));
+    }
+
+    #[test]
+    fn another_set_of_ports_has_another_state_file() {
+        let command = |stack: &Stack| stack.services[GATEWAY].command.clone();
+        let (mut one, mut other) = (stack(), stack());
+        other.services.get_mut("web").unwrap().ports.pop();
+        add_gateway(&mut one, Production);
+        add_gateway(&mut other, Production);
+        assert_ne!(command(&one), command(&other));
+    }
+}

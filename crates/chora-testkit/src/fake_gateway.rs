@@ -1,0 +1,134 @@
+//! A gateway in memory, stricter than the real one: it notes every moment at which a request would have met a container that
+//! does not run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chora_core::model::container::ContainerState;
+use serde_json::{Value, json};
+
+use crate::fake_engine::{FakeEngine, Program};
+
+/// The gateway of a fake engine's containers. Clones share it.
+#[derive(Clone, Default)]
+pub struct FakeGateway {
+    state: Arc<Mutex<FakeTable>>,
+}
+
+/// What it was told.
+#[derive(Debug, Default)]
+pub struct FakeTable {
+    /// Addresses by service, as the table has them.
+    pub services: BTreeMap<String, Vec<String>>,
+    /// Services whose requests wait.
+    pub held: BTreeSet<String>,
+    /// Calls so far, as `METHOD path`.
+    pub calls: Vec<String>,
+    /// When a request would have failed, in words.
+    pub lost: Vec<String>,
+}
+
+impl FakeGateway {
+    /// What it was told so far.
+    pub fn table(&self) -> MutexGuard<'_, FakeTable> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The program that speaks to it, for the fake engine.
+    #[must_use]
+    pub fn program(&self, engine: &FakeEngine) -> Program {
+        let (gateway, engine) = (self.clone(), engine.clone());
+        Program::new(move |line| vec![gateway.answer(&engine, line).to_string()])
+    }
+
+    fn answer(&self, engine: &FakeEngine, line: &str) -> Value {
+        let question: Value = serde_json::from_str(line).unwrap_or_default();
+        let word = |key: &str| question.get(key).and_then(Value::as_str).unwrap_or_default();
+        let (method, path) = (word("method"), word("path"));
+        let mut table = self.table();
+        table.calls.push(format!("{method} {path}"));
+        let answer = table.call(method, path.split('?').next().unwrap_or_default(), question.get("body").unwrap_or(&Value::Null));
+        let call = format!("{method} {path}");
+        table.look(engine, &call);
+        match answer {
+            Ok(body) => json!({ "status": 200, "body": body }),
+            Err((status, error)) => json!({ "status": status, "body": { "error": error } }),
+        }
+    }
+}
+
+impl FakeTable {
+    fn call(&mut self, method: &str, path: &str, body: &Value) -> Result<Value, (u16, String)> {
+        match (method, path) {
+            ("PUT", "/v1/table") => self.put(body),
+            ("POST", "/v1/hold") => {
+                let named = self.named(body)?;
+                self.held.extend(named);
+                Ok(json!({ "held": true }))
+            }
+            ("POST", "/v1/release-hold") => {
+                let named = self.named(body)?;
+                if named.iter().all(|name| !self.held.contains(name)) {
+                    return Err((409, "it is not held".to_owned()));
+                }
+                self.held.retain(|name| !named.contains(name));
+                Ok(json!({ "held": 3, "refused": 0, "longest_wait_ms": 40 }))
+            }
+            ("GET", "/v1/state") => Ok(json!({ "listeners": self.services.keys().collect::<Vec<_>>() })),
+            ("GET", path) => {
+                let service = path.strip_prefix("/v1/drain/").ok_or((404, "there is no such call".to_owned()))?;
+                self.known(service)?;
+                Ok(json!({ "done": true, "releases": [{ "end": { "cut_in_flight": 0, "cut_sessions": 0 } }] }))
+            }
+            _ => Err((404, "there is no such call".to_owned())),
+        }
+    }
+
+    fn put(&mut self, body: &Value) -> Result<Value, (u16, String)> {
+        let bad = |why: &str| Err((400, why.to_owned()));
+        let Some(services) = body.get("services").and_then(Value::as_object) else { return bad("no services") };
+        let mut table = BTreeMap::new();
+        for (name, service) in services {
+            let addresses = service.pointer("/active/addresses").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+            let addresses: Vec<String> = addresses.map(str::to_owned).collect();
+            if addresses.is_empty() {
+                return bad("a release without an address");
+            }
+            table.insert(name.clone(), addresses);
+        }
+        for listener in body.get("listeners").and_then(Value::as_array).into_iter().flatten() {
+            let service = ["/auto/service", "/tcp/service"].iter().find_map(|kind| listener.pointer(kind)?.as_str());
+            if service.or_else(|| listener.pointer("/http/routes/0/service")?.as_str()).is_none_or(|name| !table.contains_key(name)) {
+                return bad("a listener for a service that is not there");
+            }
+        }
+        self.services = table;
+        let services = &self.services;
+        self.held.retain(|name| services.contains_key(name));
+        Ok(json!({ "switched": [] }))
+    }
+
+    fn named(&self, body: &Value) -> Result<Vec<String>, (u16, String)> {
+        let names = body.get("services").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        let names: Vec<String> = names.map(str::to_owned).collect();
+        names.iter().try_for_each(|name| self.known(name))?;
+        if names.is_empty() { Err((400, "no services".to_owned())) } else { Ok(names) }
+    }
+
+    fn known(&self, name: &str) -> Result<(), (u16, String)> {
+        if self.services.contains_key(name) { Ok(()) } else { Err((404, format!("there is no service {name}"))) }
+    }
+
+    /// Notes requests that would be lost at this moment.
+    fn look(&mut self, engine: &FakeEngine, call: &str) {
+        let world = engine.world();
+        for (name, addresses) in self.services.iter().filter(|(name, _)| !self.held.contains(*name)) {
+            for address in addresses {
+                let container = address.rsplit_once(':').map_or(address.as_str(), |(container, _)| container);
+                if world.container(container).is_none_or(|container| container.state != ContainerState::Running) {
+                    self.lost.push(format!("after {call}: {name} goes to {container}, which does not run"));
+                }
+            }
+        }
+    }
+}
