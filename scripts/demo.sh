@@ -73,7 +73,7 @@ export TOOLS=status,history,health,ps,config
 VERSION=v2 run plan --version v2
 VERSION=v2 run deploy --version v2
 say "v3: starts, answers, and does not offer what its contract says"
-TOOLS=status VERSION=v3 refused 11 deploy --version v3
+TOOLS=status VERSION=v3 refused 10 deploy --version v3
 say "v2 still serves"
 run probe mcp "http://127.0.0.1:$PORT/mcp"
 VERSION=v2 run status

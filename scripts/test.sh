@@ -93,6 +93,7 @@ newest)
   export CHORA_TEST_DEATHS=after CHORA_TEST_ROUNDS=20
   part 'integration suites' cargo test --workspace --locked --quiet --test it
   part 'the bridge against the MCP conformance suite' scripts/bridge-conformance.sh
+  part 'real MCP clients through the bridge' scripts/bridge-clients.sh
   ;;
 -h | --help) print_help && exit ;;
 *) die "unknown argument '${1:-}'" "scripts/$script --help" ;;

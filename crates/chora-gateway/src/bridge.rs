@@ -2,6 +2,7 @@
 
 mod children;
 mod routing;
+mod silence;
 mod tools;
 
 use std::collections::HashMap;
@@ -114,9 +115,17 @@ impl Bridge {
             let idle: Vec<_> = bridge.sessions().values().filter(|session| session.idle() >= bridge.settings.idle).cloned().collect();
             for session in idle {
                 tracing::debug!(session = session.key.0, "an idle session is ended");
-                bridge.metrics.sessions_expired.add(1);
-                bridge.end_session(&session.id).await;
+                // Each by itself: a process may take seconds to end, and the others should not wait for it.
+                let bridge = Arc::clone(&bridge);
+                tokio::spawn(async move { bridge.expire(&session).await });
             }
+        }
+    }
+
+    async fn expire(&self, session: &Session) {
+        if self.sessions().contains_key(&session.id) {
+            self.metrics.sessions_expired.add(1);
+            self.end_session(&session.id).await;
         }
     }
 
@@ -276,6 +285,7 @@ impl Bridge {
         let Started { upstream, arriving } =
             Upstream::start(&self.settings.command, owner).map_err(|error| Gone(format!("cannot be started: {error}")))?;
         self.metrics.children_started.add(1);
+        tokio::spawn(silence::watch(Arc::downgrade(&upstream)));
         tokio::spawn(converse(self.me.clone(), Arc::clone(&upstream), arriving));
         Ok(upstream)
     }

@@ -105,7 +105,10 @@ impl Gateway {
         };
         plane.restore(table?).await?;
         ready();
-        control::serve(socket, Arc::clone(&plane), shutdown).await;
+        tokio::select! {
+            () = control::serve(socket, Arc::clone(&plane), shutdown) => {}
+            () = plane.tend() => {}
+        }
         let closed = all_closed_after(&plane, &mut all_closed).await;
         if !closed {
             tracing::warn!("connections were still open when the gateway ended");

@@ -15,6 +15,8 @@ use crate::upstream::Upstream;
 
 /// Streams of calls that are kept for a client that lost its connection.
 const KEPT_STREAMS: usize = 32;
+/// Most calls of a session that are under way at once.
+const MOST_CALLS: usize = 1000;
 
 /// Names a session inside the process; the client knows it by its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -159,19 +161,23 @@ impl Session {
         Some(Id::number(number))
     }
 
-    /// Opens the stream of a call; its name stands in event ids.
-    pub(crate) fn open_stream(&self) -> (u64, Arc<Stream>) {
+    /// Opens the stream of a call; its name stands in event ids. `None` while too many are under way.
+    pub(crate) fn open_stream(&self) -> Option<(u64, Arc<Stream>)> {
         let name = self.next.fetch_add(1, Ordering::Relaxed);
         let stream = Arc::new(Stream::new(self.revision() >= Revision::V2025_03_26));
         let mut state = self.state();
-        state.streams.push_back((name, Arc::clone(&stream)));
-        if state.streams.len() > KEPT_STREAMS {
-            // Only what is over may be forgotten.
-            if let Some(place) = state.streams.iter().position(|(_, stream)| stream.is_spent()) {
-                state.streams.remove(place);
+        // Only what is over may be forgotten: what was delivered first, then answers that nobody came back for.
+        while state.streams.len() >= KEPT_STREAMS {
+            let over = state.streams.iter().position(|(_, stream)| stream.is_spent());
+            let over = over.or_else(|| state.streams.iter().position(|(_, stream)| stream.has_ended()));
+            match over {
+                Some(place) => _ = state.streams.remove(place),
+                None if state.streams.len() >= MOST_CALLS => return None,
+                None => break,
             }
         }
-        (name, stream)
+        state.streams.push_back((name, Arc::clone(&stream)));
+        Some((name, stream))
     }
 
     pub(crate) fn stream(&self, name: u64) -> Option<Arc<Stream>> {
@@ -210,5 +216,32 @@ impl Drop for Connected {
         state.connections = state.connections.saturating_sub(1);
         drop(state);
         self.0.touch();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::{KEPT_STREAMS, MOST_CALLS, Session, SessionKey};
+    use crate::revision::Revision;
+    use crate::transport::stdio::ChildCommand;
+    use crate::upstream::Upstream;
+
+    #[tokio::test]
+    async fn answers_that_nobody_came_for_and_calls_under_way_have_a_limit() {
+        let command = ChildCommand { command: vec!["sleep".into(), "1000".into()], environment: Vec::new(), directory: None };
+        let upstream = Upstream::start(&command, None).expect("a process").upstream;
+        let session = Session::new(SessionKey(1), Revision::V2025_11_25, upstream);
+        for _ in 0..2 * MOST_CALLS {
+            let (_, stream) = session.open_stream().expect("room");
+            stream.finish(Bytes::from("an answer"), None);
+        }
+        assert!(session.state().streams.len() <= KEPT_STREAMS);
+        let under_way: Vec<_> = std::iter::from_fn(|| session.open_stream()).collect();
+        assert_eq!(under_way.len(), MOST_CALLS);
+        under_way.iter().for_each(|(_, stream)| stream.finish(Bytes::from("an answer"), None));
+        assert!(session.open_stream().is_some());
+        assert!(session.state().streams.len() <= KEPT_STREAMS);
     }
 }

@@ -151,6 +151,11 @@ impl Stream {
         Some(event)
     }
 
+    /// Whether nothing will follow.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.state().ended
+    }
+
     /// Whether everything was delivered and nothing will follow.
     pub(crate) fn is_spent(&self) -> bool {
         let state = self.state();

@@ -2,4 +2,5 @@
 
 pub(crate) mod http;
 pub(crate) mod lines;
+pub(crate) mod stall;
 pub(crate) mod stdio;

@@ -4,10 +4,12 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::message::params::{self, SUBSCRIPTION};
 use crate::message::{Fault, Id, Message, Notification, Outcome, Request, Response, code};
@@ -17,6 +19,8 @@ use crate::transport::stdio::{Child, ChildCommand, Gone, Outgoing};
 
 /// Messages of a server that may wait to be routed.
 const INBOX: usize = 256;
+/// How long a server may take to answer what the bridge itself asks.
+const ASKING: Duration = Duration::from_secs(60);
 
 /// Where the answer to a call goes.
 #[derive(Debug)]
@@ -74,6 +78,8 @@ struct Call {
     token: Option<Box<RawValue>>,
     /// The client wants to be told what the server logs.
     wants_logs: bool,
+    /// When the server last said something about it; `None` where it may be silent for ever.
+    heard: Option<Instant>,
 }
 
 /// What a server says that answers no call: who it is for must be found out.
@@ -91,6 +97,8 @@ pub(crate) struct Upstream {
     pub(crate) owner: Option<SessionKey>,
     calls: Mutex<HashMap<u64, Call>>,
     next: AtomicU64,
+    /// When the server last said anything.
+    heard: Mutex<Instant>,
 }
 
 /// A conversation that has begun, and what arrives in it.
@@ -104,7 +112,7 @@ impl Upstream {
     pub(crate) fn start(command: &ChildCommand, owner: Option<SessionKey>) -> std::io::Result<Started> {
         let (messages, arriving) = mpsc::channel(INBOX);
         let child = Child::start(command, messages)?;
-        let upstream = Self { child, owner, calls: Mutex::default(), next: AtomicU64::new(1) };
+        let upstream = Self { child, owner, calls: Mutex::default(), next: AtomicU64::new(1), heard: Mutex::new(Instant::now()) };
         Ok(Started { upstream: Arc::new(upstream), arriving })
     }
 
@@ -136,7 +144,10 @@ impl Upstream {
             Some(rewritten) => (Some(rewritten), params),
             None => (params, None),
         };
-        self.calls().insert(number, Call { caller, token, wants_logs });
+        // What the bridge asks has a limit of its own, and a subscription has no end.
+        let may_be_silent = matches!(caller.sink, Sink::Own(_)) || method == "subscriptions/listen";
+        let heard = (!may_be_silent).then(Instant::now);
+        self.calls().insert(number, Call { caller, token, wants_logs, heard });
         // Nobody is left to take the answer when the caller stops waiting here.
         let mut pending = Pending { upstream: self, number: Some(number) };
         let request = Outgoing::Request(Request { id: Id::number(number), method, params: sent });
@@ -162,8 +173,13 @@ impl Upstream {
     pub(crate) async fn ask(&self, method: &str, params: Option<Box<RawValue>>) -> Result<Outcome, Gone> {
         let (answer, answered) = oneshot::channel();
         let caller = Caller { session: None, id: Id::number(0), sink: Sink::Own(answer) };
-        self.call(Outbound { caller, method: method.to_owned(), params }).await.map_err(|unsent| unsent.gone)?;
-        answered.await.map_err(|_| Gone(self.end().unwrap_or_else(|| "ended".to_owned())))
+        let asking = async {
+            let number = self.call(Outbound { caller, method: method.to_owned(), params }).await.map_err(|unsent| unsent.gone)?;
+            let _pending = Pending { upstream: self, number: Some(number) };
+            answered.await.map_err(|_| Gone(self.end().unwrap_or_else(|| "ended".to_owned())))
+        };
+        let asked = tokio::time::timeout(ASKING, asking).await;
+        asked.unwrap_or_else(|_| Err(Gone(format!("did not answer {method} within {ASKING:?}"))))
     }
 
     pub(crate) async fn notify(&self, method: &str, params: Option<Box<RawValue>>) -> Result<(), Gone> {
@@ -176,14 +192,36 @@ impl Upstream {
 
     /// Tells the server that nobody waits for a call any more, and forgets it. A call that was answered is none.
     pub(crate) async fn cancel(&self, number: u64, reason: Option<&str>) {
-        if self.calls().remove(&number).is_none() {
-            return;
+        if self.calls().remove(&number).is_some() {
+            self.tell_cancelled(number, reason).await;
         }
+    }
+
+    async fn tell_cancelled(&self, number: u64, reason: Option<&str>) {
         let mut params = serde_json::json!({ "requestId": number });
         if let (Some(reason), Some(object)) = (reason, params.as_object_mut()) {
             object.insert("reason".to_owned(), reason.into());
         }
         _ = self.notify("notifications/cancelled", serde_json::value::to_raw_value(&params).ok()).await;
+    }
+
+    /// Ends a call with an error of ours, and tells the server that nobody waits for it any more. It is not waited for: a
+    /// server that does not read may be the reason.
+    pub(crate) fn give_up(self: &Arc<Self>, number: u64, fault: &Fault) {
+        self.fail(number, fault);
+        let (upstream, reason) = (Arc::clone(self), fault.message.clone());
+        tokio::spawn(async move { upstream.tell_cancelled(number, Some(&reason)).await });
+    }
+
+    /// Calls of clients about which the server has said nothing for so long.
+    pub(crate) fn forgotten(&self, limit: Duration) -> Vec<u64> {
+        let is_forgotten = |call: &Call| call.heard.is_some_and(|heard| heard.elapsed() >= limit);
+        self.calls().iter().filter(|(_, call)| is_forgotten(call)).map(|(number, _)| *number).collect()
+    }
+
+    /// How long the server has said nothing at all.
+    pub(crate) fn silent_for(&self) -> Duration {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
     /// The number of a client's call that is under way.
@@ -228,6 +266,12 @@ impl Upstream {
 
     /// Routes what arrived, as far as it is addressed; gives back what is not.
     pub(crate) fn route(&self, message: Message) -> Routed {
+        let now = Instant::now();
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        if matches!(message, Message::Request(_)) {
+            // It wants to know something for one of them, which goes on when it is answered.
+            self.calls().values_mut().for_each(|call| call.heard = call.heard.map(|_| now));
+        }
         match message {
             Message::Response(response) => {
                 self.deliver_answer(response);
@@ -248,8 +292,9 @@ impl Upstream {
         let Some((key, address)) = addressed else { return Routed::Unaddressed(Unaddressed::Notification(notification)) };
         let Some(number) = Id::parse(&key).and_then(|id| id.as_number()) else { return Routed::Dropped("its address is not one we gave") };
         let (stream, rewritten) = {
-            let calls = self.calls();
-            let Some(call) = calls.get(&number) else { return Routed::Dropped("the call it belongs to is over") };
+            let mut calls = self.calls();
+            let Some(call) = calls.get_mut(&number) else { return Routed::Dropped("the call it belongs to is over") };
+            call.heard = call.heard.map(|_| Instant::now());
             let rewritten = match address {
                 Address::Token => call.token.clone().and_then(|token| params::with(params, "progressToken", token)),
                 Address::Subscription => params::with_meta(params, SUBSCRIPTION, params::raw_id(&call.caller.id)),

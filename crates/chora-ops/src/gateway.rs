@@ -80,6 +80,16 @@ impl Gateways {
         Self { engine, open: Arc::default() }
     }
 
+    /// Begins to speak with a gateway that will be told something soon: starting the program takes longer than a call.
+    pub(crate) fn prepare(&self, gateway: &str) {
+        let (own, gateway) = (self.clone(), gateway.to_owned());
+        tokio::spawn(async move {
+            if let Err(error) = own.call(&gateway, ("GET", "/v1/state"), None, Duration::ZERO).await {
+                tracing::debug!(%error, "the gateway cannot be spoken with yet");
+            }
+        });
+    }
+
     /// Puts the routes in place of those that it has; gives how many requests and sessions the releases before still have.
     pub(crate) async fn route(&self, gateway: &str, routes: &[Route], drain: Duration) -> Result<u64, GatewayError> {
         let path = format!("/v1/table?drain_ms={}", drain.as_millis());

@@ -5,6 +5,7 @@ mod bridge;
 mod build;
 mod completions;
 mod config;
+mod connect;
 mod contract;
 pub(crate) mod deploy;
 mod door;
@@ -119,6 +120,7 @@ enum Command {
     Events(events::EventsArgs),
     Serve(serve::ServeArgs),
     Bridge(bridge::BridgeArgs),
+    Connect(connect::ConnectArgs),
     Gateway(gateway::GatewayArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -156,6 +158,7 @@ fn dispatch(command: Command, flags: &Flags, output: Output) -> Result<Answer, F
             let environment = args.environment();
             door()?.plainly(|door| config::run(args, door), environment.as_deref())
         }
+        Command::Connect(args) => door()?.plainly(|door| connect::run(args, door), None),
         Command::Plan(args) => door()?.ask(async |door| deploy::plan(args, door).await),
         Command::Deploy(args) if args.is_dry_run() => door()?.ask(async |door| deploy::run(args, door).await),
         Command::Deploy(args) => door()?.change(async |door| deploy::run(args, door).await),

@@ -17,7 +17,10 @@ impl Bridge {
         match upstream.route(message) {
             Routed::Delivered => {}
             Routed::Dropped(reason) => self.dropped(reason),
-            Routed::Overflowed(number) => self.give_up(upstream, number).await,
+            Routed::Overflowed(number) => {
+                upstream.give_up(number, &Fault::new(code::UNAVAILABLE, "the client does not read its answers"));
+                self.metrics.streams_overflowed.add(1);
+            }
             Routed::Unaddressed(Unaddressed::Request(request)) => self.route_request(upstream, request).await,
             Routed::Unaddressed(Unaddressed::Notification(notification)) => self.route_notification(upstream, notification),
         }
@@ -26,13 +29,6 @@ impl Bridge {
     fn dropped(&self, reason: &'static str) {
         self.metrics.messages_dropped.add(1);
         tracing::debug!("a message of the server is dropped: {reason}");
-    }
-
-    /// Ends the call of a client that does not read.
-    async fn give_up(&self, upstream: &Upstream, number: u64) {
-        upstream.fail(number, &Fault::new(code::UNAVAILABLE, "the client does not read its answers"));
-        upstream.cancel(number, Some("the client does not read")).await;
-        self.metrics.streams_overflowed.add(1);
     }
 
     fn route_notification(&self, upstream: &Arc<Upstream>, notification: Notification) {

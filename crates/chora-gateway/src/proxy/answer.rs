@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
-use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 
 use super::response_body::Broken;
@@ -23,6 +23,12 @@ pub(super) fn whole(status: StatusCode, media_type: &'static str, body: impl Int
 /// A short no.
 pub(super) fn refuse(status: StatusCode, why: &str) -> Answer {
     whole(status, "text/plain; charset=utf-8", format!("{why}\n"))
+}
+
+/// The same answer, and the end of its connection: where a request is not sound, neither is what comes behind it.
+pub(super) fn last(mut answer: Answer) -> Answer {
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
 }
 
 /// A no that may be a yes in `seconds`.

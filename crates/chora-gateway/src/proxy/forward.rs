@@ -39,7 +39,7 @@ pub(super) async fn answer(routes: &Routes, client: &Client, request: Request<In
         return answer::refuse(StatusCode::NOT_IMPLEMENTED, "this is no forward proxy");
     }
     if let Some(fault) = headers::fault(&parts) {
-        return answer::refuse(StatusCode::BAD_REQUEST, fault);
+        return answer::last(answer::refuse(StatusCode::BAD_REQUEST, fault));
     }
     let path = parts.uri.path();
     if let Some(maintenance) = &routes.maintenance
@@ -106,6 +106,9 @@ impl Exchange<'_> {
                 Ok(response) => return Ok((admission, response)),
                 Err(failure) => failure,
             };
+            if let Some(fault) = own_fault(&out.body, failure) {
+                return Err(fault);
+            }
             attempts += 1;
             let most = if failure == Failure::Refused {
                 // What nobody took is offered to the other replicas; a session's replica that is gone leaves it to those
@@ -167,6 +170,18 @@ fn turned(turned: Turned) -> Answer {
         Turned::HoldFull => answer::later(StatusCode::SERVICE_UNAVAILABLE, "the service is being switched and too many wait", 5),
         Turned::SessionCut => answer::session_gone(),
     }
+}
+
+/// What a client is told that did not send all of its request; the service has no part in it.
+fn own_fault(body: &Source, failure: Failure) -> Option<Answer> {
+    let (status, why) = if body.is_broken() {
+        (StatusCode::BAD_REQUEST, "the body of the request broke off, or is none")
+    } else if failure == Failure::Late && body.is_awaited() {
+        (StatusCode::REQUEST_TIMEOUT, "the body of the request did not come in time")
+    } else {
+        return None;
+    };
+    Some(answer::last(answer::refuse(status, why)))
 }
 
 fn failed(failure: Failure, has_session: bool) -> Answer {

@@ -20,6 +20,7 @@ use super::opening::{self, Opening};
 use super::routes::{Kind, Routes};
 use super::table::ListenerEntry;
 use super::tunnel;
+use crate::transport::stall;
 
 /// Largest head of a request, in bytes.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -110,7 +111,7 @@ impl Listener {
     async fn serve(self: Arc<Self>, stream: TcpStream, client: Client) {
         _ = stream.set_nodelay(true);
         let mut routes = self.routes();
-        let mut passed = false;
+        let mut passed = matches!(routes.kind, Kind::Tcp(_));
         if matches!(routes.kind, Kind::Auto { .. }) {
             let opening = tokio::select! {
                 opening = opening::judge(&stream, routes.head) => opening,
@@ -122,6 +123,7 @@ impl Listener {
             // The port may have changed in the meantime.
             routes = self.routes();
         }
+        stall::limit(&stream, routes.write(passed));
         match &routes.kind {
             Kind::Auto { service, .. } if passed => tunnel::pass(stream, service).await,
             Kind::Tcp(service) => tunnel::pass(stream, service).await,

@@ -16,6 +16,9 @@ use super::service::Service;
 use super::state_file::StateFileError;
 use super::table::{ListenerEntry, Maintenance, ReleaseEntry, ServiceEntry, Table};
 
+/// How often sessions are tended.
+const TENDING: Duration = Duration::from_secs(1);
+
 /// The services by name, as one value that is swapped.
 pub(super) type Services = Arc<BTreeMap<String, Arc<Service>>>;
 
@@ -104,6 +107,16 @@ impl Plane {
         current.table = table;
         self.route(&current);
         Ok(())
+    }
+
+    /// Forgets MCP sessions that nobody uses, for as long as it is polled.
+    pub(super) async fn tend(&self) {
+        loop {
+            tokio::time::sleep(TENDING).await;
+            for service in self.services().values() {
+                service.sessions.tend(Duration::from_millis(service.limits().session_idle_ms));
+            }
+        }
     }
 
     pub(super) fn services(&self) -> Services {

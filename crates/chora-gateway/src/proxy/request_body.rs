@@ -13,6 +13,9 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 pub(super) struct Source {
     body: Mutex<Incoming>,
     touched: AtomicBool,
+    /// Whether the next piece is up to the client.
+    awaited: AtomicBool,
+    broken: AtomicBool,
     begun: Instant,
     /// When the last piece came, in milliseconds since `begun`.
     progress: AtomicU64,
@@ -23,7 +26,9 @@ pub(super) struct RequestBody(Arc<Source>);
 
 impl Source {
     pub(super) fn new(body: Incoming) -> Arc<Self> {
-        Arc::new(Self { body: Mutex::new(body), touched: AtomicBool::new(false), begun: Instant::now(), progress: AtomicU64::new(0) })
+        let no = || AtomicBool::new(false);
+        let (touched, awaited, broken) = (no(), no(), no());
+        Arc::new(Self { body: Mutex::new(body), touched, awaited, broken, begun: Instant::now(), progress: AtomicU64::new(0) })
     }
 
     pub(super) fn attempt(self: &Arc<Self>) -> RequestBody {
@@ -40,6 +45,16 @@ impl Source {
         self.is_untouched() && self.body.lock().unwrap_or_else(PoisonError::into_inner).is_end_stream()
     }
 
+    /// Whether the client broke it off, or sent what is none.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// Whether the client owes the next piece.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.awaited.load(Ordering::Acquire)
+    }
+
     /// How long ago the last piece came, or the request.
     pub(super) fn quiet_for(&self) -> Duration {
         self.begun.elapsed().saturating_sub(Duration::from_millis(self.progress.load(Ordering::Relaxed)))
@@ -53,7 +68,10 @@ impl Body for RequestBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let source = &self.0;
         let mut body = source.body.lock().unwrap_or_else(PoisonError::into_inner);
-        let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+        let polled = Pin::new(&mut *body).poll_frame(cx);
+        source.awaited.store(polled.is_pending(), Ordering::Release);
+        let frame = ready!(polled);
+        source.broken.fetch_or(matches!(frame, Some(Err(_))), Ordering::AcqRel);
         if frame.is_some() {
             source.touched.store(true, Ordering::Release);
             let since = u64::try_from(source.begun.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -5,15 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::service::Service;
-use super::table::{ListenerEntry, Maintenance};
+use super::table::{ListenerEntry, ListenerLimits, Maintenance};
 
 /// What a port does, as its connections find it at this moment.
 pub(super) struct Routes {
     pub(super) kind: Kind,
     /// How long the head of a request may take.
     pub(super) head: Duration,
+    /// How long a client may take nothing, where the table says so.
+    write: Option<Duration>,
     pub(super) maintenance: Option<Maintenance>,
 }
+
+/// How long a client of HTTP may take nothing of what there is for it.
+const UNREAD: Duration = Duration::from_secs(60);
 
 pub(super) enum Kind {
     Http {
@@ -53,7 +58,14 @@ impl Routes {
             (None, None, Some(auto)) => Kind::Auto { service: Arc::clone(services.get(&auto.service)?), behind_proxy: auto.behind_proxy },
             (None, None, None) => return None,
         };
-        Some(Self { kind, head: Duration::from_millis(entry.limits.head_ms), maintenance: maintenance.cloned() })
+        let ListenerLimits { head_ms, write_ms, .. } = entry.limits;
+        let (head, write) = (Duration::from_millis(head_ms), write_ms.map(Duration::from_millis));
+        Some(Self { kind, head, write, maintenance: maintenance.cloned() })
+    }
+
+    /// How long a client may take nothing: of what is passed through, and of answers. Zero is for ever.
+    pub(super) fn write(&self, passed: bool) -> Duration {
+        self.write.unwrap_or(if passed { Duration::ZERO } else { UNREAD })
     }
 }
 

@@ -8,6 +8,8 @@ use super::release::Release;
 
 /// How often a full table may be searched for sessions that nobody uses.
 const SWEEP: Duration = Duration::from_secs(1);
+/// How often at least sessions that nobody uses are looked for.
+const RARELY: Duration = Duration::from_secs(30);
 
 /// The sessions of a service, of its active and of its draining releases.
 #[derive(Default)]
@@ -98,6 +100,15 @@ impl Sessions {
         cut
     }
 
+    /// Forgets those that nobody has used for a while, when it is time to look for them.
+    pub(super) fn tend(&self, idle: Duration) {
+        let mut table = self.table();
+        let pause = (idle / 4).clamp(SWEEP, RARELY);
+        if !table.entries.is_empty() && table.swept.is_none_or(|swept| swept.elapsed() >= pause) {
+            table.sweep(idle);
+        }
+    }
+
     /// Forgets those that nobody has used for a while.
     pub(super) fn sweep(&self, idle: Duration) {
         self.table().sweep(idle);
@@ -122,6 +133,10 @@ impl Table {
             }
             stays
         });
+        // A crowd that has left should not hold its memory for ever.
+        if self.entries.len() < self.entries.capacity() / 4 {
+            self.entries.shrink_to(2 * self.entries.len());
+        }
     }
 }
 

@@ -91,11 +91,15 @@ pub(super) struct ListenerLimits {
     pub(super) connections: usize,
     /// How long the head of a request may take, and how long a connection may stay without a request.
     pub(super) head_ms: u64,
+    /// How long a client may take nothing while there is something for it; 0 is for ever. Where it is absent, 60 s for
+    /// HTTP, and for ever for what is passed through: there a client may have its reasons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) write_ms: Option<u64>,
 }
 
 impl Default for ListenerLimits {
     fn default() -> Self {
-        Self { connections: 10_000, head_ms: 60_000 }
+        Self { connections: 10_000, head_ms: 60_000, write_ms: None }
     }
 }
 

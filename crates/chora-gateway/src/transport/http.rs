@@ -34,11 +34,14 @@ use crate::bridge::Bridge;
 use crate::message::params::{self, REVISION};
 use crate::message::{Fault, Message, NotMessage, code};
 use crate::revision::Revision;
+use crate::transport::stall;
 
 /// How long a client may take to send the head of a request.
 const HEAD: Duration = Duration::from_secs(15);
 /// How long a client may take to send a body.
 const BODY: Duration = Duration::from_secs(60);
+/// How long a client may take nothing of what there is for it.
+const UNREAD: Duration = Duration::from_secs(60);
 /// How long open answers have to end once the server stops.
 const CLOSING: Duration = Duration::from_secs(5);
 
@@ -115,6 +118,7 @@ impl Service<Request<Incoming>> for Answerer {
 fn connection(stream: TcpStream, front: Arc<Front>) -> Connection {
     // Answers are small and awaited: waiting for more to send would cost 40 ms each.
     _ = stream.set_nodelay(true);
+    stall::limit_unless_set(&stream, UNREAD);
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(64 * 1024).half_close(false);
     http.serve_connection(TokioIo::new(stream), Answerer(front))

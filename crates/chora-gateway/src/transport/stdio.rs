@@ -15,7 +15,7 @@ use tokio::process::{Child as Process, ChildStderr, ChildStdin, ChildStdout, Com
 use tokio::sync::{Mutex, mpsc, watch};
 
 use super::lines::{Line, Lines};
-use crate::message::{Message, Notification, Request, Response};
+use crate::message::{Fault, Message, Notification, Request, Response, code};
 
 /// Longest line that is read from a process, in bytes.
 const LONGEST_LINE: usize = 64 * 1024 * 1024;
@@ -142,10 +142,18 @@ impl Child {
 
     /// Ends the process: its input is closed, then its group is asked, then killed. Waits until it is reaped.
     pub(crate) async fn stop(&self) {
-        self.input.lock().await.pipe = None;
-        _ = self.stop.send(true);
         let mut ended = self.ended.clone();
-        _ = ended.wait_for(Option::is_some).await;
+        // Whoever writes to a process that does not read has the input until the process is killed.
+        let closing = async {
+            self.input.lock().await.pipe = None;
+            std::future::pending::<()>().await;
+        };
+        _ = self.stop.send(true);
+        tokio::select! {
+            biased;
+            () = closing => {}
+            _ = ended.wait_for(Option::is_some) => {}
+        }
     }
 }
 
@@ -223,7 +231,7 @@ async fn listen(pid: Pid, stdout: ChildStdout, messages: mpsc::Sender<Message>) 
     loop {
         match lines.next().await {
             Ok(Line::Whole(line)) if line.iter().all(u8::is_ascii_whitespace) => {}
-            Ok(Line::Whole(line)) => match Message::parse(line) {
+            Ok(Line::Whole(line)) => match Message::parse(line).or_else(|error| garbled(line).ok_or(error)) {
                 Ok(message) => {
                     if messages.send(message).await.is_err() {
                         return;
@@ -241,6 +249,13 @@ async fn listen(pid: Pid, stdout: ChildStdout, messages: mpsc::Sender<Message>) 
             Ok(Line::End) | Err(_) => return,
         }
     }
+}
+
+/// What is said in the place of an answer that is not UTF-8: whose it is can mostly be read all the same.
+fn garbled(line: &[u8]) -> Option<Message> {
+    std::str::from_utf8(line).err()?;
+    let Message::Response(answer) = Message::parse(String::from_utf8_lossy(line).as_bytes()).ok()? else { return None };
+    Some(Message::Response(Response::error(answer.id, &Fault::new(code::INTERNAL, "the server's answer is not valid UTF-8"))))
 }
 
 /// Tells what a process writes to standard error.

@@ -45,6 +45,10 @@ impl Client {
         changed
     }
 
+    pub(crate) fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
     /// Sends a request and gives back the response with its body still to come.
     pub(crate) async fn send(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Response<Incoming> {
         let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod crowd;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod guarded;
@@ -19,6 +21,12 @@ mod remote;
 #[cfg(test)]
 mod sharing;
 #[cfg(test)]
+mod stalled;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod translated;
+#[cfg(test)]
+mod trickle;
+#[cfg(test)]
+mod unruly;

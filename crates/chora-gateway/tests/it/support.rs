@@ -18,6 +18,11 @@ pub(crate) struct Setup {
     pub(crate) max_sessions: usize,
     pub(crate) idle: Duration,
     pub(crate) body_bytes: usize,
+    pub(crate) max_connections: usize,
+    /// How long a client may take nothing, in milliseconds; the usual where it is 0.
+    pub(crate) write_ms: u32,
+    /// Whether idle sessions are ended.
+    pub(crate) tended: bool,
 }
 
 impl Default for Setup {
@@ -29,6 +34,9 @@ impl Default for Setup {
             max_sessions: 100,
             idle: Duration::from_secs(600),
             body_bytes: 64 * 1024,
+            max_connections: 1000,
+            write_ms: 0,
+            tended: true,
         }
     }
 }
@@ -53,11 +61,15 @@ impl Setup {
         let settings = BridgeSettings { command, sharing: self.sharing, max_sessions: self.max_sessions, idle: self.idle };
         let bridge = Bridge::new(settings);
         let listener = TcpListener::bind(address).await.expect("a free port");
+        // Those that are accepted inherit it.
+        rustix::net::sockopt::set_tcp_user_timeout(&listener, self.write_ms).expect("an option");
         let address = listener.local_addr().expect("an address").to_string();
         let stop = CancellationToken::new();
-        let front = FrontSettings { guard: self.guard, body_bytes: self.body_bytes, max_connections: 1000 };
+        let front = FrontSettings { guard: self.guard, body_bytes: self.body_bytes, max_connections: self.max_connections };
         let serving = tokio::spawn(serve(listener, Arc::clone(&bridge), front, stop.clone()));
-        tokio::spawn(Arc::clone(&bridge).tend());
+        if self.tended {
+            tokio::spawn(Arc::clone(&bridge).tend());
+        }
         Served { bridge, address, stop, serving }
     }
 }

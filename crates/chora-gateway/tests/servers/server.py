@@ -76,7 +76,35 @@ def tool(id, name, arguments, meta):
         send({"method": "notifications/message", "params": {"level": "info", "data": arguments["text"]}})
         time.sleep(arguments.get("then", 0))
         return text("logged")
+    if name == "flood":
+        for step in range(arguments["messages"]):
+            send({"method": "notifications/progress", "params": {"progressToken": meta["progressToken"], "progress": step, "message": "x" * 65536}})
+        return text("all said")
+    if name == "unruly":
+        return unruly(id, arguments["how"])
     raise KeyError(name)
+
+
+def unruly(id, how):
+    out, half = sys.stdout.buffer, b'{"jsonrpc":"2.0","id":%d,"result":{"content":' % id
+    # Nobody else says anything meanwhile.
+    with lock:
+        if how == "garbled":
+            out.write(half + b'"\xff\xfe"}}\n')
+            out.flush()
+            return None
+        if how == "long":
+            out.write(b"x" * (10 << 20) + b"\n")
+            out.flush()
+            return text("after a long line")
+        if how.startswith("half"):
+            out.write(half)
+            out.flush()
+        if how == "half, then ends":
+            os._exit(3)
+        while how == "blank":
+            out.write(b"\n" * 65536)
+        time.sleep(1000)
 
 
 def answer(message):
@@ -122,6 +150,8 @@ for line in sys.stdin:
     elif "id" not in message:
         if message["method"] == "notifications/cancelled":
             cancelled.append(message["params"])
+    elif (message.get("params") or {}).get("arguments", {}).get("how") == "deaf":
+        time.sleep(1000)
     else:
         speaks = "modern" if VERSION in (message.get("params") or {}).get("_meta", {}) else "legacy"
         settled = settled or speaks

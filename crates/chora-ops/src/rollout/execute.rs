@@ -72,6 +72,9 @@ impl<'a> Run<'a> {
     /// is still done.
     pub(crate) async fn execute(&self) -> Result<(), StepFailure> {
         let needs = needs(self.plan, &self.release.stack);
+        if let Some(gateway) = self.present_gateway() {
+            self.cx.gateways.prepare(gateway);
+        }
         let halt = self.cx.cancel.child_token();
         let cx = Context { cancel: halt.clone(), ..self.cx.clone() };
         let (mut under_way, mut ended, mut failure) = (FuturesUnordered::new(), Vec::new(), None);
@@ -97,6 +100,17 @@ impl<'a> Run<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// The gateway that is to be told something and is not made by this very plan.
+    fn present_gateway(&self) -> Option<&str> {
+        let actions = || self.plan.steps.iter().map(|step| &step.action);
+        let gateway = actions().find_map(|action| match action {
+            Action::Route { gateway, .. } | Action::Hold { gateway, .. } => Some(gateway.as_str()),
+            _ => None,
+        })?;
+        let made = actions().any(|action| matches!(action, Action::CreateContainer { instance } if instance.name == gateway));
+        (!made).then_some(gateway)
     }
 
     /// Takes in what has ended and gives the steps that begin now; both are journaled together.

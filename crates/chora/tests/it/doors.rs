@@ -38,6 +38,7 @@ const DOORS: &[(&str, Door, Door, Door)] = &[
     ("print the manual", Open("man"), Closed("people only"), Closed("`chora help` says the same")),
     ("answer in place of the services", Open("maintenance"), Open("maintenance"), Closed(NO_PAGES)),
     ("bridge", Open("bridge"), Closed("it is a door of another server"), Closed("as for MCP")),
+    ("connect", Open("connect"), Closed("it writes the files of a person's own clients"), Closed("as for MCP")),
     ("gateway", Open("gateway"), Closed("it is where the traffic of services goes through"), Closed("as for MCP")),
     ("serve", Open("serve"), Closed("it is the door itself"), Open("/health")),
 ];

@@ -51,9 +51,15 @@ impl<'a> Builder<'a> {
             for wave in &survey.waves {
                 self.run_wave(wave);
             }
-            self.admit();
-            self.late_gateway();
-            self.switch_over();
+            // A gateway that was there before reaches candidates where they are.
+            if self.keeps_gateway() {
+                self.switch_over();
+                self.admit();
+            } else {
+                self.admit();
+                self.late_gateway();
+                self.switch_over();
+            }
         }
         let another_release = self.input.live.is_none_or(|live| live.id != self.input.release.id);
         if another_release && (changes || !self.is_same_as_live()) {
@@ -113,12 +119,13 @@ impl<'a> Builder<'a> {
             let undo = Some(Action::RemoveNetwork { name: name.clone() });
             let spec = staging_spec(self.input, &key, &name);
             self.push(StepPhase::Prepare, Action::CreateNetwork { spec }, undo, "candidates stay out of sight until their gate has passed");
-            for service in self.survey.services().filter(|service| !service.is_staged() && service.name != GATEWAY) {
+            for service in self.survey.services().filter(|service| !service.is_staged()) {
                 let Some(options) = service.service.networks.get(&key) else { continue };
+                let why = if service.name == GATEWAY { "it will send requests to candidates" } else { "candidates need it" };
                 let present = service.kept.iter().chain(if service.is_swapped() { service.stale.as_slice() } else { &[] });
                 for container in present {
                     let place = attachment(name.clone(), service.name, options.as_ref());
-                    self.connect(StepPhase::Prepare, &container.name, without_fixed_address(place), "candidates need it");
+                    self.connect(StepPhase::Prepare, &container.name, without_fixed_address(place), why);
                 }
             }
         }

@@ -136,7 +136,10 @@ async fn call(front: &Front, session: Arc<Session>, request: Request) -> Answer 
         return json(StatusCode::OK, written(&Message::Response(Response { id: Some(request.id), outcome })));
     }
     let connected = session.connected();
-    let (name, stream) = session.open_stream();
+    let Some((name, stream)) = session.open_stream() else {
+        let no = Fault::new(code::UNAVAILABLE, "too many calls of this session are under way").with(serde_json::json!({ "retry": true }));
+        return fault(StatusCode::SERVICE_UNAVAILABLE, Some(request.id), &no);
+    };
     let took = Took::new(front);
     if session.facing.get().is_some() {
         tokio::spawn(to_modern::carry(Arc::clone(&front.bridge), Arc::clone(&session), request, Arc::clone(&stream)));

@@ -116,6 +116,11 @@ impl Stack {
         stack
     }
 
+    /// Where its first listener is bound now.
+    pub(crate) async fn address_now(&self) -> String {
+        self.state().await["listeners"][0]["local"].as_str().expect("an address").to_owned()
+    }
+
     /// Ends the gateway and keeps its folder.
     pub(crate) async fn stop(self) -> Folder {
         self.stop.cancel();

@@ -32,6 +32,8 @@ struct Seen {
     name: String,
     requests: AtomicUsize,
     connections: AtomicUsize,
+    /// Bytes of the answers that have no end.
+    sent: AtomicUsize,
     /// Requests to `/slow` answer once it is true.
     gate: watch::Sender<bool>,
 }
@@ -48,6 +50,7 @@ impl Replica {
             name: name.to_owned(),
             requests: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
+            sent: AtomicUsize::new(0),
             gate: watch::Sender::new(false),
         });
         let stop = CancellationToken::new();
@@ -65,6 +68,11 @@ impl Replica {
         self.seen.connections.load(Ordering::SeqCst)
     }
 
+    /// How much of answers that have no end was asked for.
+    pub(crate) fn sent(&self) -> usize {
+        self.seen.sent.load(Ordering::SeqCst)
+    }
+
     /// Lets the requests to `/slow` be answered.
     pub(crate) fn open_gate(&self) {
         self.seen.gate.send_replace(true);
@@ -80,6 +88,18 @@ impl Drop for Replica {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// An answer that has no end.
+fn endless(seen: &Arc<Seen>, kind: &'static str) -> Answer {
+    let (seen, piece) = (Arc::clone(seen), Bytes::from([b"data: ".as_slice(), &[b'x'; 64 * 1024], b"\n\n"].concat()));
+    let pieces = stream::repeat_with(move || {
+        seen.sent.fetch_add(piece.len(), Ordering::SeqCst);
+        Ok(Frame::data(piece.clone()))
+    });
+    let mut response = Response::new(StreamBody::new(pieces).boxed_unsync());
+    response.headers_mut().insert("content-type", kind.parse().expect("a value"));
+    response
 }
 
 async fn serve(listener: TcpListener, seen: Arc<Seen>, stop: CancellationToken) {
@@ -116,7 +136,7 @@ fn events(first: String) -> Answer {
     response
 }
 
-async fn answer(seen: &Seen, mut request: Request<Incoming>) -> Answer {
+async fn answer(seen: &Arc<Seen>, mut request: Request<Incoming>) -> Answer {
     seen.requests.fetch_add(1, Ordering::SeqCst);
     let session = request.headers().get("mcp-session-id").cloned();
     let path = request.uri().path().to_owned();
@@ -135,10 +155,8 @@ async fn answer(seen: &Seen, mut request: Request<Incoming>) -> Answer {
             text(seen.name.clone())
         }
         "/stream" => events(format!("data: {}\n\n", seen.name)),
-        "/endless" => {
-            let piece = Bytes::from(vec![b'x'; 64 * 1024]);
-            Response::new(StreamBody::new(stream::repeat_with(move || Ok(Frame::data(piece.clone())))).boxed_unsync())
-        }
+        "/endless" => endless(seen, "application/octet-stream"),
+        "/flood" => endless(seen, "text/event-stream"),
         "/sse" => events(format!("event: endpoint\ndata: /messages?sessionId=old-{}\n\n", seen.name)),
         "/upgrade" => {
             let changing = hyper::upgrade::on(&mut request);

@@ -3,7 +3,7 @@
 use crate::support::Chora;
 use insta::{assert_snapshot, with_settings};
 
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 29] = [
     "config",
     "schema",
     "plan",
@@ -29,6 +29,7 @@ const COMMANDS: [&str; 28] = [
     "events",
     "serve",
     "bridge",
+    "connect",
     "gateway",
     "completions",
     "man",

@@ -163,7 +163,7 @@ fn maintenance_lasts_through_a_deployment_and_ends() {
     let off = site.chora.run(["maintenance", "off"]);
     assert_eq!(off.code, 0, "{off}");
     assert_eq!(site.get("/"), (200, "v2".to_owned()));
-    let events = site.json(&["events", "--type", "configuration-change"])["events"].clone();
+    let events = site.json(&["events", "--type", "configuration_change"])["events"].clone();
     assert_eq!(events.as_array().map(Vec::len), Some(2), "{events:#}");
 }
 
