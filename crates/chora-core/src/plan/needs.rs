@@ -47,7 +47,7 @@ impl<'a> Order<'a> {
             || self.lets_start(earlier, later, awaited)
             || self.stops_first(&earlier.action, &later.action)
             || empties(earlier, later)
-            || moves_traffic(earlier, later)
+            || self.moves_traffic(earlier, later)
     }
 
     /// A container starts in surroundings that are complete; only what belongs to another candidate may still be missing.
@@ -84,6 +84,23 @@ impl<'a> Order<'a> {
         !known(one) || !known(other) || self.awaited(one).contains_key(other.as_str())
     }
 
+    /// Requests go elsewhere when everything before has gone well; a container stops when it is at nothing any more. A gateway
+    /// that was there before reaches candidates where they are. They join the project's networks meanwhile, and on the way back
+    /// leave them only when they get nothing any more: what is under way would be cut.
+    fn moves_traffic(&self, earlier: &Step, later: &Step) -> bool {
+        match &later.action {
+            Action::Route { gateway, .. } => {
+                let joins = earlier.phase == StepPhase::Switch && matches!(earlier.action, Action::Connect { .. });
+                !joins || self.candidates.contains(gateway.as_str())
+            }
+            Action::Verify { .. } => true,
+            Action::StopContainer { service, .. } => {
+                matches!(&earlier.action, Action::Hold { service: held, .. } | Action::Drain { service: held, .. } if held == service)
+            }
+            _ => false,
+        }
+    }
+
     /// Everything that a service depends on, directly or through others.
     fn awaited(&self, service: &str) -> Awaited<'a> {
         let mut awaited = Awaited::new();
@@ -118,17 +135,6 @@ fn empties(earlier: &Step, later: &Step) -> bool {
     match &later.action {
         Action::Disconnect { .. } => stops,
         Action::RemoveNetwork { .. } => stops || matches!(earlier.action, Action::RemoveContainer { .. }),
-        _ => false,
-    }
-}
-
-/// Requests go elsewhere when everything before has gone well; a container stops when it is at nothing any more.
-fn moves_traffic(earlier: &Step, later: &Step) -> bool {
-    match &later.action {
-        Action::Route { .. } | Action::Verify { .. } => true,
-        Action::StopContainer { service, .. } => {
-            matches!(&earlier.action, Action::Hold { service: held, .. } | Action::Drain { service: held, .. } if held == service)
-        }
         _ => false,
     }
 }

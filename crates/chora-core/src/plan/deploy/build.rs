@@ -51,15 +51,9 @@ impl<'a> Builder<'a> {
             for wave in &survey.waves {
                 self.run_wave(wave);
             }
-            // A gateway that was there before reaches candidates where they are.
-            if self.keeps_gateway() {
-                self.switch_over();
-                self.admit();
-            } else {
-                self.admit();
-                self.late_gateway();
-                self.switch_over();
-            }
+            self.admit();
+            self.late_gateway();
+            self.switch_over();
         }
         let another_release = self.input.live.is_none_or(|live| live.id != self.input.release.id);
         if another_release && (changes || !self.is_same_as_live()) {

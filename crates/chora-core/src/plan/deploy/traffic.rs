@@ -64,11 +64,6 @@ impl Builder<'_> {
         }
     }
 
-    /// Whether the gateway that is up stays.
-    pub(super) fn keeps_gateway(&self) -> bool {
-        self.traffic.present.is_some() && self.gateway() == self.traffic.present
-    }
-
     /// The gateway as it will be.
     fn gateway(&self) -> Option<String> {
         let survey = self.survey.services().find(|survey| survey.name == GATEWAY)?;
