@@ -120,7 +120,9 @@ impl Chora {
         // The place that the program was built in may be closed to others.
         let program = self.folder.path().join("chora");
         if !program.exists() {
-            fs::copy(env!("CARGO_BIN_EXE_chora"), &program).unwrap();
+            // By another process: a program that this one writes is busy for as long as a child that is being started elsewhere
+            // still has it open.
+            assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_chora")).arg(&program).status().unwrap().success());
         }
         open(&program);
         let mut command = self.command(&program);
