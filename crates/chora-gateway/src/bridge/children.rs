@@ -27,8 +27,8 @@ const STABLE: Duration = Duration::from_secs(10);
 pub(super) struct Slot {
     era: Era,
     present: tokio::sync::Mutex<Present>,
-    /// A copy for those who only look.
-    vitals: std::sync::Mutex<Option<Vitals>>,
+    /// The last process, for those who only look.
+    last: std::sync::Mutex<Option<Last>>,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +39,15 @@ struct Present {
     /// Ends in a row of processes that did not live long.
     failures: u32,
     stopped: bool,
+}
+
+/// The last process of a place. How it fares is asked of the process itself, so that nobody who was told of its end is
+/// told here that it lives.
+#[derive(Debug)]
+struct Last {
+    upstream: Arc<Upstream>,
+    started: Instant,
+    restarts: u64,
 }
 
 /// What can be said of a process from outside.
@@ -53,7 +62,7 @@ pub(crate) struct Vitals {
 
 impl Slot {
     pub(super) fn new(era: Era) -> Self {
-        Self { era, present: tokio::sync::Mutex::default(), vitals: std::sync::Mutex::default() }
+        Self { era, present: tokio::sync::Mutex::default(), last: std::sync::Mutex::default() }
     }
 
     /// The process, where it is there.
@@ -119,9 +128,9 @@ impl Slot {
     fn adopt(&self, present: &mut Present, upstream: &Arc<Upstream>, greeting: Box<RawValue>) {
         present.upstream = Some(Arc::clone(upstream));
         present.greeting = Some(greeting.into());
-        let mut vitals = self.vitals.lock().unwrap_or_else(PoisonError::into_inner);
-        let restarts = vitals.as_ref().map_or(0, |vitals| vitals.restarts + 1);
-        *vitals = Some(Vitals { pid: upstream.pid(), started: Instant::now(), restarts, end: None });
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let restarts = last.as_ref().map_or(0, |last| last.restarts + 1);
+        *last = Some(Last { upstream: Arc::clone(upstream), started: Instant::now(), restarts });
     }
 
     /// Takes a process that was started to find out what it speaks.
@@ -131,20 +140,20 @@ impl Slot {
         self.adopt(&mut present, upstream, greeting);
     }
 
-    /// Whether this was the process; then its end is noted.
-    pub(super) fn lost(&self, upstream: &Upstream) -> bool {
-        let mut vitals = self.vitals.lock().unwrap_or_else(PoisonError::into_inner);
-        match vitals.as_mut().filter(|vitals| vitals.pid == upstream.pid()) {
-            Some(vitals) => {
-                vitals.end = Some(upstream.end().unwrap_or_else(|| "ended".to_owned()));
-                true
-            }
-            None => false,
-        }
+    /// Whether this was its last process.
+    fn had(&self, upstream: &Arc<Upstream>) -> bool {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().is_some_and(|last| Arc::ptr_eq(&last.upstream, upstream))
     }
 
     pub(super) fn vitals(&self) -> Option<Vitals> {
-        self.vitals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().map(|Last { upstream, started, restarts }| Vitals {
+            pid: upstream.pid(),
+            started: *started,
+            restarts: *restarts,
+            end: upstream.end(),
+        })
     }
 
     pub(super) async fn stop(&self) {
@@ -271,7 +280,7 @@ impl Bridge {
             }
             return;
         }
-        let Some(slot) = [&self.legacy, &self.modern].into_iter().find(|slot| slot.lost(upstream)) else { return };
+        let Some(slot) = [&self.legacy, &self.modern].into_iter().find(|slot| slot.had(upstream)) else { return };
         let again = match slot.get(self).await {
             Ok(again) => again,
             // One more try each time somebody asks.
