@@ -302,6 +302,7 @@ async fn converse(bridge: Weak<Bridge>, upstream: Arc<Upstream>, mut arriving: m
         let Some(bridge) = bridge.upgrade() else { break };
         bridge.route(&upstream, message).await;
     }
+    upstream.fell_silent();
     let gone = Gone(upstream.end().unwrap_or_else(|| "ended".to_owned()));
     let mut failed = upstream.fail_all(&gone);
     upstream.stop().await;

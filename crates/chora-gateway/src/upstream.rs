@@ -2,7 +2,7 @@
 //! no two clients' can be the same, and every answer finds the one who asked.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -99,6 +99,8 @@ pub(crate) struct Upstream {
     next: AtomicU64,
     /// When the server last said anything.
     heard: Mutex<Instant>,
+    /// It says nothing any more, although its process may still be there to be waited for.
+    over: AtomicBool,
 }
 
 /// A conversation that has begun, and what arrives in it.
@@ -112,7 +114,8 @@ impl Upstream {
     pub(crate) fn start(command: &ChildCommand, owner: Option<SessionKey>) -> std::io::Result<Started> {
         let (messages, arriving) = mpsc::channel(INBOX);
         let child = Child::start(command, messages)?;
-        let upstream = Self { child, owner, calls: Mutex::default(), next: AtomicU64::new(1), heard: Mutex::new(Instant::now()) };
+        let (next, heard) = (AtomicU64::new(1), Mutex::new(Instant::now()));
+        let upstream = Self { child, owner, calls: Mutex::default(), next, heard, over: AtomicBool::new(false) };
         Ok(Started { upstream: Arc::new(upstream), arriving })
     }
 
@@ -120,8 +123,14 @@ impl Upstream {
         self.child.pid()
     }
 
+    /// How it ended, where it has.
     pub(crate) fn end(&self) -> Option<String> {
-        self.child.end()
+        self.child.end().or_else(|| self.over.load(Ordering::SeqCst).then(|| "ended".to_owned()))
+    }
+
+    /// Nothing arrives any more: whoever looks from now on sees that it has ended.
+    pub(crate) fn fell_silent(&self) {
+        self.over.store(true, Ordering::SeqCst);
     }
 
     pub(crate) async fn stop(&self) {
