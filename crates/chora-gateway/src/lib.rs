@@ -16,7 +16,7 @@ mod transport;
 mod upstream;
 
 pub use bridge::{Bridge, BridgeSettings, ChildSharing};
-pub use proxy::{Gateway, GatewayError, GatewaySettings, StateFileError, Table, TableError, attend};
+pub use proxy::{Gateway, GatewayError, GatewaySettings, Inquiry, StateFileError, Table, TableError, attend};
 pub use remote::{RemoteError, RemoteSettings, connect};
 pub use transport::http::{FrontSettings, Guard, Refusal, Token, is_loopback, open_to, serve, serve_metrics};
 pub use transport::stdio::ChildCommand;

@@ -28,6 +28,7 @@ mod socket;
 mod state_file;
 mod table;
 mod tunnel;
+mod watch;
 
 use std::io;
 use std::path::PathBuf;
@@ -42,6 +43,7 @@ use self::plane::{ChangeError, Plane};
 use self::socket::ControlSocket;
 pub use self::state_file::StateFileError;
 pub use self::table::{Table, TableError};
+pub use self::watch::Inquiry;
 
 /// How long requests under way have to end once the gateway stops.
 const CLOSING: Duration = Duration::from_secs(10);
@@ -86,12 +88,17 @@ pub struct Gateway;
 impl Gateway {
     /// Serves the table of a state file, and the control API on a unix socket with mode 0600, until `shutdown` is
     /// cancelled. Then nothing more is accepted, and what is under way has 10 s to end. `ready` is called once everything
-    /// is served.
+    /// is served. `ask` answers the questions of watches.
     ///
     /// # Errors
     /// When the state file is missing or torn, or a port or the socket cannot be bound. A first table is written with
     /// [`Table::save`], or is empty where the settings say so.
-    pub async fn run(settings: &GatewaySettings, shutdown: CancellationToken, ready: impl FnOnce() + Send) -> Result<(), GatewayError> {
+    pub async fn run(
+        settings: &GatewaySettings,
+        ask: Inquiry,
+        shutdown: CancellationToken,
+        ready: impl FnOnce() + Send,
+    ) -> Result<(), GatewayError> {
         let GatewaySettings { state_file, control_socket, begin_empty } = settings;
         let told = |source| GatewayError::ControlSocket { path: control_socket.clone(), source };
         // First of all: where another gateway answers, its ports are left alone.
@@ -108,6 +115,7 @@ impl Gateway {
         tokio::select! {
             () = control::serve(socket, Arc::clone(&plane), shutdown) => {}
             () = plane.tend() => {}
+            () = watch::watch(&plane, &ask) => {}
         }
         let closed = all_closed_after(&plane, &mut all_closed).await;
         if !closed {

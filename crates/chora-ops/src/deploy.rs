@@ -28,6 +28,7 @@ use crate::rollout::holding::holding;
 use crate::rollout::observe::observe;
 use crate::rollout::perform::StepError;
 use crate::rollout::settle::{Cause, Settled, Settlement, back, settle};
+use crate::watch::{self, Waited};
 use crate::{preflight, release, version};
 
 /// What to deploy, and where.
@@ -47,6 +48,8 @@ pub struct DeployRequest {
     pub build: bool,
     /// Replace containers that did not change.
     pub recreate: bool,
+    /// Stay until the release is not watched any more; without it the gateway goes on alone.
+    pub wait_watch: bool,
 }
 
 /// What came of it.
@@ -107,6 +110,7 @@ pub async fn deploy(cx: &Context, request: &DeployRequest) -> Result<DeployOutco
 async fn deploy_held(cx: &Context, project: &Project, request: &DeployRequest) -> Result<DeployOutcome, Failure> {
     let began = cx.clock.elapsed();
     let mut warnings: Vec<String> = told(&settle(cx, project, &project.environment.name, Settlement::Safe).await?);
+    warnings.extend(watch::collect(cx, project).await?.words);
     warnings.extend(project.warnings.iter().cloned());
     let prepared = prepare(cx, project, request).await.map_err(|failure| failure.or_state("nothing was changed"))?;
     warnings.extend(prepared.warnings.iter().cloned());
@@ -130,7 +134,24 @@ async fn deploy_held(cx: &Context, project: &Project, request: &DeployRequest) -
     };
     finish::begin(cx, &deployment, release.as_ref()).await?;
     let work = Work { project, prepared: &prepared, release, recreate: request.recreate, warnings, began };
-    Box::pin(run(cx, deployment, work)).await
+    let outcome = Box::pin(run(cx, deployment, work)).await?;
+    if request.wait_watch { Box::pin(watched(cx, project, outcome)).await } else { Ok(outcome) }
+}
+
+/// Stays until the release is not watched any more.
+async fn watched(cx: &Context, project: &Project, mut outcome: DeployOutcome) -> Result<DeployOutcome, Failure> {
+    let Some(deployment) = &outcome.deployment else { return Ok(outcome) };
+    match watch::wait(cx, project, deployment).await? {
+        None => outcome.warnings.push("nothing was watched: there is no release before that could be kept ready".to_owned()),
+        Some(Waited::Passed(words)) => outcome.warnings.extend(words),
+        Some(Waited::Interrupted(until)) => outcome.warnings.push(format!("the gateway watches on without you, until {until:.0}")),
+        Some(Waited::WentBack(why, back)) => {
+            let failure = Failure::new(FailureKind::Restored, format!("{} failed while it was watched: {why}", outcome.version));
+            let state = format!("{} serves again in {} and is healthy", back.version, outcome.environment);
+            return Err(failure.state(state).hint("mend it and deploy again; `chora events` has what happened when"));
+        }
+    }
+    Ok(outcome)
 }
 
 /// What is known before the deployment begins.

@@ -2,6 +2,7 @@
 
 mod document;
 mod verify;
+mod watched;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio::sync::Mutex;
 use crate::conversation::{Conversation, ConversationError};
 
 pub(crate) use verify::{VerifyError, verify};
+pub(crate) use watched::{Watch, WatchState, Watched, watch_document};
 
 /// How long a call may take beside what it waits for.
 const CALL: Duration = Duration::from_secs(20);
@@ -131,6 +133,29 @@ impl Gateways {
             }
         }
         Ok(all)
+    }
+
+    /// Watches what the document says (`POST /v1/watch`) from now on.
+    pub(crate) async fn watch(&self, gateway: &str, document: Value) -> Result<(), GatewayError> {
+        self.call(gateway, ("POST", "/v1/watch"), Some(document), Duration::ZERO).await.map(drop)
+    }
+
+    /// What is or was watched last.
+    pub(crate) async fn watched(&self, gateway: &str) -> Result<Option<Watched>, GatewayError> {
+        match self.call(gateway, ("GET", "/v1/watch"), None, Duration::ZERO).await {
+            Ok(answer) => Ok(answer.get("watch").cloned().and_then(|watch| serde_json::from_value(watch).ok())),
+            // A gateway of an earlier version watches nothing.
+            Err(error) if error.is_unknown() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Watches nothing any more.
+    pub(crate) async fn end_watch(&self, gateway: &str) -> Result<(), GatewayError> {
+        match self.call(gateway, ("DELETE", "/v1/watch"), None, Duration::ZERO).await {
+            Err(error) if error.is_unknown() => Ok(()),
+            done => done.map(drop),
+        }
     }
 
     /// Begins or ends maintenance.

@@ -32,6 +32,7 @@ pub mod status;
 pub mod system;
 mod version;
 pub mod wait;
+pub mod watch;
 
 pub use context::{Context, Settings};
 pub use failure::{Failure, FailureKind};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chora_core::model::deployment::{DeploymentAction, OutcomeKind, Traffic};
+use chora_core::model::deployment::{Deployment, DeploymentAction, OutcomeKind, Traffic};
 use chora_core::model::ids::{DeploymentId, ImageId};
 use chora_core::model::release::Release;
 use chora_core::plan::gateway::GATEWAY;
@@ -24,6 +24,7 @@ use crate::rollout::foresee::foresee;
 use crate::rollout::holding::holding;
 use crate::rollout::observe::observe;
 use crate::rollout::settle::{Settled, Settlement, settle};
+use crate::watch;
 
 /// Where to go back, and to what.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -106,6 +107,11 @@ async fn roll_back_held(cx: &Context, project: &Project, request: &RollbackReque
     let environment = &project.environment.name;
     let settled = settle(cx, project, environment, Settlement::Safe).await?;
     let mut warnings = told(&settled);
+    let collected = watch::collect(cx, project).await?;
+    warnings.extend(collected.words);
+    if let Some(outcome) = collected.went_back.filter(|_| request.release.is_none()) {
+        return Ok(DeployOutcome { warnings, ..outcome });
+    }
     let live = release::live(cx, environment).await?;
     warnings.extend(preflight::clock_behind(cx.clock.now(), live.as_ref()));
     if let Some(back) = went_back(&settled).filter(|_| request.release.is_none()) {
@@ -121,10 +127,41 @@ async fn roll_back_held(cx: &Context, project: &Project, request: &RollbackReque
         let took = cx.clock.elapsed().saturating_sub(began);
         return Ok(nothing_to_do(project, prepared, Unchanged { version: target.version, plan: planned, warnings, took }));
     }
-    let mut deployment = new_deployment(cx, project, DeploymentAction::Rollback, &prepared);
+    go_back(cx, project, (&target, &prepared, planned), Told { warnings, why: "", began }).await
+}
+
+/// Makes the release before a deployment the live one, where nobody asked for it: the gateway sends everything there already.
+pub(crate) async fn because(cx: &Context, project: &Project, deployment: &Deployment, why: &str) -> Result<DeployOutcome, Failure> {
+    let began = cx.clock.elapsed();
+    let request = RollbackRequest { release: deployment.previous.as_ref().map(ToString::to_string), ..RollbackRequest::default() };
+    let live = release::live(cx, &project.environment.name).await?;
+    let (target, prepared) = prepare(cx, project, &request, live).await?;
+    let planned = plan(project, &prepared, &target)?;
+    go_back(cx, project, (&target, &prepared, planned), Told { warnings: Vec::new(), why, began }).await
+}
+
+/// What is told with the end.
+struct Told<'a> {
+    warnings: Vec<String>,
+    /// Why it is done, where nobody asked for it.
+    why: &'a str,
+    began: Duration,
+}
+
+async fn go_back(
+    cx: &Context,
+    project: &Project,
+    (target, prepared, planned): (&Release, &Prepared, Plan),
+    told: Told<'_>,
+) -> Result<DeployOutcome, Failure> {
+    let Told { warnings, why, began } = told;
+    let mut deployment = new_deployment(cx, project, DeploymentAction::Rollback, prepared);
     deployment.plan = Some(planned);
     finish::begin(cx, &deployment, None).await?;
-    let done = carry_out(cx, project, &deployment, &target, prepared.live.as_ref()).await;
+    let mut done = carry_out(cx, project, &deployment, target, prepared.live.as_ref()).await;
+    if done.outcome.kind == OutcomeKind::Deployed {
+        why.clone_into(&mut done.outcome.cause);
+    }
     let mut outcome = conclude(cx, &deployment, done, Conclusion { warnings, took: cx.clock.elapsed().saturating_sub(began) }).await?;
     outcome.took_ms = millis(cx.clock.elapsed().saturating_sub(began));
     Ok(outcome)

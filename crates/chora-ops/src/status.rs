@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::project::{Project, Selection, load_or_recall};
 use crate::rollout::settle::open_deployments;
+use crate::watch::{self, WatchLine};
 use crate::{preflight, release};
 use roles::Roles;
 
@@ -38,6 +39,9 @@ pub struct StatusOutcome {
     /// Who changes it now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
+    /// The release under watch, where the one before is kept ready to serve again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watch: Option<WatchLine>,
     /// Deployments that a killed process left unfinished, in words.
     pub unfinished: Vec<String>,
     /// Containers of the project.
@@ -96,8 +100,11 @@ pub async fn status(cx: &Context, request: &StatusRequest) -> Result<StatusOutco
         .filter(|release| live.as_ref().is_none_or(|live| live.id != release.id))
         .filter(|release| release.images.values().all(|pin| !gone.contains(&pin.id)))
         .map(|release| release.version.clone());
+    let watch = watch::line(cx, &project).await;
     let next = if !unfinished.is_empty() {
         "chora resume, or chora abort"
+    } else if watch.as_ref().is_some_and(|watch| watch.switched_back.is_some()) {
+        "chora events"
     } else if live.is_some() {
         "chora health"
     } else {
@@ -107,6 +114,7 @@ pub async fn status(cx: &Context, request: &StatusRequest) -> Result<StatusOutco
         version: live.as_ref().map(|live| live.version.clone()),
         release: live.as_ref().map(|live| live.id.clone()),
         lease,
+        watch,
         containers: containers(cx, &project).await?,
         rollback_to: rollback_to.collect(),
         unfinished,

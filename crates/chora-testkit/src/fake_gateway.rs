@@ -22,6 +22,8 @@ pub struct FakeTable {
     pub services: BTreeMap<String, Vec<String>>,
     /// Services whose requests wait.
     pub held: BTreeSet<String>,
+    /// What it was told to watch; a test that lets it switch back adds an `end`.
+    pub watch: Option<Value>,
     /// Calls so far, as `METHOD path`.
     pub calls: Vec<String>,
     /// When a request would have failed, in words.
@@ -74,6 +76,12 @@ impl FakeTable {
                 self.held.retain(|name| !named.contains(name));
                 Ok(json!({ "held": 3, "refused": 0, "longest_wait_ms": 40 }))
             }
+            ("POST", "/v1/watch") => self.set_watch(body),
+            ("GET", "/v1/watch") => Ok(json!({ "watch": self.watch })),
+            ("DELETE", "/v1/watch") => {
+                self.watch = None;
+                Ok(json!({ "watching": false }))
+            }
             ("GET", "/v1/state") => Ok(json!({ "listeners": self.services.keys().collect::<Vec<_>>() })),
             ("GET", path) => {
                 let service = path.strip_prefix("/v1/drain/").ok_or((404, "there is no such call".to_owned()))?;
@@ -103,9 +111,34 @@ impl FakeTable {
             }
         }
         self.services = table;
+        self.watch = None;
         let services = &self.services;
         self.held.retain(|name| services.contains_key(name));
         Ok(json!({ "switched": [] }))
+    }
+
+    fn set_watch(&mut self, body: &Value) -> Result<Value, (u16, String)> {
+        let back = body.get("back").and_then(Value::as_object).ok_or((400, "no way back".to_owned()))?;
+        back.keys().try_for_each(|name| self.known(name))?;
+        let asks = |key: &str| body.get(key).and_then(Value::as_array).is_some_and(|questions| !questions.is_empty());
+        if !asks("questions") || !asks("back_questions") {
+            return Err((400, "nothing is asked".to_owned()));
+        }
+        self.watch = Some(body.clone());
+        Ok(json!({ "watching": true }))
+    }
+
+    /// Sends everything back to where the watch says, as a gateway does that finds the new release failing.
+    pub fn switch_back(&mut self, why: &str) {
+        let Some(watch) = self.watch.as_mut() else { return };
+        let back = watch.get("back").and_then(Value::as_object).cloned().unwrap_or_default();
+        if let Some(watch) = watch.as_object_mut() {
+            watch.insert("end".to_owned(), json!({ "state": "switched_back", "at_ms": 1_700_000_000_000_i64, "why": why }));
+        }
+        for (name, release) in back {
+            let addresses = release.get("addresses").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+            self.services.insert(name, addresses.map(str::to_owned).collect());
+        }
     }
 
     fn named(&self, body: &Value) -> Result<Vec<String>, (u16, String)> {
@@ -122,13 +155,20 @@ impl FakeTable {
     /// Notes requests that would be lost at this moment.
     fn look(&mut self, engine: &FakeEngine, call: &str) {
         let world = engine.world();
+        let runs = |address: &str| {
+            let container = address.rsplit_once(':').map_or(address, |(container, _)| container);
+            world.container(container).is_some_and(|container| container.state == ContainerState::Running)
+        };
         for (name, addresses) in self.services.iter().filter(|(name, _)| !self.held.contains(*name)) {
-            for address in addresses {
-                let container = address.rsplit_once(':').map_or(address.as_str(), |(container, _)| container);
-                if world.container(container).is_none_or(|container| container.state != ContainerState::Running) {
-                    self.lost.push(format!("after {call}: {name} goes to {container}, which does not run"));
-                }
+            for address in addresses.iter().filter(|address| !runs(address)) {
+                self.lost.push(format!("after {call}: {name} goes to {address}, which does not run"));
             }
+        }
+        let watch = self.watch.iter().filter(|watch| watch.get("end").is_none());
+        let back = watch.filter_map(|watch| watch.get("back")?.as_object()).flat_map(|back| back.values());
+        let addresses = back.filter_map(|release| release.get("addresses")?.as_array()).flatten().filter_map(Value::as_str);
+        for address in addresses.filter(|address| !runs(address)) {
+            self.lost.push(format!("after {call}: the watch would go back to {address}, which does not run"));
         }
     }
 }

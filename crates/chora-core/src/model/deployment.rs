@@ -74,7 +74,7 @@ pub enum OutcomeKind {
 pub struct Outcome {
     /// Which.
     pub kind: OutcomeKind,
-    /// Why it failed; empty when it did not. Never a secret.
+    /// Why it failed; of a rollback that nobody asked for, why it was done; else empty. Never a secret.
     pub cause: String,
     /// The last log lines of the failed container.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

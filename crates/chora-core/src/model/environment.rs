@@ -51,6 +51,9 @@ pub struct Environment {
     /// How long a replaced release has to end the requests, streams and sessions that it is at.
     #[serde(default = "drain")]
     pub drain: Duration,
+    /// How long a new release is watched by the gateway, the one before kept ready to serve again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Duration>,
 }
 
 /// The drain time of environments that name none.

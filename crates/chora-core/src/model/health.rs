@@ -94,6 +94,16 @@ pub enum Probe {
     Mcp(McpProbe),
 }
 
+impl Probe {
+    /// The container port that is asked; 0 where a process is spoken to instead.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        match self {
+            Self::Tcp { port } | Self::Http(HttpProbe { port, .. }) | Self::Mcp(McpProbe { port, .. }) => *port,
+        }
+    }
+}
+
 /// Conditions on an HTTP answer.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]

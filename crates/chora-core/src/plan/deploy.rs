@@ -5,6 +5,7 @@ mod survey;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod warm;
 
 use indexmap::IndexMap;
 

@@ -30,6 +30,11 @@ impl fmt::Display for Action {
             Self::Hold { service, .. } => write!(f, "hold requests to {service}"),
             Self::ReleaseHold { service, .. } => write!(f, "let requests to {service} through"),
             Self::Drain { service, .. } => write!(f, "drain {service}"),
+            Self::Watch { routes, seconds, .. } => {
+                let mut services: Vec<&str> = routes.iter().map(|route| route.service.as_str()).collect();
+                services.dedup();
+                write!(f, "watch {} for {seconds} s", services.join(", "))
+            }
             Self::Verify { targets, .. } => {
                 let mut services: Vec<&str> = targets.iter().map(|target| target.service.as_str()).collect();
                 services.dedup();

@@ -34,5 +34,9 @@ pub const DEPLOYMENT: &str = "dev.chora.deployment";
 pub const FINGERPRINT: &str = "dev.chora.fingerprint";
 /// Key of the network that a staging network stands beside.
 pub const STAGING: &str = "dev.chora.staging";
+/// Key of the network whose former members, ready to serve again, a network holds.
+pub const WARM: &str = "dev.chora.warm";
+/// Containers that a network is there for, by name, separated by commas.
+pub const MEMBERS: &str = "dev.chora.members";
 /// Hash of the build inputs of an image.
 pub const BUILD_INPUTS: &str = "dev.chora.build-inputs";

@@ -132,8 +132,10 @@ fn is_created_first(earlier: &Step, later: &Step, awaited: &Awaited<'_>) -> bool
 /// Networks are left and removed when what is retired has stopped, and removed when what is pruned has gone.
 fn empties(earlier: &Step, later: &Step) -> bool {
     let stops = earlier.phase == StepPhase::Retire && matches!(earlier.action, Action::StopContainer { .. });
+    // What is kept warm leaves the project's networks when it is at nothing any more, and can be reached elsewhere.
+    let ready = earlier.phase == StepPhase::Retire && matches!(earlier.action, Action::Drain { .. } | Action::Connect { .. });
     match &later.action {
-        Action::Disconnect { .. } => stops,
+        Action::Disconnect { .. } => stops || ready,
         Action::RemoveNetwork { .. } => stops || matches!(earlier.action, Action::RemoveContainer { .. }),
         _ => false,
     }
@@ -166,7 +168,10 @@ fn subject(action: &Action) -> Option<&str> {
         | Action::Disconnect { container, .. }
         | Action::RunToCompletion { container, .. } => Some(container),
         Action::RenameContainer { from, .. } => Some(from),
-        Action::Route { gateway, .. } | Action::Hold { gateway, .. } | Action::ReleaseHold { gateway, .. } => Some(gateway),
+        Action::Route { gateway, .. }
+        | Action::Hold { gateway, .. }
+        | Action::ReleaseHold { gateway, .. }
+        | Action::Watch { gateway, .. } => Some(gateway),
         Action::Drain { .. }
         | Action::Verify { .. }
         | Action::CreateNetwork { .. }
@@ -208,6 +213,7 @@ fn touch(action: &Action) -> Touch<'_> {
         | Action::Route { .. }
         | Action::Hold { .. }
         | Action::ReleaseHold { .. }
+        | Action::Watch { .. }
         | Action::RemoveContainer { .. }
         | Action::StartContainer { .. }
         | Action::StopContainer { .. }

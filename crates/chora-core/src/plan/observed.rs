@@ -67,8 +67,12 @@ impl ObservedContainer {
 pub struct ObservedNetwork {
     /// Network label: its key in the Compose file; absent on staging networks.
     pub key: Option<String>,
-    /// The deployment of a staging network.
+    /// The deployment of a network that is not the project's own: of candidates, or of what is kept warm.
     pub staging: Option<String>,
+    /// Whether what is in it served before, and is kept to serve again.
+    pub warm: bool,
+    /// The containers that it is there for; empty where it does not say so.
+    pub members: BTreeSet<String>,
     /// Fingerprint label; absent on networks that Chora did not create.
     pub fingerprint: Option<Digest>,
 }
@@ -77,7 +81,9 @@ impl ObservedNetwork {
     fn from_labels(all: &IndexMap<String, String>) -> Self {
         Self {
             key: all.get(labels::NETWORK).cloned(),
-            staging: all.get(labels::STAGING).and_then(|_| all.get(labels::DEPLOYMENT)).cloned(),
+            staging: all.get(labels::STAGING).or_else(|| all.get(labels::WARM)).and_then(|_| all.get(labels::DEPLOYMENT)).cloned(),
+            warm: all.contains_key(labels::WARM),
+            members: all.get(labels::MEMBERS).into_iter().flat_map(|names| names.split(',')).map(str::to_owned).collect(),
             fingerprint: all.get(labels::FINGERPRINT).and_then(|text| Digest::parse(text)),
         }
     }
@@ -116,6 +122,13 @@ impl Observed {
         };
         let volumes = volumes.iter().map(|facts| (facts.name.clone(), volume(facts))).collect();
         Self { containers, networks, volumes }
+    }
+
+    /// Whether a container runs only to serve again should what replaced it fail: it has left the project's networks.
+    #[must_use]
+    pub fn is_warm(&self, container: &ObservedContainer) -> bool {
+        let mut known = container.networks.iter().filter_map(|name| self.networks.get(name));
+        container.is_up() && known.clone().any(|network| network.warm) && known.all(|network| network.key.is_none())
     }
 
     /// Containers of a service that take part.

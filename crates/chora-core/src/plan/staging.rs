@@ -22,11 +22,26 @@ pub(super) fn staging_for<'a>(input: &DeployInput<'_>, candidates: impl Iterator
     own.map(|(key, network)| (key.clone(), format!("{}_{}", network.name, input.deployment.short()))).collect()
 }
 
+/// Names what is kept warm beside a network of the project.
+pub(super) fn warm_name(input: &DeployInput<'_>, network: &str) -> String {
+    format!("{network}_{}-warm", input.deployment.short())
+}
+
+/// The network of what is kept warm; the project's own one may have another definition by now.
+pub(super) fn warm_spec(input: &DeployInput<'_>, key: &str, name: &str, members: &[String]) -> NetworkSpec {
+    beside(input, key, name, (labels::WARM, members))
+}
+
 /// A staging network: same driver and isolation, addresses of its own.
-pub(super) fn staging_spec(input: &DeployInput<'_>, key: &str, name: &str) -> NetworkSpec {
+pub(super) fn staging_spec(input: &DeployInput<'_>, key: &str, name: &str, members: &[String]) -> NetworkSpec {
+    beside(input, key, name, (labels::STAGING, members))
+}
+
+fn beside(input: &DeployInput<'_>, key: &str, name: &str, (kind, members): (&str, &[String])) -> NetworkSpec {
     let base = input.release.stack.networks.get(key).cloned().unwrap_or_default();
     let network = Network { name: name.to_owned(), ipam: Ipam::default(), ..base };
-    let own = [(labels::STAGING, key), (labels::DEPLOYMENT, input.deployment.as_str())];
+    let members = members.join(",");
+    let own = [(kind, key), (labels::DEPLOYMENT, input.deployment.as_str()), (labels::MEMBERS, &members)];
     let mut spec = network_spec(input, key, &network);
     spec.labels.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
     name.clone_into(&mut spec.name);

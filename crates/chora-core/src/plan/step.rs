@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::gateway::Route;
 use crate::model::digest::Digest;
-use crate::model::ids::{ImageId, ReleaseId};
+use crate::model::ids::{DeploymentId, ImageId, ReleaseId};
 use crate::model::network::{Attachment, NetworkSpec, VolumeSpec};
 
 /// A container to be: names and references only, so that a plan can be stored; contents are looked up when it is created.
@@ -169,6 +169,21 @@ pub enum Action {
         backends: Vec<String>,
         /// How long, in seconds.
         limit_seconds: u64,
+    },
+    /// Lets the gateway watch services, and send their requests back to the release before when they fail.
+    Watch {
+        /// The gateway's container.
+        gateway: String,
+        /// The deployment that is watched.
+        deployment: DeploymentId,
+        /// For how long, in seconds.
+        seconds: u64,
+        /// How long what is left is given to end what it is at, in seconds.
+        drain_seconds: u64,
+        /// What is watched.
+        routes: Vec<Route>,
+        /// Where the same ports led before.
+        back: Vec<Route>,
     },
     /// Asks services through the gateway, until they answer there.
     Verify {

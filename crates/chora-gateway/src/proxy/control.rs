@@ -10,6 +10,9 @@
 //! | `POST /v1/hold` | `{service, limit_ms}` | `{held, in_flight, limit_ms}` |
 //! | `POST /v1/release-hold` | `{service, ready_ms}` | `{held, refused, longest_wait_ms}` |
 //! | `POST /v1/maintenance` | `{on, message, allow: [<path prefix>]}` | `{maintenance}` |
+//! | `POST /v1/watch` | a watch: `{name, until_ms, drain_ms, back: {<name>: {name, addresses}}, questions, back_questions, …}` | `{watching}` |
+//! | `GET /v1/watch` | | `{watch}`, with `end: {state, at_ms, why}` once it has ended |
+//! | `DELETE /v1/watch` | | `{watching}` |
 //! | `GET /metrics` | | text of Prometheus |
 //!
 //! Calls about holds take `services: [<name>]` as well: then the answer has sums, and the longest wait.
@@ -37,6 +40,7 @@ use super::answer::{self, Answer};
 use super::plane::{ChangeError, Plane};
 use super::socket::ControlSocket;
 use super::table::{Maintenance, ReleaseEntry, Table, TableError};
+use super::watch::WatchEntry;
 
 /// Largest body, in bytes.
 pub(super) const BODY_BYTES: usize = 4 * 1024 * 1024;
@@ -168,6 +172,15 @@ async fn call(plane: &Plane, parts: &Parts, body: Incoming) -> Result<Value, Ref
             let MaintenanceRequest { on, message, allow } = parse(body).await?;
             plane.set_maintenance(on.then_some(Maintenance { message, allow })).await?;
             Ok(json!({ "maintenance": on }))
+        }
+        (&Method::GET, "/v1/watch") => Ok(json!({ "watch": plane.watch().await })),
+        (&Method::POST, "/v1/watch") => {
+            plane.set_watch(Some(parse::<WatchEntry>(body).await?)).await?;
+            Ok(json!({ "watching": true }))
+        }
+        (&Method::DELETE, "/v1/watch") => {
+            plane.set_watch(None).await?;
+            Ok(json!({ "watching": false }))
         }
         (&Method::GET, path) => {
             let service = path.strip_prefix("/v1/drain/").ok_or(Refused::NoCall)?;

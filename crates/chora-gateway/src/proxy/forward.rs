@@ -103,7 +103,10 @@ impl Exchange<'_> {
             let release = Arc::clone(admission.visit.release());
             release.requests.add(1);
             let failure = match attempt::send(out, &admission, limits, attempts > 0).await {
-                Ok(response) => return Ok((admission, response)),
+                Ok(response) => {
+                    release.errors.add(u64::from(response.status().is_server_error()));
+                    return Ok((admission, response));
+                }
                 Err(failure) => failure,
             };
             if let Some(fault) = own_fault(&out.body, failure) {
@@ -119,6 +122,7 @@ impl Exchange<'_> {
                 2
             };
             if attempts >= most || !out.can_be_sent_again(failure) {
+                release.errors.add(1);
                 tracing::warn!(service = self.service.name, release = release.entry.name, ?failure, "a request failed");
                 return Err(failed(failure, has_session));
             }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::drain::{self, Switched};
@@ -15,6 +15,7 @@ use super::routes::Routes;
 use super::service::Service;
 use super::state_file::StateFileError;
 use super::table::{ListenerEntry, Maintenance, ReleaseEntry, ServiceEntry, Table};
+use super::watch::{WatchEnd, WatchEntry, WatchState, now_ms};
 
 /// How often sessions are tended.
 const TENDING: Duration = Duration::from_secs(1);
@@ -28,6 +29,8 @@ pub(super) struct Plane {
     services: RwLock<Services>,
     /// Held through a change, so that there is one at a time.
     current: Mutex<Current>,
+    /// Told when there is something else to watch.
+    pub(super) watch_set: Notify,
     stop: CancellationToken,
 }
 
@@ -57,7 +60,7 @@ impl Plane {
     /// An empty plane; each connection keeps a clone of `open`.
     pub(super) fn new(state_file: PathBuf, stop: CancellationToken, open: mpsc::Sender<()>) -> Self {
         let current = Current { open: Some(open), table: Table::empty(), listeners: Vec::new() };
-        Self { state_file, services: RwLock::default(), current: Mutex::new(current), stop }
+        Self { state_file, services: RwLock::default(), current: Mutex::new(current), watch_set: Notify::new(), stop }
     }
 
     /// Begins with the table of the state file.
@@ -78,7 +81,9 @@ impl Plane {
         // Whoever routes need not know of it; it has a call of its own.
         table.maintenance = table.maintenance.or_else(|| current.table.maintenance.clone());
         self.save(&table).await?;
-        Ok(self.apply(&mut current, table, fresh, limit))
+        let switched = self.apply(&mut current, table, fresh, limit);
+        self.watch_set.notify_one();
+        Ok(switched)
     }
 
     /// Makes a release of a service the active one.
@@ -107,6 +112,60 @@ impl Plane {
         current.table = table;
         self.route(&current);
         Ok(())
+    }
+
+    /// Watches releases from now on, or nothing any more. What was watched before is forgotten.
+    pub(super) async fn set_watch(&self, watch: Option<WatchEntry>) -> Result<(), ChangeError> {
+        for (name, back) in watch.iter().flat_map(|watch| &watch.back) {
+            self.service(name)?;
+            back.check().map_err(ChangeError::BadRelease)?;
+        }
+        let mut current = self.current.lock().await;
+        let mut table = current.table.clone();
+        table.watch = watch;
+        self.save(&table).await?;
+        current.table = table;
+        self.watch_set.notify_one();
+        Ok(())
+    }
+
+    /// What is watched, ended or not.
+    pub(super) async fn watch(&self) -> Option<WatchEntry> {
+        self.current.lock().await.table.watch.clone()
+    }
+
+    /// What is being watched.
+    pub(super) async fn watched(&self) -> Option<WatchEntry> {
+        self.watch().await.filter(|watch| watch.end.is_none())
+    }
+
+    /// Ends a watch that is still the same one; where it failed, everything goes back in one change.
+    pub(super) async fn end_watch(&self, name: &str, state: WatchState, why: &str) {
+        let mut current = self.current.lock().await;
+        let Some(mut watch) = current.table.watch.clone().filter(|watch| watch.name == name && watch.end.is_none()) else { return };
+        let end = WatchEnd { state, at_ms: now_ms(), why: why.to_owned() };
+        tracing::warn!(watch = name, ?state, why, "a watch ended");
+        watch.end = Some(end);
+        let mut table = current.table.clone();
+        let mut back = Vec::new();
+        if state == WatchState::SwitchedBack {
+            back = watch.back.iter().filter_map(|(name, release)| Some((self.service(name).ok()?, release.clone()))).collect();
+        }
+        for (service, release) in &back {
+            let mut entry = service.entry();
+            entry.active = release.clone();
+            table.services.insert(service.name.clone(), entry);
+        }
+        let limit = Duration::from_millis(watch.drain_ms);
+        table.watch = Some(watch);
+        // Serving matters more than being remembered: after a restart it is watched, and sent back, once more.
+        if let Err(error) = self.save(&table).await {
+            tracing::error!(%error, "the end of a watch is not in the state file");
+        }
+        current.table = table;
+        for (service, release) in &back {
+            drain::switch(service, release, limit);
+        }
     }
 
     /// Forgets MCP sessions that nobody uses, for as long as it is polled.

@@ -17,6 +17,8 @@ use crate::metrics::Counter;
 pub(super) struct Release {
     pub(super) entry: ReleaseEntry,
     pub(super) requests: Counter,
+    /// Requests that it answered with 5xx, or not at all.
+    pub(super) errors: Counter,
     upstreams: Vec<Arc<Upstream>>,
     next: AtomicUsize,
     in_flight: AtomicUsize,
@@ -37,6 +39,7 @@ impl Release {
         Arc::new(Self {
             entry: entry.clone(),
             requests: Counter::default(),
+            errors: Counter::default(),
             upstreams: entry.addresses.iter().map(|address| Upstream::new(address)).collect(),
             next: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
@@ -45,6 +48,11 @@ impl Release {
             fewer: Notify::new(),
             cut: CancellationToken::new(),
         })
+    }
+
+    /// Requests so far, and how many of them failed.
+    pub(super) fn tally(&self) -> (u64, u64) {
+        (self.requests.get(), self.errors.get())
     }
 
     pub(super) fn enter(self: &Arc<Self>) -> Visit {

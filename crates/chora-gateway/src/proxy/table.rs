@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::state_file::{self, StateFileError};
+use super::watch::WatchEntry;
 
 /// The version of the document that this gateway reads and writes.
 const VERSION: u32 = 1;
@@ -22,6 +23,8 @@ pub struct Table {
     pub(super) services: BTreeMap<String, ServiceEntry>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) maintenance: Option<Maintenance>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) watch: Option<WatchEntry>,
 }
 
 /// A port. Exactly one of `http`, `tcp` and `auto` is there.
@@ -172,7 +175,7 @@ impl Table {
     /// A table that listens nowhere.
     #[must_use]
     pub fn empty() -> Self {
-        Self { version: VERSION, listeners: Vec::new(), services: BTreeMap::new(), maintenance: None }
+        Self { version: VERSION, listeners: Vec::new(), services: BTreeMap::new(), maintenance: None, watch: None }
     }
 
     /// Reads a document.

@@ -15,3 +15,4 @@ mod tables;
 mod tcp;
 mod trickle;
 pub(crate) mod upstream;
+mod watching;

@@ -22,8 +22,10 @@ pub(crate) fn beginning(deployment: &Deployment) -> Event {
 pub(crate) fn terminal(deployment: &Deployment, outcome: &Outcome, checks: &[Check], (at, took): (Timestamp, Duration)) -> Event {
     let good = matches!(outcome.kind, OutcomeKind::Deployed | OutcomeKind::Unchanged);
     let mut event = event(deployment, if good { EventStatus::Success } else { EventStatus::Failure }, at, took);
-    if !outcome.cause.is_empty() {
-        event.errors.push(outcome.cause.clone());
+    match (outcome.cause.is_empty(), good) {
+        (true, _) => {}
+        (false, true) => event.notes = Some(outcome.cause.clone()),
+        (false, false) => event.errors.push(outcome.cause.clone()),
     }
     event.metadata.insert("outcome".to_owned(), json!(outcome.kind));
     if !checks.is_empty() {

@@ -82,7 +82,7 @@ async fn ask(cx: &Context, gateway: &str, about: (&VerifyTarget, Level), probe: 
 }
 
 /// What is asked of a service through one of the gateway's ports.
-fn questions(expectation: &Expectation, target: &VerifyTarget) -> Vec<(Level, Probe)> {
+pub(super) fn questions(expectation: &Expectation, target: &VerifyTarget) -> Vec<(Level, Probe)> {
     let first = expectation.service.ports.first().map(|port| port.target);
     let is_it = |port: u16| port == target.target || port == 0 && first == Some(target.target);
     let endpoint = match &expectation.health.endpoint {

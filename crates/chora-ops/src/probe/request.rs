@@ -36,6 +36,13 @@ pub enum Question {
         /// A recorded contract to compare with.
         contract_file: Option<PathBuf>,
     },
+    /// A probe of a host that is looked up by name, asked as a probe of an address is.
+    Named {
+        /// Name of the host.
+        host: String,
+        /// What; with the port.
+        probe: Box<Probe>,
+    },
     /// Is a file as it should be?
     File(FileQuestion),
     /// Does a process run?
@@ -100,17 +107,21 @@ pub async fn run(request: &ProbeRequest) -> Result<ProbeOutcome, TargetError> {
         Question::Process(process) => Ok(outcome(probe_process(process))),
         Question::End { mark } => Ok(outcome(super::marked::end(mark).await)),
         Question::Address { address, probe } => Ok(outcome(super::ask(*address, probe, limit).await)),
+        Question::Named { host, probe } => {
+            let port = probe.port();
+            ask_each((host, &format!("localhost:{port}")), port, probe, limit).await
+        }
         Question::Tcp { target } => {
             let url = Url::parse(target, "tcp")?;
             expect_scheme(&url, target, "tcp")?;
             let port = url.port.ok_or_else(|| malformed(target, "it names no port"))?;
-            ask_each(&url, port, &Probe::Tcp { port }, limit).await
+            ask_each((&url.host, &url.authority()), port, &Probe::Tcp { port }, limit).await
         }
         Question::Http { url: target, conditions } => {
             let url = Url::parse(target, "http")?;
             expect_scheme(&url, target, "http")?;
             let port = url.port.unwrap_or(80);
-            ask_each(&url, port, &Probe::Http(HttpProbe { port, path: path_of(&url), ..conditions.clone() }), limit).await
+            ask_each((&url.host, &url.authority()), port, &Probe::Http(HttpProbe { port, path: path_of(&url), ..conditions.clone() }), limit).await
         }
         Question::Mcp { url: target, how, contract_file } => {
             let url = Url::parse(target, "http")?;
@@ -124,7 +135,7 @@ pub async fn run(request: &ProbeRequest) -> Result<ProbeOutcome, TargetError> {
             if mcp.transport == McpTransport::Stdio {
                 return Err(malformed(target, "stdio servers have no URL"));
             }
-            ask_each(&url, port, &Probe::Mcp(mcp), limit).await
+            ask_each((&url.host, &url.authority()), port, &Probe::Mcp(mcp), limit).await
         }
     }
 }
@@ -133,17 +144,22 @@ fn local(question: &Question) -> Option<ProbeAnswer> {
     match question {
         Question::File(file) => Some(probe_file(file)),
         Question::Process(process) => Some(probe_process(process)),
-        Question::Tcp { .. } | Question::Http { .. } | Question::Mcp { .. } | Question::Address { .. } | Question::End { .. } => None,
+        Question::Tcp { .. }
+        | Question::Http { .. }
+        | Question::Mcp { .. }
+        | Question::Named { .. }
+        | Question::Address { .. }
+        | Question::End { .. } => None,
     }
 }
 
-/// Asks every address of the host until one answers.
-async fn ask_each(url: &Url, port: u16, probe: &Probe, limit: Duration) -> Result<ProbeOutcome, TargetError> {
+/// Asks every address of the host until one answers; HTTP requests are for the authority.
+async fn ask_each((host, authority): (&str, &str), port: u16, probe: &Probe, limit: Duration) -> Result<ProbeOutcome, TargetError> {
     let started = Instant::now();
     let unresolved = |reason: String| {
-        let error = TargetError::Unresolved { host: url.host.clone(), reason };
+        let error = TargetError::Unresolved { host: host.to_owned(), reason };
         // The world's fault, as a refused connection is: a health check must say no, not that it was asked wrongly.
-        let asked = format!("address of {}", url.host);
+        let asked = format!("address of {host}");
         outcome(ProbeAnswer {
             verdict: ProbeVerdict::NoAnswer,
             asked,
@@ -152,7 +168,7 @@ async fn ask_each(url: &Url, port: u16, probe: &Probe, limit: Duration) -> Resul
             contract: None,
         })
     };
-    let addresses = match tokio::time::timeout(limit, resolve(&url.host, port)).await {
+    let addresses = match tokio::time::timeout(limit, resolve(host, port)).await {
         Ok(Ok(addresses)) => addresses,
         Ok(Err(TargetError::Unresolved { reason, .. })) => return Ok(unresolved(reason)),
         Ok(Err(error)) => return Err(error),
@@ -164,7 +180,7 @@ async fn ask_each(url: &Url, port: u16, probe: &Probe, limit: Duration) -> Resul
         if last.is_some() && left.is_zero() {
             break;
         }
-        let answer = super::ask_as(address, &url.authority(), probe, left).await;
+        let answer = super::ask_as(address, authority, probe, left).await;
         let silent = answer.verdict == ProbeVerdict::NoAnswer;
         // Of several refusals the first is told: it is the address people mean.
         if !silent || last.is_none() {

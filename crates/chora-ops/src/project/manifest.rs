@@ -64,7 +64,6 @@ pub(super) fn not_honoured(manifest: Option<&Manifest>, name: &str, environment:
     let here = [
         (environment.promote_from.is_some(), format!("{at}.promote_from")),
         (environment.approval == manifest::Approval::Required, format!("{at}.approval")),
-        (environment.watch.is_some(), format!("{at}.watch")),
         (environment.backup, format!("{at}.backup")),
         (!manifest.secrets.is_empty(), "secrets".to_owned()),
         (manifest.inbox != manifest::Inbox::default(), "inbox".to_owned()),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chora_core::model::deployment::{Deployment, JournalEntry, JournalMark};
 use chora_core::model::event::ProgressState;
@@ -13,9 +14,10 @@ use chora_core::plan::gateway::GATEWAY;
 use chora_core::plan::{Action, Plan, Step, StepPhase, needs};
 use futures_util::future::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use jiff::Timestamp;
 
 use crate::context::{Context, Pause};
-use crate::gateway::{VerifyError, verify};
+use crate::gateway::{VerifyError, Watch, verify, watch_document};
 use crate::health::ServiceExpectations;
 use crate::rollout::course::Course;
 use crate::rollout::patience::{Presence, patiently, told_to_go_on};
@@ -194,6 +196,12 @@ impl<'a> Run<'a> {
                 let passed = checks.len();
                 self.course().checks.extend(checks);
                 Ok(format!("{passed} checks passed"))
+            }
+            Action::Watch { gateway, deployment, seconds, drain_seconds, routes, back } => {
+                let until = cx.clock.now().saturating_add(Duration::from_secs(*seconds)).unwrap_or(Timestamp::MAX);
+                let watch = Watch { deployment, until, drain: Duration::from_secs(*drain_seconds), routes, back };
+                cx.gateways.watch(gateway, watch_document(&watch, self.expectations)).await?;
+                Ok(format!("until {until:.0}"))
             }
             Action::Record { .. } => {
                 if self.presence() == Presence::Away {

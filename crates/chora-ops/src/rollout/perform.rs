@@ -102,7 +102,7 @@ impl From<GatewayError> for StepError {
     }
 }
 
-/// Does one action; gates, what is asked through the gateway, and the record are the caller's.
+/// Does one action; gates, what is asked through the gateway, its watch, and the record are the caller's.
 pub(crate) async fn perform(cx: &Context, action: &Action, release: &Release) -> Result<Evidence, StepError> {
     if let Some(done) = Box::pin(tell_gateway(cx, action)).await {
         return done;
@@ -129,6 +129,7 @@ pub(crate) async fn perform(cx: &Context, action: &Action, release: &Release) ->
         | Action::Drain { .. }
         | Action::Gate { .. }
         | Action::Verify { .. }
+        | Action::Watch { .. }
         | Action::Record { .. } => {}
     }
     Ok(Evidence::Nothing)

@@ -26,37 +26,59 @@ enum Undertaking {
     RefusedBehind,
     /// As `Rollback`, behind a gateway.
     RollbackBehind,
+    /// v1 is live and stays ready while v2 is deployed and watched.
+    DeployWatched,
+    /// v2 is rolled back to v1, which is ready.
+    RollbackWatched,
+    /// v2 failed while it was watched, and the gateway serves v1 again.
+    Collect,
 }
 
 impl Undertaking {
     async fn prepare(self) -> World {
-        let world = if self.is_behind() { World::with_gateway() } else { World::new() };
+        let world = match self {
+            _ if self.is_watched() => World::watched(),
+            _ if self.is_behind() => World::with_gateway(),
+            _ => World::new(),
+        };
         world.deploy("1").await.unwrap();
-        if matches!(self, Self::Rollback | Self::RollbackBehind) {
+        if matches!(self, Self::Rollback | Self::RollbackBehind | Self::RollbackWatched | Self::Collect) {
             world.deploy("2").await.unwrap();
+        }
+        if self == Self::Collect {
+            world.gateway.table().switch_back("web answered 500");
         }
         world
     }
 
     async fn run(self, world: &World) -> Result<DeployOutcome, Failure> {
         match self {
-            Self::Deploy | Self::DeployBehind => world.deploy("2").await,
+            Self::Deploy | Self::DeployBehind | Self::DeployWatched => world.deploy("2").await,
             Self::Refused | Self::RefusedBehind => world.deploy("bad").await,
-            Self::Rollback | Self::RollbackBehind => world.roll_back().await,
+            Self::Rollback | Self::RollbackBehind | Self::RollbackWatched | Self::Collect => world.roll_back().await,
         }
     }
 
     /// Version live before and, when all goes well, after.
     const fn versions(self) -> (&'static str, &'static str) {
         match self {
-            Self::Deploy | Self::DeployBehind => ("1", "2"),
+            Self::Deploy | Self::DeployBehind | Self::DeployWatched => ("1", "2"),
             Self::Refused | Self::RefusedBehind => ("1", "1"),
-            Self::Rollback | Self::RollbackBehind => ("2", "1"),
+            Self::Rollback | Self::RollbackBehind | Self::RollbackWatched | Self::Collect => ("2", "1"),
         }
     }
 
     const fn is_behind(self) -> bool {
         matches!(self, Self::DeployBehind | Self::RefusedBehind | Self::RollbackBehind)
+    }
+
+    const fn is_watched(self) -> bool {
+        matches!(self, Self::DeployWatched | Self::RollbackWatched | Self::Collect)
+    }
+
+    /// What serves: where something may be kept warm, it does not count.
+    async fn serving(self, world: &World) -> Vec<String> {
+        if self.is_watched() { world.serving().await } else { world.running() }
     }
 
     /// What runs when a version is live.
@@ -110,7 +132,7 @@ async fn check(undertaking: Undertaking, kind: Kind) {
 /// What holds as soon as the command has ended, however it ended.
 async fn invariants_at_once(world: &World, undertaking: Undertaking, result: Option<&Result<DeployOutcome, Failure>>, case: &str) {
     let (old, new) = undertaking.versions();
-    let running = world.running();
+    let running = undertaking.serving(world).await;
     match result {
         // A killed process may leave a swap half done; the next command is what is tested then.
         None => {}
@@ -136,7 +158,10 @@ async fn invariants_at_once(world: &World, undertaking: Undertaking, result: Opt
 
 /// What holds after the next command.
 async fn invariants_in_the_end(world: &World, undertaking: Undertaking, case: &str) {
-    assert_eq!(world.running(), undertaking.expected("2"), "{case}");
+    assert_eq!(undertaking.serving(world).await, undertaking.expected("2"), "{case}");
+    if undertaking.is_watched() {
+        assert_eq!(world.gateway.table().lost, Vec::<String>::new(), "{case}");
+    }
     if undertaking.is_behind() {
         let table = world.gateway.table();
         assert!(table.held.is_empty(), "{case}: {:?} are held for ever", table.held);
@@ -252,4 +277,49 @@ async fn a_refused_deploy_behind_a_gateway_survives_death_at_every_call() {
 #[tokio::test]
 async fn a_rollback_behind_a_gateway_survives_death_at_every_call() {
     check(Undertaking::RollbackBehind, Kind::Death).await;
+}
+
+#[tokio::test]
+async fn a_watched_deploy_survives_an_error_at_every_call() {
+    check(Undertaking::DeployWatched, Kind::Error).await;
+}
+
+#[tokio::test]
+async fn a_watched_deploy_survives_a_time_out_at_every_call() {
+    check(Undertaking::DeployWatched, Kind::Timeout).await;
+}
+
+#[tokio::test]
+async fn a_watched_deploy_survives_death_at_every_call() {
+    check(Undertaking::DeployWatched, Kind::Death).await;
+}
+
+#[tokio::test]
+async fn a_rollback_to_what_is_ready_survives_an_error_at_every_call() {
+    check(Undertaking::RollbackWatched, Kind::Error).await;
+}
+
+#[tokio::test]
+async fn a_rollback_to_what_is_ready_survives_a_time_out_at_every_call() {
+    check(Undertaking::RollbackWatched, Kind::Timeout).await;
+}
+
+#[tokio::test]
+async fn a_rollback_to_what_is_ready_survives_death_at_every_call() {
+    check(Undertaking::RollbackWatched, Kind::Death).await;
+}
+
+#[tokio::test]
+async fn taking_in_a_switch_back_survives_an_error_at_every_call() {
+    check(Undertaking::Collect, Kind::Error).await;
+}
+
+#[tokio::test]
+async fn taking_in_a_switch_back_survives_a_time_out_at_every_call() {
+    check(Undertaking::Collect, Kind::Timeout).await;
+}
+
+#[tokio::test]
+async fn taking_in_a_switch_back_survives_death_at_every_call() {
+    check(Undertaking::Collect, Kind::Death).await;
 }

@@ -17,6 +17,7 @@ mod plans;
 #[cfg(test)]
 mod telling;
 #[cfg(test)]
+mod watching;
 mod way_back;
 #[cfg(test)]
 mod world;

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use chora_core::model::container::{ContainerFilter, ContainerState};
 use chora_core::model::event::DeployedBy;
 use chora_core::model::ids::EnvironmentName;
+use chora_core::plan::Observed;
 use chora_core::plan::gateway::GATEWAY;
-use chora_core::ports::Store as _;
+use chora_core::ports::{Engine as _, Store as _};
 use chora_ops::context::{Context, Settings};
 use chora_ops::deploy::{DeployOutcome, DeployRequest, deploy};
 use chora_ops::event_log::EventLog;
@@ -126,6 +128,34 @@ impl World {
         let world = Self { published: true, ..Self::new() };
         std::fs::write(world.project.path().join("chora.yaml"), "environments: {production: {gate_timeout: 1s}}\n").unwrap();
         world
+    }
+
+    /// A world with a gateway that watches every new release for ten minutes; nothing is swapped in it.
+    pub(crate) fn watched() -> Self {
+        let world = Self { published: false, ..Self::with_gateway() };
+        let text = "environments: {production: {gate_timeout: 1s, watch: 10m}}\n";
+        std::fs::write(world.project.path().join("chora.yaml"), text).unwrap();
+        world
+    }
+
+    /// What serves, as `service image` pairs: what runs but for what is kept warm.
+    pub(crate) async fn serving(&self) -> Vec<String> {
+        let engine = Arc::new(self.engine.clone());
+        let filter = ContainerFilter { labels: IndexMap::new(), all: true };
+        let (containers, networks) = (engine.containers(&filter).await.unwrap(), engine.networks(&IndexMap::new()).await.unwrap());
+        let observed = Observed::new(&containers, &networks, &[]);
+        let warm = |name: &str| observed.containers.iter().any(|container| container.name == name && observed.is_warm(container));
+        let state = self.engine.world();
+        let mut serving: Vec<String> = state
+            .containers
+            .values()
+            .filter(|container| container.state == ContainerState::Running && !warm(&container.spec.name))
+            .map(|container| (&container.spec.labels["com.docker.compose.service"], &container.spec.image))
+            .filter(|(service, _)| *service != GATEWAY)
+            .map(|(service, image)| format!("{service} {}", image.as_str().trim_start_matches("sha256:")))
+            .collect();
+        serving.sort();
+        serving
     }
 
     pub(crate) fn write(&self, version: &str) {

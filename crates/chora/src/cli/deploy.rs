@@ -53,6 +53,9 @@ pub(crate) struct DeployArgs {
     /// Show the plan and touch nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Stay until the release is not watched any more (`watch` in chora.yaml); exit code 11 when it was switched back
+    #[arg(long, conflicts_with = "dry_run")]
+    wait_watch: bool,
 }
 
 impl DeployArgs {
@@ -81,7 +84,8 @@ pub(crate) async fn plan(args: PlanArgs, door: &Door) -> Result<Answer, Failure>
 }
 
 pub(crate) async fn run(args: DeployArgs, door: &Door) -> Result<Answer, Failure> {
-    carry_out(request(args.environment.environment, args.make, args.dry_run), door).await
+    let request = request(args.environment.environment, args.make, args.dry_run);
+    carry_out(DeployRequest { wait_watch: args.wait_watch, ..request }, door).await
 }
 
 pub(crate) async fn up(args: UpArgs, door: &Door) -> Result<Answer, Failure> {
@@ -90,7 +94,8 @@ pub(crate) async fn up(args: UpArgs, door: &Door) -> Result<Answer, Failure> {
 }
 
 fn request(environment: Option<String>, make: MakeArgs, dry_run: bool) -> DeployRequest {
-    DeployRequest { environment, version: make.version, dry_run, pull: make.pull, build: make.build, recreate: make.recreate }
+    let MakeArgs { version, pull, build, recreate } = make;
+    DeployRequest { environment, version, dry_run, pull, build, recreate, wait_watch: false }
 }
 
 async fn carry_out(request: DeployRequest, door: &Door) -> Result<Answer, Failure> {

@@ -2,8 +2,10 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chora_gateway::{Gateway, GatewayError, GatewaySettings, StateFileError, attend};
+use chora_ops::probe::{ProbeOutcome, ProbeRequest, run as run_probe};
 use chora_ops::{Failure, FailureKind};
 use clap::{Args, Subcommand};
 use tokio_util::sync::CancellationToken;
@@ -71,13 +73,20 @@ async fn serve(settings: &GatewaySettings, output: Output) -> Result<(), Failure
             say(&format!("gateway serves the table of {}, control on {}", state_file.display(), control_socket.display()));
         }
     };
-    let gateway = Gateway::run(settings, stopping.clone(), ready);
+    let gateway = Gateway::run(settings, Arc::new(|question| Box::pin(ask(question))), stopping.clone(), ready);
     tokio::pin!(gateway);
     tokio::select! {
         ended = &mut gateway => return ended.map_err(|error| failure(&error)),
         () = stop.requested() => stopping.cancel(),
     }
     gateway.await.map_err(|error| failure(&error))
+}
+
+/// Answers a question of a watch as `chora probe` does.
+async fn ask(question: serde_json::Value) -> Result<(), String> {
+    let request: ProbeRequest = serde_json::from_value(question).map_err(|error| format!("the question cannot be read: {error}"))?;
+    let ProbeOutcome { ok, answer } = run_probe(&request).await.map_err(|error| error.to_string())?;
+    if ok { Ok(()) } else { Err(format!("{}: {}", answer.asked, answer.answered)) }
 }
 
 async fn pass_on(control: &Path) -> Result<(), Failure> {

@@ -36,6 +36,15 @@ fn render(outcome: &StatusOutcome) -> String {
         let since = super::history::when(lease.since);
         text.push_str(&format!("{} {} by {}, since {since}\n", paint(WARN, "under way:"), lease.purpose, lease.owner));
     }
+    if let Some(watch) = &outcome.watch {
+        let back = watch.back_to.as_deref().unwrap_or("the release before");
+        let words = match (&watch.switched_back, watch.until) {
+            (Some(why), _) => format!("{} failed and {back} serves again: {why}", watch.version),
+            (None, Some(until)) => format!("{} until {}, {back} stays ready", watch.version, super::history::when(until)),
+            (None, None) => format!("{} held; the next command stops {back}", watch.version),
+        };
+        text.push_str(&format!("{} {words}\n", paint(WARN, "watched:")));
+    }
     for unfinished in &outcome.unfinished {
         text.push_str(&format!("{} {unfinished}\n", paint(WARN, "unfinished:")));
     }

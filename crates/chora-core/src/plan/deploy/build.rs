@@ -65,9 +65,14 @@ impl<'a> Builder<'a> {
             );
         }
         if changes {
+            let warm = self.kept_warm();
+            if let (Some(watch), false) = (self.input.environment.watch, warm.is_empty()) {
+                self.watch(watch.as_secs());
+            }
             self.drain();
-            self.retire();
-            self.drop_staging_networks();
+            self.set_aside(&warm);
+            self.retire(&warm);
+            self.drop_staging_networks(&warm);
             self.prune();
         }
         Plan { services: self.service_plans(), steps: self.steps }
@@ -107,11 +112,22 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// The candidates that a staging network is for.
+    fn candidates_in(&self, key: &str) -> Vec<String> {
+        let services = self.survey.services().filter(|service| service.is_staged() && service.service.networks.contains_key(key));
+        let names = services.flat_map(|service| {
+            service.missing.iter().map(|(number, stopped)| {
+                stopped.map_or_else(|| container_name(self.input, service.name, *number), |container| container.name.clone())
+            })
+        });
+        names.collect()
+    }
+
     /// Creates staging networks and brings the services that stay into them.
     fn staging_networks(&mut self) {
         for (key, name) in self.staging.clone() {
             let undo = Some(Action::RemoveNetwork { name: name.clone() });
-            let spec = staging_spec(self.input, &key, &name);
+            let spec = staging_spec(self.input, &key, &name, &self.candidates_in(&key));
             self.push(StepPhase::Prepare, Action::CreateNetwork { spec }, undo, "candidates stay out of sight until their gate has passed");
             for service in self.survey.services().filter(|service| !service.is_staged()) {
                 let Some(options) = service.service.networks.get(&key) else { continue };
@@ -291,8 +307,9 @@ impl<'a> Builder<'a> {
     /// A gateway has no gate: it is proven by being told its routes, and by what is asked through it.
     fn gate(&mut self, service: &ServiceSurvey<'_>) {
         let containers = self.fresh.get(service.name).filter(|_| !service.one_shot && service.name != GATEWAY).cloned().unwrap_or_default();
+        let returning = service.returning.iter().map(|container| container.name.clone());
         let targets: Vec<GateTarget> =
-            containers.into_iter().map(|container| GateTarget { service: service.name.to_owned(), container }).collect();
+            containers.into_iter().chain(returning).map(|container| GateTarget { service: service.name.to_owned(), container }).collect();
         if !targets.is_empty() {
             self.push(StepPhase::Gate, Action::Gate { targets }, None, "what depends on it waits until it is healthy");
         }
@@ -345,8 +362,17 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Candidates that passed join the project's networks under their service's name.
+    /// Candidates that passed join the project's networks under their service's name, and so does what was warm.
     fn admit(&mut self) {
+        let survey = self.survey;
+        for service in survey.services() {
+            for container in &service.returning {
+                let places = self.places_of(service).into_iter().filter(|place| !container.networks.contains(&place.network));
+                for place in places.collect::<Vec<_>>() {
+                    self.connect(StepPhase::Switch, &container.name, place, "its gate has passed");
+                }
+            }
+        }
         for service in self.survey.services().filter(|service| service.is_staged()) {
             let places = base_attachments(self.input, (service.name, service.service), |network| !network.external);
             for container in self.fresh.get(service.name).cloned().unwrap_or_default() {
@@ -357,8 +383,8 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Stops what the release replaced; dependents before what they depend on.
-    fn retire(&mut self) {
+    /// Stops what the release replaced; dependents before what they depend on. What is warm from now on stays.
+    fn retire(&mut self, warm: &BTreeSet<&str>) {
         let survey = self.survey;
         let yields =
             |container: &ObservedContainer| survey.services().flat_map(|service| &service.yielding).any(|one| one.name == container.name);
@@ -366,8 +392,9 @@ impl<'a> Builder<'a> {
             self.push(StepPhase::Retire, stop(&container.service, &container.name), None, "its service is not in the release");
         }
         let services: Vec<_> = self.survey.services().collect();
-        for service in services.into_iter().rev().filter(|service| !service.is_swapped()) {
-            for container in service.stale.iter().filter(|container| !yields(container)) {
+        for service in services.into_iter().rev() {
+            let stale = service.stale.iter().filter(|container| !service.is_swapped() && !yields(container));
+            for container in stale.chain(&service.warm).filter(|container| !warm.contains(container.name.as_str())) {
                 self.push(StepPhase::Retire, stop(service.name, &container.name), None, "replaced; kept for rollback");
             }
         }
@@ -383,9 +410,12 @@ impl<'a> Builder<'a> {
     }
 
     /// Removes staging networks whose candidates do not run any more.
-    fn drop_staging_networks(&mut self) {
-        let still_up: BTreeSet<&str> =
-            self.survey.services().flat_map(|service| &service.kept).filter_map(|kept| kept.deployment.as_deref()).collect();
+    fn drop_staging_networks(&mut self, warm: &BTreeSet<&str>) {
+        let stays = |container: &&ObservedContainer| {
+            warm.contains(container.name.as_str())
+                || self.survey.services().flat_map(|service| &service.kept).any(|kept| kept.name == container.name)
+        };
+        let still_up: Vec<&ObservedContainer> = self.input.observed.containers.iter().filter(stays).collect();
         let revived: BTreeSet<&str> = self
             .survey
             .services()
@@ -394,7 +424,11 @@ impl<'a> Builder<'a> {
             .collect();
         for (network, known) in &self.input.observed.networks {
             let Some(deployment) = &known.staging else { continue };
-            if still_up.contains(deployment.as_str()) {
+            let is_for = |container: &&ObservedContainer| match known.members.is_empty() {
+                true => container.deployment.as_ref() == Some(deployment),
+                false => known.members.contains(&container.name),
+            };
+            if still_up.iter().any(is_for) {
                 continue;
             }
             let members = self
@@ -482,7 +516,7 @@ fn stop(service: &str, container: &str) -> Action {
 }
 
 /// A fixed address belongs to the project's own network; in a staging network any will do.
-fn without_fixed_address(mut place: Attachment) -> Attachment {
+pub(super) fn without_fixed_address(mut place: Attachment) -> Attachment {
     if let Some(options) = &mut place.options {
         options.ipv4_address = None;
         options.ipv6_address = None;

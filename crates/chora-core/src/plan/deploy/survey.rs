@@ -25,6 +25,10 @@ pub(super) struct ServiceSurvey<'a> {
     pub(super) kept: Vec<&'a ObservedContainer>,
     /// Up and not wanted any more.
     pub(super) stale: Vec<&'a ObservedContainer>,
+    /// Up to serve again should what is live fail, and not wanted now.
+    pub(super) warm: Vec<&'a ObservedContainer>,
+    /// Kept ones that were warm.
+    pub(super) returning: Vec<&'a ObservedContainer>,
     /// Replica numbers that need a container, with a stopped one to start again where there is one.
     pub(super) missing: Vec<(u32, Option<&'a ObservedContainer>)>,
     /// Containers of other services that hold its host ports and are not wanted any more.
@@ -104,10 +108,15 @@ fn survey<'a>(input: &'a DeployInput<'a>, name: &'a str, service: &'a Service, f
     let matches = |container: &ObservedContainer| !forced && fingerprint.is_some() && container.fingerprint.as_ref() == fingerprint;
     let mut kept: Vec<&ObservedContainer> = Vec::new();
     let mut stale: Vec<&ObservedContainer> = Vec::new();
-    for container in input.observed.up(name) {
+    let mut warm: Vec<&ObservedContainer> = Vec::new();
+    // What serves is kept before what could.
+    let (ready, serving): (Vec<_>, Vec<_>) = input.observed.up(name).partition(|container| input.observed.is_warm(container));
+    for container in serving.into_iter().chain(ready.iter().copied()) {
         let free = kept.iter().all(|other| other.number != container.number);
         if matches(container) && container.number <= wanted && free {
             kept.push(container);
+        } else if ready.iter().any(|one| one.name == container.name) {
+            warm.push(container);
         } else {
             stale.push(container);
         }
@@ -124,7 +133,8 @@ fn survey<'a>(input: &'a DeployInput<'a>, name: &'a str, service: &'a Service, f
         .filter(|number| !done && kept.iter().all(|container| container.number != *number))
         .map(|number| (number, if one_shot { None } else { stopped(number) }))
         .collect();
-    let change = match (one_shot, missing.is_empty(), stale.is_empty()) {
+    let returning: Vec<_> = kept.iter().filter(|container| ready.iter().any(|one| one.name == container.name)).copied().collect();
+    let change = match (one_shot, missing.is_empty(), stale.is_empty() && returning.is_empty()) {
         (_, true, true) => Change::Keep,
         (true, _, _) => Change::Run,
         (false, false, true) => Change::Create,
@@ -136,7 +146,7 @@ fn survey<'a>(input: &'a DeployInput<'a>, name: &'a str, service: &'a Service, f
         decide(stack, service, input.rollouts.get(name).copied())
     };
     let why = reason(input, name, change, forced, &missing);
-    ServiceSurvey { name, service, one_shot, change, decision, why, kept, stale, missing, yielding: Vec::new() }
+    ServiceSurvey { name, service, one_shot, change, decision, why, kept, stale, warm, returning, missing, yielding: Vec::new() }
 }
 
 fn may_start_again(input: &DeployInput<'_>, container: &ObservedContainer) -> bool {

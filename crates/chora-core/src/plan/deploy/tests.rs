@@ -38,7 +38,7 @@ fn stack() -> Stack {
 }
 
 /// A release whose services have these image names; the image name is the fingerprint's content.
-fn release(id: &str, images: &[(&str, &str)]) -> Release {
+pub(super) fn release(id: &str, images: &[(&str, &str)]) -> Release {
     let pin = |image: &str| ImagePin { reference: image.into(), id: ImageId::new(image), digest: None };
     Release {
         id: ReleaseId::new(id),
@@ -52,7 +52,7 @@ fn release(id: &str, images: &[(&str, &str)]) -> Release {
     }
 }
 
-fn container(service: &str, image: &str, deployment: &str, state: ContainerState) -> ObservedContainer {
+pub(super) fn container(service: &str, image: &str, deployment: &str, state: ContainerState) -> ObservedContainer {
     ObservedContainer {
         name: format!("shop-{service}-{deployment}-1"),
         service: service.into(),
@@ -72,7 +72,11 @@ fn plan(release: &Release, live: Option<&Release>, observed: &Observed, reuse: R
 }
 
 fn try_plan(release: &Release, live: Option<&Release>, observed: &Observed, reuse: Reuse) -> Result<Plan, PlanError> {
-    let environment = Environment {
+    plan_in(&environment(), release, live, observed, reuse)
+}
+
+pub(super) fn environment() -> Environment {
+    Environment {
         name: EnvironmentName::new("production"),
         class: EnvironmentClass::Production,
         project: "shop".into(),
@@ -80,13 +84,23 @@ fn try_plan(release: &Release, live: Option<&Release>, observed: &Observed, reus
         gate_timeout: Duration::from_secs(60),
         gap_timeout: None,
         drain: Duration::from_secs(30),
-    };
+        watch: None,
+    }
+}
+
+pub(super) fn plan_in(
+    environment: &Environment,
+    release: &Release,
+    live: Option<&Release>,
+    observed: &Observed,
+    reuse: Reuse,
+) -> Result<Plan, PlanError> {
     let (second, third) = ("000000000000000-d2", "000000000000000-d3");
     let taken = observed.containers.iter().any(|container| container.deployment.as_deref() == Some(second));
     let deployment = DeploymentId::new(if taken { third } else { second });
     let input = DeployInput {
         deployment: &deployment,
-        environment: &environment,
+        environment,
         release,
         live,
         retained: live.into_iter().chain([release]).collect(),
@@ -99,13 +113,13 @@ fn try_plan(release: &Release, live: Option<&Release>, observed: &Observed, reus
     plan_deploy(&input)
 }
 
-fn words(plan: &Plan) -> Vec<String> {
+pub(super) fn words(plan: &Plan) -> Vec<String> {
     plan.steps.iter().map(|step| step.action.to_string().replace("00000-d2", "new")).collect()
 }
 
-const V1: [(&str, &str); 4] = [("web", "web:1"), ("api", "api:1"), ("migrate", "api:1"), ("db", "db:1")];
+pub(super) const V1: [(&str, &str); 4] = [("web", "web:1"), ("api", "api:1"), ("migrate", "api:1"), ("db", "db:1")];
 
-fn after_v1() -> Observed {
+pub(super) fn after_v1() -> Observed {
     Observed {
         containers: vec![
             container("api", "api:1", "d1", ContainerState::Running),
@@ -119,11 +133,11 @@ fn after_v1() -> Observed {
 }
 
 fn network() -> ObservedNetwork {
-    ObservedNetwork { key: Some("default".into()), staging: None, fingerprint: None }
+    ObservedNetwork { key: Some("default".into()), ..ObservedNetwork::default() }
 }
 
 /// What is there when all steps of a plan have succeeded.
-fn after(observed: Observed, plan: &Plan) -> Observed {
+pub(super) fn after(observed: Observed, plan: &Plan) -> Observed {
     plan.steps.iter().fold(observed, |observed, step| observed.after(&step.action))
 }
 
@@ -260,7 +274,7 @@ fn an_old_staging_network_goes_with_its_candidates() {
     observed.containers.iter_mut().filter(|container| container.service == "db").for_each(|container| {
         container.networks.insert("shop_default_d9".into());
     });
-    let staging = ObservedNetwork { key: None, staging: Some("d9".into()), fingerprint: None };
+    let staging = ObservedNetwork { staging: Some("d9".into()), ..ObservedNetwork::default() };
     observed.networks.insert("shop_default_d9".into(), staging);
     let words = words(&plan(&next, Some(&live), &observed, Reuse::LiveOnly));
     let tail = &words[words.len() - 4..];

@@ -21,15 +21,17 @@ pub(super) struct Traffic {
     now: Vec<Route>,
     /// Services that get nothing new any more on the release before.
     drained: Vec<(String, Vec<String>)>,
+    /// Where those went before.
+    before: Vec<Route>,
 }
 
 impl Traffic {
     /// As things are: what of the live release's ports leads to containers that are up.
     pub(super) fn at_first(input: &super::DeployInput<'_>) -> Self {
         let present = input.observed.up(GATEWAY).next().map(|container| container.name.clone());
-        let up = |service: &str| input.observed.up(service).map(serving).collect();
+        let up = |service: &str| input.observed.up(service).filter(|container| !input.observed.is_warm(container)).map(serving).collect();
         let now = input.live.filter(|_| present.is_some()).map(|live| routes(&live.stack, up)).unwrap_or_default();
-        Self { present, now, drained: Vec::new() }
+        Self { present, now, drained: Vec::new(), before: Vec::new() }
     }
 }
 
@@ -138,6 +140,7 @@ impl Builder<'_> {
         if before != wanted || fresh {
             let replaced =
                 |route: &&Route| wanted.iter().any(|other| other.backend() == route.backend() && other.release != route.release) && !fresh;
+            self.traffic.before = before.iter().filter(replaced).cloned().collect();
             for route in before.iter().filter(replaced) {
                 match self.traffic.drained.iter_mut().find(|(service, _)| *service == route.service) {
                     Some((_, backends)) => backends.push(route.backend()),
@@ -152,7 +155,8 @@ impl Builder<'_> {
 
     /// Asks what is new, where users ask.
     fn verify(&mut self, gateway: String, wanted: &[Route]) {
-        let new: BTreeSet<&str> = self.fresh.keys().copied().collect();
+        let returning = self.survey.services().filter(|service| !service.returning.is_empty()).map(|service| service.name);
+        let new: BTreeSet<&str> = self.fresh.keys().copied().chain(returning).collect();
         let everything = new.contains(GATEWAY);
         let stack = &self.input.release.stack;
         let ports = edge_ports(stack).into_iter().filter(|edge| wanted.iter().any(|route| route.port == edge.inner));
@@ -163,6 +167,22 @@ impl Builder<'_> {
         if !targets.is_empty() {
             self.push(StepPhase::Switch, Action::Verify { gateway, targets }, None, "what was checked is what users get");
         }
+    }
+
+    /// Lets the gateway watch what it was told to route, where it can send everything back to what is kept warm.
+    pub(super) fn watch(&mut self, seconds: u64) {
+        let Some(gateway) = self.gateway() else { return };
+        let back = self.traffic.before.clone();
+        let watched = |route: &&Route| back.iter().any(|other| other.backend() == route.backend());
+        let routes: Vec<Route> = self.traffic.now.iter().filter(watched).cloned().collect();
+        let (deployment, drain_seconds) = (self.input.deployment.clone(), self.input.environment.drain.as_secs());
+        let action = Action::Watch { gateway, deployment, seconds, drain_seconds, routes, back };
+        self.push(StepPhase::Retire, action, None, "the release before stays ready to serve again");
+    }
+
+    /// Whether requests went from one release to another at a gateway that stays.
+    pub(super) fn has_moved(&self) -> bool {
+        !self.traffic.before.is_empty()
     }
 
     /// Waits for what the releases before are still at.

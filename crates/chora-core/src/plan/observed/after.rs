@@ -53,6 +53,7 @@ impl Observed {
             | Action::Hold { .. }
             | Action::ReleaseHold { .. }
             | Action::Drain { .. }
+            | Action::Watch { .. }
             | Action::Verify { .. } => {}
         }
         self

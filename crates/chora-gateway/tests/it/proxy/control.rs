@@ -7,7 +7,7 @@ use hyper::Method;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::stack::{Folder, Stack, http, release, service, table};
+use super::stack::{Folder, Stack, http, inquiry, release, service, table};
 use super::upstream::Replica;
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn only_the_owner_can_open_the_control_socket() {
 async fn a_second_gateway_leaves_the_first_alone() {
     let replica = Replica::start("r1").await;
     let stack = Stack::of(&replica).await;
-    let second = Gateway::run(&stack.folder.settings(), CancellationToken::new(), || ()).await;
+    let second = Gateway::run(&stack.folder.settings(), inquiry(), CancellationToken::new(), || ()).await;
     assert!(matches!(second, Err(GatewayError::ControlSocket { .. })), "{second:?}");
     assert_eq!(stack.get("/").await.body, "r1 /");
 }
@@ -47,7 +47,7 @@ async fn a_restarted_gateway_serves_what_it_served() {
 async fn a_state_file_that_is_missing_or_torn_is_told() {
     let folder = Folder::new();
     let settings = folder.settings();
-    let run = async || Gateway::run(&settings, CancellationToken::new(), || ()).await;
+    let run = async || Gateway::run(&settings, inquiry(), CancellationToken::new(), || ()).await;
     assert!(matches!(run().await, Err(GatewayError::StateFile(StateFileError::Missing { .. }))));
     let whole = serde_json::to_vec(&json!({ "version": 1 })).expect("JSON");
     std::fs::write(&settings.state_file, &whole[..whole.len() - 1]).expect("a file");
@@ -75,10 +75,10 @@ async fn an_empty_table_takes_the_place_of_nothing_else() {
     let folder = Folder::new();
     let settings = GatewaySettings { begin_empty: true, ..folder.settings() };
     std::fs::write(&settings.state_file, r#"{"version":1"#).expect("a file");
-    let torn = Gateway::run(&settings, CancellationToken::new(), || ()).await;
+    let torn = Gateway::run(&settings, inquiry(), CancellationToken::new(), || ()).await;
     assert!(matches!(torn, Err(GatewayError::StateFile(StateFileError::Torn { .. }))), "{torn:?}");
     let settings = GatewaySettings { state_file: folder.0.join("none").join("state.json"), ..settings };
-    let nowhere = Gateway::run(&settings, CancellationToken::new(), || ()).await;
+    let nowhere = Gateway::run(&settings, inquiry(), CancellationToken::new(), || ()).await;
     assert!(matches!(nowhere, Err(GatewayError::StateFile(StateFileError::Unwritable { .. }))), "{nowhere:?}");
 }
 

@@ -1,9 +1,10 @@
 //! A gateway that runs inside the test, with its state file, its control socket and clients of its port.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use chora_gateway::{Gateway, GatewayError, GatewaySettings, Table};
+use chora_gateway::{Gateway, GatewayError, GatewaySettings, Inquiry, Table};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -17,6 +18,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::upstream::Replica;
 use crate::support::eventually;
+
+/// Questions of tests are addresses that must accept a connection.
+pub(crate) fn inquiry() -> Inquiry {
+    Arc::new(|question| {
+        Box::pin(async move {
+            let address = question.as_str().unwrap_or_default().to_owned();
+            TcpStream::connect(&address).await.map(drop).map_err(|error| format!("{address}: {error}"))
+        })
+    })
+}
 
 /// A folder that goes when the test ends.
 pub(crate) struct Folder(pub(crate) PathBuf);
@@ -108,7 +119,7 @@ impl Stack {
     async fn run(folder: Folder, settings: GatewaySettings) -> Self {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        let running = tokio::spawn(async move { Gateway::run(&settings, stopped, || ()).await });
+        let running = tokio::spawn(async move { Gateway::run(&settings, inquiry(), stopped, || ()).await });
         let mut stack = Self { folder, address: String::new(), stop, running };
         eventually("the control socket answers", async || UnixStream::connect(stack.socket()).await.is_ok()).await;
         let state = stack.state().await;

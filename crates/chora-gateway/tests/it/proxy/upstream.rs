@@ -154,6 +154,11 @@ async fn answer(seen: &Arc<Seen>, mut request: Request<Incoming>) -> Answer {
             seen.gate.subscribe().wait_for(|open| *open).await.expect("a gate");
             text(seen.name.clone())
         }
+        "/broken" => {
+            let mut response = text("it is broken");
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        }
         "/stream" => events(format!("data: {}\n\n", seen.name)),
         "/endless" => endless(seen, "application/octet-stream"),
         "/flood" => endless(seen, "text/event-stream"),
