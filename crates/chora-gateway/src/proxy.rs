@@ -88,7 +88,7 @@ pub struct Gateway;
 impl Gateway {
     /// Serves the table of a state file, and the control API on a unix socket with mode 0600, until `shutdown` is
     /// cancelled. Then nothing more is accepted, and what is under way has 10 s to end. `ready` is called once everything
-    /// is served. `ask` answers the questions of watches.
+    /// is served. `ask` answers the questions of watches and rehearsals.
     ///
     /// # Errors
     /// When the state file is missing or torn, or a port or the socket cannot be bound. A first table is written with
@@ -104,7 +104,7 @@ impl Gateway {
         // First of all: where another gateway answers, its ports are left alone.
         let socket = ControlSocket::bind(control_socket).map_err(told)?;
         let (open, mut all_closed) = mpsc::channel(1);
-        let plane = Arc::new(Plane::new(state_file.clone(), shutdown.clone(), open));
+        let plane = Arc::new(Plane::new(state_file.clone(), ask, shutdown.clone(), open));
         let table = match Table::load(state_file) {
             // Written at once, so that a folder that cannot be written to is told now.
             Err(StateFileError::Missing { .. }) if *begin_empty => Table::empty().save(state_file).map(|()| Table::empty()),
@@ -115,7 +115,7 @@ impl Gateway {
         tokio::select! {
             () = control::serve(socket, Arc::clone(&plane), shutdown) => {}
             () = plane.tend() => {}
-            () = watch::watch(&plane, &ask) => {}
+            () = watch::watch(&plane) => {}
         }
         let closed = all_closed_after(&plane, &mut all_closed).await;
         if !closed {

@@ -1,6 +1,7 @@
 //! The door to a gateway: its control API, spoken with a program that is run in its container and stays for further calls.
 
 mod document;
+mod rehearse;
 mod verify;
 mod watched;
 
@@ -16,6 +17,8 @@ use tokio::sync::Mutex;
 
 use crate::conversation::{Conversation, ConversationError};
 
+pub(crate) use rehearse::rehearse;
+use rehearse::{Candidate, REHEARSAL, Rehearsed};
 pub(crate) use verify::{VerifyError, verify};
 pub(crate) use watched::{Watch, WatchState, Watched, watch_document};
 
@@ -133,6 +136,13 @@ impl Gateways {
             }
         }
         Ok(all)
+    }
+
+    /// Asks candidates through the gateway; for each candidate what came of its questions.
+    async fn rehearse(&self, gateway: &str, candidates: &[Candidate]) -> Result<Vec<Vec<Rehearsed>>, GatewayError> {
+        let answer = self.call(gateway, ("POST", "/v1/rehearse"), Some(json!({ "candidates": candidates })), REHEARSAL).await?;
+        let answers = answer.get("answers").cloned().unwrap_or_default();
+        serde_json::from_value(answers).map_err(|error| GatewayError::Silent { container: gateway.to_owned(), reason: error.to_string() })
     }
 
     /// Watches what the document says (`POST /v1/watch`) from now on.

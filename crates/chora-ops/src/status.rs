@@ -59,8 +59,8 @@ pub struct ContainerLine {
     pub service: String,
     /// Name on the engine.
     pub name: String,
-    /// Whose it is: `active`, of the live release; `candidate`, of a deployment that did not record its release yet; `retired`,
-    /// stopped and kept for rollback.
+    /// Whose it is: `active`, of the live release; `candidate`, of a deployment that did not record its release yet; `warm`,
+    /// ready to serve again while the live release is watched; `retired`, stopped and kept for rollback.
     pub role: String,
     /// What it is doing.
     pub state: ContainerState,

@@ -24,6 +24,8 @@ pub struct FakeTable {
     pub held: BTreeSet<String>,
     /// What it was told to watch; a test that lets it switch back adds an `end`.
     pub watch: Option<Value>,
+    /// Whether candidates answer badly through the gateway, although they answer well without it.
+    pub spoils: bool,
     /// Calls so far, as `METHOD path`.
     pub calls: Vec<String>,
     /// When a request would have failed, in words.
@@ -59,6 +61,16 @@ impl FakeGateway {
     }
 }
 
+/// Every question is answered in the same way.
+fn rehearsed(body: &Value, ok: bool) -> Result<Value, (u16, String)> {
+    let candidates = body.get("candidates").and_then(Value::as_array).ok_or((400, "no candidates".to_owned()))?;
+    let answers = candidates.iter().map(|candidate| {
+        let questions = candidate.get("questions").and_then(Value::as_array).map_or(0, Vec::len);
+        vec![json!({ "ok": ok, "words": if ok { "well" } else { "502" } }); questions]
+    });
+    Ok(json!({ "answers": answers.collect::<Vec<_>>() }))
+}
+
 impl FakeTable {
     fn call(&mut self, method: &str, path: &str, body: &Value) -> Result<Value, (u16, String)> {
         match (method, path) {
@@ -76,6 +88,7 @@ impl FakeTable {
                 self.held.retain(|name| !named.contains(name));
                 Ok(json!({ "held": 3, "refused": 0, "longest_wait_ms": 40 }))
             }
+            ("POST", "/v1/rehearse") => rehearsed(body, !self.spoils),
             ("POST", "/v1/watch") => self.set_watch(body),
             ("GET", "/v1/watch") => Ok(json!({ "watch": self.watch })),
             ("DELETE", "/v1/watch") => {

@@ -40,6 +40,11 @@ impl fmt::Display for Action {
                 services.dedup();
                 write!(f, "verify {} through the gateway", services.join(", "))
             }
+            Self::Rehearse { targets, .. } => {
+                let mut services: Vec<&str> = targets.iter().map(|target| target.service.as_str()).collect();
+                services.dedup();
+                write!(f, "rehearse {} through the gateway", services.join(", "))
+            }
             Self::Record { release } => write!(f, "record release {release} as live"),
         }
     }

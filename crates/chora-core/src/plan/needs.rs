@@ -93,7 +93,7 @@ impl<'a> Order<'a> {
                 let joins = earlier.phase == StepPhase::Switch && matches!(earlier.action, Action::Connect { .. });
                 !joins || self.candidates.contains(gateway.as_str())
             }
-            Action::Verify { .. } => true,
+            Action::Verify { .. } | Action::Rehearse { .. } => true,
             Action::StopContainer { service, .. } => {
                 matches!(&earlier.action, Action::Hold { service: held, .. } | Action::Drain { service: held, .. } if held == service)
             }
@@ -174,6 +174,7 @@ fn subject(action: &Action) -> Option<&str> {
         | Action::Watch { gateway, .. } => Some(gateway),
         Action::Drain { .. }
         | Action::Verify { .. }
+        | Action::Rehearse { .. }
         | Action::CreateNetwork { .. }
         | Action::RemoveNetwork { .. }
         | Action::CreateVolume { .. }
@@ -208,7 +209,7 @@ fn touch(action: &Action) -> Touch<'_> {
         Action::Connect { attachment, .. } => touch.used.push(Object::Network(&attachment.network)),
         Action::Disconnect { network, .. } => touch.used.push(Object::Network(network)),
         Action::Gate { targets } => touch.used.extend(targets.iter().map(|target| Object::Container(&target.container))),
-        Action::Drain { gateway, .. } | Action::Verify { gateway, .. } => touch.used.push(Object::Container(gateway)),
+        Action::Drain { gateway, .. } | Action::Verify { gateway, .. } | Action::Rehearse { gateway, .. } => touch.used.push(Object::Container(gateway)),
         Action::CreateVolume { .. }
         | Action::Route { .. }
         | Action::Hold { .. }

@@ -192,6 +192,15 @@ pub enum Action {
         /// Which.
         targets: Vec<VerifyTarget>,
     },
+    /// Asks candidates through the gateway, on routes that nobody else has.
+    Rehearse {
+        /// The gateway's container.
+        gateway: String,
+        /// Where requests will go.
+        routes: Vec<Route>,
+        /// Which services are asked.
+        targets: Vec<VerifyTarget>,
+    },
     /// Records the release as live: the point of no return.
     Record {
         /// Which.

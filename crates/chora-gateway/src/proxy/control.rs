@@ -10,6 +10,7 @@
 //! | `POST /v1/hold` | `{service, limit_ms}` | `{held, in_flight, limit_ms}` |
 //! | `POST /v1/release-hold` | `{service, ready_ms}` | `{held, refused, longest_wait_ms}` |
 //! | `POST /v1/maintenance` | `{on, message, allow: [<path prefix>]}` | `{maintenance}` |
+//! | `POST /v1/rehearse` | `{candidates: [{service, release: {name, addresses}, questions}]}` | `{answers: [[{ok, words}]]}` |
 //! | `POST /v1/watch` | a watch: `{name, until_ms, drain_ms, back: {<name>: {name, addresses}}, questions, back_questions, …}` | `{watching}` |
 //! | `GET /v1/watch` | | `{watch}`, with `end: {state, at_ms, why}` once it has ended |
 //! | `DELETE /v1/watch` | | `{watching}` |
@@ -18,6 +19,7 @@
 //! Calls about holds take `services: [<name>]` as well: then the answer has sums, and the longest wait.
 
 mod holding;
+mod rehearsal;
 mod report;
 
 use std::convert::Infallible;
@@ -173,6 +175,7 @@ async fn call(plane: &Plane, parts: &Parts, body: Incoming) -> Result<Value, Ref
             plane.set_maintenance(on.then_some(Maintenance { message, allow })).await?;
             Ok(json!({ "maintenance": on }))
         }
+        (&Method::POST, "/v1/rehearse") => rehearsal::rehearse(plane, parse(body).await?).await,
         (&Method::GET, "/v1/watch") => Ok(json!({ "watch": plane.watch().await })),
         (&Method::POST, "/v1/watch") => {
             plane.set_watch(Some(parse::<WatchEntry>(body).await?)).await?;

@@ -15,7 +15,7 @@ use super::routes::Routes;
 use super::service::Service;
 use super::state_file::StateFileError;
 use super::table::{ListenerEntry, Maintenance, ReleaseEntry, ServiceEntry, Table};
-use super::watch::{WatchEnd, WatchEntry, WatchState, now_ms};
+use super::watch::{Inquiry, WatchEnd, WatchEntry, WatchState, now_ms};
 
 /// How often sessions are tended.
 const TENDING: Duration = Duration::from_secs(1);
@@ -29,6 +29,7 @@ pub(super) struct Plane {
     services: RwLock<Services>,
     /// Held through a change, so that there is one at a time.
     current: Mutex<Current>,
+    pub(super) ask: Inquiry,
     /// Told when there is something else to watch.
     pub(super) watch_set: Notify,
     stop: CancellationToken,
@@ -58,9 +59,9 @@ pub(super) enum ChangeError {
 
 impl Plane {
     /// An empty plane; each connection keeps a clone of `open`.
-    pub(super) fn new(state_file: PathBuf, stop: CancellationToken, open: mpsc::Sender<()>) -> Self {
+    pub(super) fn new(state_file: PathBuf, ask: Inquiry, stop: CancellationToken, open: mpsc::Sender<()>) -> Self {
         let current = Current { open: Some(open), table: Table::empty(), listeners: Vec::new() };
-        Self { state_file, services: RwLock::default(), current: Mutex::new(current), watch_set: Notify::new(), stop }
+        Self { state_file, services: RwLock::default(), current: Mutex::new(current), ask, watch_set: Notify::new(), stop }
     }
 
     /// Begins with the table of the state file.

@@ -2,6 +2,7 @@
 //! fails. Nobody has to be there to decide it.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,8 +25,9 @@ const ERRORS: u8 = 5;
 /// How many requests say something about how many fail.
 const TELLING: u64 = 20;
 
-/// Answers a question of a watch, as whoever set it wrote it: `Err` with what is wrong.
-pub type Inquiry = Arc<dyn Fn(Value) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+/// Answers a question, as whoever told the gateway to ask it wrote it; at the address, where there is one, instead of where the question
+/// says. What was answered, or what is wrong with it.
+pub type Inquiry = Arc<dyn Fn(Value, Option<SocketAddr>) -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
 
 /// What is watched, until when, and where everything goes when it fails.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +97,7 @@ pub(super) fn now_ms() -> u64 {
 }
 
 /// Watches whatever is to be watched, for as long as it is polled.
-pub(super) async fn watch(plane: &Plane, ask: &Inquiry) {
+pub(super) async fn watch(plane: &Plane) {
     let mut course = Course::default();
     loop {
         let Some(entry) = plane.watched().await else {
@@ -111,7 +113,7 @@ pub(super) async fn watch(plane: &Plane, ask: &Inquiry) {
             plane.end_watch(&entry.name, WatchState::Passed, "nothing failed for good").await;
             continue;
         }
-        course.round(plane, &entry, ask).await;
+        course.round(plane, &entry).await;
         let pause = Duration::from_millis(entry.every_ms.min(entry.until_ms - now).max(1));
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -139,8 +141,8 @@ impl Course {
         Self { name: entry.name.clone(), refused: 0, errors: 0, counted }
     }
 
-    async fn round(&mut self, plane: &Plane, entry: &WatchEntry, ask: &Inquiry) {
-        let answered = asked(&entry.questions, ask).await;
+    async fn round(&mut self, plane: &Plane, entry: &WatchEntry) {
+        let answered = asked(&entry.questions, &plane.ask).await;
         self.refused = if answered.is_err() { self.refused + 1 } else { 0 };
         let told: Vec<Result<(), String>> =
             entry.back.iter().filter_map(|(name, back)| self.more_errors(&*plane.service(name).ok()?, back, entry.errors)).collect();
@@ -156,7 +158,7 @@ impl Course {
             return;
         }
         // What fails both is not the release's doing, and nothing would be better for going back.
-        match asked(&entry.back_questions, ask).await {
+        match asked(&entry.back_questions, &plane.ask).await {
             Ok(()) => plane.end_watch(&entry.name, WatchState::SwitchedBack, &fault).await,
             Err(why) => tracing::warn!(watch = entry.name, "the release before is no better ({why}); it is not switched back"),
         }
@@ -182,9 +184,9 @@ impl Course {
 
 /// Asks everything at once; the first fault.
 async fn asked(questions: &[Value], ask: &Inquiry) -> Result<(), String> {
-    let answers = join_all(questions.iter().map(|question| ask(question.clone())));
+    let answers = join_all(questions.iter().map(|question| ask(question.clone(), None)));
     match tokio::time::timeout(ROUND, answers).await {
-        Ok(answers) => answers.into_iter().collect(),
+        Ok(answers) => answers.into_iter().try_for_each(|answer| answer.map(drop)),
         Err(_) => Err(format!("not everything was answered within {ROUND:?}")),
     }
 }

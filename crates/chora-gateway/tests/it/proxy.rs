@@ -6,6 +6,7 @@ mod control;
 mod holding;
 mod http;
 mod limits;
+mod rehearsal;
 mod sessions;
 mod smuggling;
 pub(crate) mod stack;

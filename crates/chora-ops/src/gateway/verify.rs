@@ -6,14 +6,15 @@ use chora_core::model::health::{Check, FunctionCheck, HttpProbe, Level, McpProbe
 use chora_core::plan::{GateTarget, VerifyTarget};
 use chora_core::ports::EngineError;
 
+use super::GatewayError;
 use crate::context::Context;
 use crate::health::{Expectation, ServiceExpectations};
 use crate::rollout::gate::Refusal;
 
 /// How long services that passed their gate may take to answer through the gateway.
-const BUDGET: Duration = Duration::from_secs(10);
+pub(super) const BUDGET: Duration = Duration::from_secs(10);
 /// The pause between two questions.
-const PAUSE: Duration = Duration::from_millis(50);
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 /// How long one question may take.
 const QUESTION: Duration = Duration::from_secs(5);
 
@@ -41,6 +42,7 @@ pub(crate) async fn verify(
 #[derive(Debug)]
 pub(crate) enum VerifyError {
     Engine(EngineError),
+    Gateway(GatewayError),
     Refused(Box<Refusal>),
 }
 

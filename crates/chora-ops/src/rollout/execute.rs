@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chora_core::model::deployment::{Deployment, JournalEntry, JournalMark};
 use chora_core::model::event::ProgressState;
-use chora_core::model::health::Verdict;
+use chora_core::model::health::{Check, Verdict};
 use chora_core::model::ids::ReleaseId;
 use chora_core::model::release::Release;
 use chora_core::plan::gateway::GATEWAY;
@@ -17,7 +17,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use jiff::Timestamp;
 
 use crate::context::{Context, Pause};
-use crate::gateway::{VerifyError, Watch, verify, watch_document};
+use crate::gateway::{Watch, rehearse, verify, watch_document};
 use crate::health::ServiceExpectations;
 use crate::rollout::course::Course;
 use crate::rollout::patience::{Presence, patiently, told_to_go_on};
@@ -188,14 +188,12 @@ impl<'a> Run<'a> {
                 Ok(format!("{passed} checks passed"))
             }
             Action::Verify { gateway, targets } => {
-                let checks = verify(cx, gateway, targets, self.expectations).await.map_err(|error| match error {
-                    VerifyError::Engine(error) => StepError::Engine(error),
-                    VerifyError::Refused(refusal) if refusal.interrupted => StepError::Interrupted(Some(refusal)),
-                    VerifyError::Refused(refusal) => StepError::Gate(*refusal),
-                })?;
-                let passed = checks.len();
-                self.course().checks.extend(checks);
-                Ok(format!("{passed} checks passed"))
+                let checks = verify(cx, gateway, targets, self.expectations).await?;
+                Ok(self.passed(checks))
+            }
+            Action::Rehearse { gateway, routes, targets } => {
+                let checks = rehearse(cx, gateway, (routes, targets), self.expectations).await?;
+                Ok(self.passed(checks))
             }
             Action::Watch { gateway, deployment, seconds, drain_seconds, routes, back } => {
                 let until = cx.clock.now().saturating_add(Duration::from_secs(*seconds)).unwrap_or(Timestamp::MAX);
@@ -230,6 +228,12 @@ impl<'a> Run<'a> {
                 Ok(evidence.to_string())
             }
         }
+    }
+
+    fn passed(&self, checks: Vec<Check>) -> String {
+        let words = format!("{} checks passed", checks.len());
+        self.course().checks.extend(checks);
+        words
     }
 
     /// Whether requests to a service wait while it is swapped: then it is late, not gone.

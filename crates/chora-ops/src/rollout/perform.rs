@@ -11,7 +11,7 @@ use chora_core::plan::{Action, FileRef, Instance, labels};
 use chora_core::ports::{BlobError, EngineError, SecretError, StoreError};
 
 use crate::context::Context;
-use crate::gateway::{Drained, GatewayError, Held};
+use crate::gateway::{Drained, GatewayError, Held, VerifyError};
 use crate::rollout::gate::Refusal;
 use crate::rollout::materialise;
 
@@ -102,6 +102,17 @@ impl From<GatewayError> for StepError {
     }
 }
 
+impl From<VerifyError> for StepError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Engine(error) => Self::Engine(error),
+            VerifyError::Gateway(error) => error.into(),
+            VerifyError::Refused(refusal) if refusal.interrupted => Self::Interrupted(Some(refusal)),
+            VerifyError::Refused(refusal) => Self::Gate(*refusal),
+        }
+    }
+}
+
 /// Does one action; gates, what is asked through the gateway, its watch, and the record are the caller's.
 pub(crate) async fn perform(cx: &Context, action: &Action, release: &Release) -> Result<Evidence, StepError> {
     if let Some(done) = Box::pin(tell_gateway(cx, action)).await {
@@ -130,6 +141,7 @@ pub(crate) async fn perform(cx: &Context, action: &Action, release: &Release) ->
         | Action::Gate { .. }
         | Action::Verify { .. }
         | Action::Watch { .. }
+        | Action::Rehearse { .. }
         | Action::Record { .. } => {}
     }
     Ok(Evidence::Nothing)

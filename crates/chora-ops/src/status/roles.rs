@@ -6,7 +6,8 @@ use chora_core::model::container::ContainerSummary;
 use chora_core::model::deployment::Deployment;
 use chora_core::model::ids::EnvironmentName;
 use chora_core::model::release::Release;
-use chora_core::plan::{Action, Observed, ObservedContainer};
+use chora_core::plan::{Action, Observed, ObservedContainer, labels};
+use indexmap::IndexMap;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -17,6 +18,7 @@ use crate::rollout::settle::open_deployments;
 #[derive(Debug)]
 pub(super) struct Roles {
     candidates: BTreeSet<String>,
+    warm: BTreeSet<String>,
     active: BTreeSet<String>,
 }
 
@@ -24,7 +26,11 @@ impl Roles {
     pub(super) async fn find(cx: &Context, environment: &EnvironmentName, containers: &[ContainerSummary]) -> Result<Self, Failure> {
         let live = release::live(cx, environment).await?;
         let open = open_deployments(cx, environment).await?;
-        Ok(Self::judge(live.as_ref(), &open, &Observed::new(containers, &[], &[]).containers))
+        let own = IndexMap::from([(labels::ENVIRONMENT.to_owned(), environment.to_string())]);
+        let observed = Observed::new(containers, &cx.engine.networks(&own).await?, &[]);
+        let warm = observed.containers.iter().filter(|container| observed.is_warm(container)).map(|container| container.name.clone());
+        let roles = Self::judge(live.as_ref(), &open, &observed.containers);
+        Ok(Self { warm: warm.collect(), ..roles })
     }
 
     fn judge(live: Option<&Release>, open: &[Deployment], containers: &[ObservedContainer]) -> Self {
@@ -50,14 +56,15 @@ impl Roles {
             })
             .map(|container| container.name.clone())
             .collect();
-        Self { candidates, active }
+        Self { candidates, warm: BTreeSet::new(), active }
     }
 
     pub(super) fn of(&self, container: &str) -> &'static str {
-        match (self.candidates.contains(container), self.active.contains(container)) {
-            (true, _) => "candidate",
-            (false, true) => "active",
-            (false, false) => "retired",
+        match container {
+            one if self.candidates.contains(one) => "candidate",
+            one if self.warm.contains(one) => "warm",
+            one if self.active.contains(one) => "active",
+            _ => "retired",
         }
     }
 }

@@ -160,3 +160,16 @@ async fn nothing_to_do_is_nothing_to_do() {
     assert_eq!(outcome.outcome, Some(chora_core::model::deployment::OutcomeKind::Unchanged));
     assert_eq!(world.gateway.table().calls.len(), calls);
 }
+
+#[tokio::test]
+async fn what_answers_badly_through_the_gateway_gets_no_requests() {
+    let world = World::with_gateway();
+    world.deploy("1").await.unwrap();
+    let before = world.gateway.table().services["web:8080"].clone();
+    world.gateway.table().spoils = true;
+    let failure = world.deploy("2").await.unwrap_err();
+    assert!(failure.message.contains("the candidate, through the gateway: 502"), "{failure:?}");
+    assert_eq!(world.running(), expected_published("1"));
+    let table = world.gateway.table();
+    assert_eq!((&table.services["web:8080"], &table.lost), (&before, &Vec::new()));
+}

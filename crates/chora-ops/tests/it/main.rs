@@ -18,6 +18,7 @@ mod plans;
 mod telling;
 #[cfg(test)]
 mod watching;
+#[cfg(test)]
 mod way_back;
 #[cfg(test)]
 mod world;

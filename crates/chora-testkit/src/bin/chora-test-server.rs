@@ -1,7 +1,7 @@
 //! A program for tests to run in containers: it serves, ends, hangs, eats memory or looks around, as told.
 //!
 //! Without arguments it serves HTTP; these variables change how: `PORT` (8080), `STATUS` of `/health` (200),
-//! `START_AFTER_MS`, `EXIT_AFTER_MS` with `EXIT_CODE`, `IGNORE_SIGTERM`, `EAT_MEMORY`, `STDOUT_LINES`, `STDERR_LINES`.
+//! which is 500 once `BAD_AFTER_MS` are over, `START_AFTER_MS`, `EXIT_AFTER_MS` with `EXIT_CODE`, `IGNORE_SIGTERM`, `EAT_MEMORY`, `STDOUT_LINES`, `STDERR_LINES`.
 //! With arguments it does one thing and ends: see `once`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program whose output is what tests look at")]
 
@@ -10,8 +10,9 @@ use std::io::{IsTerminal, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;
 
@@ -160,6 +161,7 @@ fn listen() {
             return;
         }
     };
+    LazyLock::force(&BEGAN);
     for stream in listener.incoming().flatten() {
         std::thread::spawn(move || answer(stream));
     }
@@ -255,9 +257,17 @@ fn tell(stream: &mut TcpStream, release: &str) {
     }
 }
 
+/// Since when this process serves.
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+fn has_turned_bad() -> bool {
+    variable("BAD_AFTER_MS").is_some_and(|after| BEGAN.elapsed() >= millis(&after))
+}
+
 fn respond(target: &str) -> (u64, Vec<u8>) {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     match path {
+        "/health" if has_turned_bad() => (500, b"{\"status\":\"down\"}".to_vec()),
         "/health" => (if variable("STATUS").is_some() { count("STATUS") } else { 200 }, b"{\"status\":\"ok\"}".to_vec()),
         "/env" => (200, std::env::vars().map(|(name, _)| name + "\n").collect::<String>().into_bytes()),
         "/file" => match std::fs::read(query.strip_prefix("path=").unwrap_or_default()) {

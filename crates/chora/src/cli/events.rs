@@ -108,7 +108,21 @@ fn store(door: &Door) -> (Option<Box<dyn Store>>, Vec<String>) {
     }
 }
 
+/// Has the log told first what the gateway did while no command ran. What cannot be found out is no reason to show nothing.
+async fn take_in(args: &ListArgs, door: &Door) -> Vec<String> {
+    let found = async {
+        let environment = door.running(args.environment.clone()).await?;
+        if wire::store_if_there(&door.config)?.is_none() {
+            return Ok(Vec::new());
+        }
+        let cx = door.context(environment.as_deref())?;
+        chora_ops::watch::catch_up(&cx, environment.as_deref()).await
+    };
+    found.await.unwrap_or_else(|failure: Failure| vec![format!("what the gateway did meanwhile is not known: {failure}")])
+}
+
 async fn list(args: ListArgs, door: &Door) -> Result<Answer, Failure> {
+    let mut warnings = Box::pin(take_in(&args, door)).await;
     let log = wire::log(&door.config);
     let query = query(&args);
     if args.follow {
@@ -117,11 +131,9 @@ async fn list(args: ListArgs, door: &Door) -> Result<Answer, Failure> {
     let entries = log.events(&query)?;
     let damaged = log.verify()?.damaged.len();
     let document = json!({ "ok": true, "events": entries.iter().map(|entry| &entry.event).collect::<Vec<_>>(), "damaged_lines": damaged });
-    let warnings = if damaged == 0 {
-        Vec::new()
-    } else {
-        vec![format!("{} cannot be read: `chora events repair` mends the log", count(damaged, "line"))]
-    };
+    if damaged > 0 {
+        warnings.push(format!("{} cannot be read: `chora events repair` mends the log", count(damaged, "line")));
+    }
     Ok(Answer::verbatim(document, table(&entries)).warnings(&warnings))
 }
 
@@ -170,7 +182,7 @@ fn table(entries: &[Entry]) -> String {
     if entries.is_empty() {
         return "no events\n".to_owned();
     }
-    let mut table = Table::new(&["TIME", "TYPE", "ENVIRONMENT", "VERSION", "STATUS", "TOOK", "SERVICES", "ERRORS"]);
+    let mut table = Table::new(&["TIME", "TYPE", "ENVIRONMENT", "VERSION", "STATUS", "TOOK", "SERVICES", "NOTES"]);
     for entry in entries {
         table.row(row(entry));
     }
@@ -211,7 +223,7 @@ fn row(entry: &Entry) -> Vec<Cell> {
         Cell::styled(style, status),
         time.into(),
         event.services.join(",").into(),
-        event.errors.first().and_then(|error| error.lines().next()).unwrap_or_default().into(),
+        event.errors.first().or(event.notes.as_ref()).and_then(|words| words.lines().next()).unwrap_or_default().into(),
     ]
 }
 

@@ -1,11 +1,12 @@
 //! `chora gateway`: the process that owns published ports and sends what comes to the release that serves.
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chora_gateway::{Gateway, GatewayError, GatewaySettings, StateFileError, attend};
-use chora_ops::probe::{ProbeOutcome, ProbeRequest, run as run_probe};
+use chora_ops::probe::{ProbeOutcome, ProbeRequest, Question, run as run_probe};
 use chora_ops::{Failure, FailureKind};
 use clap::{Args, Subcommand};
 use tokio_util::sync::CancellationToken;
@@ -73,7 +74,7 @@ async fn serve(settings: &GatewaySettings, output: Output) -> Result<(), Failure
             say(&format!("gateway serves the table of {}, control on {}", state_file.display(), control_socket.display()));
         }
     };
-    let gateway = Gateway::run(settings, Arc::new(|question| Box::pin(ask(question))), stopping.clone(), ready);
+    let gateway = Gateway::run(settings, Arc::new(|question, at| Box::pin(ask(question, at))), stopping.clone(), ready);
     tokio::pin!(gateway);
     tokio::select! {
         ended = &mut gateway => return ended.map_err(|error| failure(&error)),
@@ -82,11 +83,15 @@ async fn serve(settings: &GatewaySettings, output: Output) -> Result<(), Failure
     gateway.await.map_err(|error| failure(&error))
 }
 
-/// Answers a question of a watch as `chora probe` does.
-async fn ask(question: serde_json::Value) -> Result<(), String> {
-    let request: ProbeRequest = serde_json::from_value(question).map_err(|error| format!("the question cannot be read: {error}"))?;
+/// Answers a question as `chora probe` does.
+async fn ask(question: serde_json::Value, at: Option<SocketAddr>) -> Result<String, String> {
+    let mut request: ProbeRequest = serde_json::from_value(question).map_err(|error| format!("the question cannot be read: {error}"))?;
+    if let (Question::Named { probe, .. }, Some(address)) = (&request.question, at) {
+        request.question = Question::Address { address, probe: probe.clone() };
+    }
     let ProbeOutcome { ok, answer } = run_probe(&request).await.map_err(|error| error.to_string())?;
-    if ok { Ok(()) } else { Err(format!("{}: {}", answer.asked, answer.answered)) }
+    let words = format!("{}: {}", answer.asked, answer.answered);
+    if ok { Ok(words) } else { Err(words) }
 }
 
 async fn pass_on(control: &Path) -> Result<(), Failure> {

@@ -21,3 +21,4 @@ mod site;
 mod spare;
 mod stdio;
 mod third_party;
+mod watched;

@@ -51,6 +51,7 @@ impl<'a> Builder<'a> {
             for wave in &survey.waves {
                 self.run_wave(wave);
             }
+            self.rehearse();
             self.admit();
             self.late_gateway();
             self.switch_over();

@@ -132,6 +132,23 @@ impl Builder<'_> {
         self.start(service, StepPhase::Switch);
     }
 
+    /// Asks candidates where users will ask them, before anybody is sent there. A gateway that is new has no users yet.
+    pub(super) fn rehearse(&mut self) {
+        let Some(gateway) = self.gateway().filter(|gateway| self.traffic.present.as_ref() == Some(gateway)) else { return };
+        let beside = |service: &ServiceSurvey<'_>| service.is_staged() || !service.returning.is_empty();
+        let services: BTreeSet<&str> = self.survey.services().filter(|service| beside(service)).map(|service| service.name).collect();
+        let mut routes = self.wanted_routes();
+        routes.retain(|route| services.contains(route.service.as_str()) && !self.traffic.now.contains(route));
+        let stack = &self.input.release.stack;
+        let ports = edge_ports(stack).into_iter().filter(|edge| routes.iter().any(|route| route.port == edge.inner));
+        let targets: Vec<VerifyTarget> = ports
+            .map(|edge| VerifyTarget { service: edge.service.to_owned(), target: edge.port.target, port: edge.inner })
+            .collect();
+        if !targets.is_empty() {
+            self.push(StepPhase::Gate, Action::Rehearse { gateway, routes, targets }, None, "nobody is sent there yet");
+        }
+    }
+
     /// Sends everything to the release in one change, and asks it there.
     pub(super) fn switch_over(&mut self) {
         let Some(gateway) = self.gateway() else { return };

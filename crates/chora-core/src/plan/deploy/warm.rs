@@ -169,6 +169,7 @@ mod tests {
             [
                 "gate shop-api-d1-1",
                 "gate shop-web-d1-1",
+                "rehearse web through the gateway",
                 "connect shop-api-d1-1 to shop_default",
                 "connect shop-web-d1-1 to shop_default",
                 "route web",

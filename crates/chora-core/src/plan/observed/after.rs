@@ -54,6 +54,7 @@ impl Observed {
             | Action::ReleaseHold { .. }
             | Action::Drain { .. }
             | Action::Watch { .. }
+            | Action::Rehearse { .. }
             | Action::Verify { .. } => {}
         }
         self

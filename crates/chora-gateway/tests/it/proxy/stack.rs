@@ -19,12 +19,16 @@ use tokio_util::sync::CancellationToken;
 use super::upstream::Replica;
 use crate::support::eventually;
 
-/// Questions of tests are addresses that must accept a connection.
+/// Questions of tests are addresses that must accept a connection, or paths that must be answered at a given one.
 pub(crate) fn inquiry() -> Inquiry {
-    Arc::new(|question| {
+    Arc::new(|question, at| {
         Box::pin(async move {
+            if let Some(at) = at {
+                let got = Client::to(&at.to_string()).await.get(question.as_str().unwrap_or_default()).await;
+                return if got.status == 200 { Ok(got.body) } else { Err(format!("{} {}", got.status, got.body)) };
+            }
             let address = question.as_str().unwrap_or_default().to_owned();
-            TcpStream::connect(&address).await.map(drop).map_err(|error| format!("{address}: {error}"))
+            TcpStream::connect(&address).await.map(|_| "accepted".to_owned()).map_err(|error| format!("{address}: {error}"))
         })
     })
 }
