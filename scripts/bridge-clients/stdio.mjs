@@ -20,9 +20,7 @@ createInterface({ input: program.stdout }).on("line", (line) => {
     if (message.params.progressToken !== `token-${last}`) throw new Error(`progress for somebody else: ${line}`);
     progress.push([message.params.progress, message.params.total]);
   } else if (message.method && "id" in message) {
-    // It has said that it can nothing; answered as the SDKs do, so that the server does not wait.
-    console.error(`asked for what was not offered: ${line}`);
-    send({ id: message.id, error: { code: -32601, message: "Method not found" } });
+    throw new Error(`asked for what was not offered: ${line}`);
   } else if (!message.method) {
     waiting.get(message.id)(message);
     waiting.delete(message.id);

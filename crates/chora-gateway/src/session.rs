@@ -45,6 +45,8 @@ pub(crate) struct Session {
     pub(crate) standing: Arc<Stream>,
     /// What is known of the client, where the server wants it told with every request.
     pub(crate) facing: OnceLock<Facing>,
+    /// What the client said it can be asked, where the server was told of everything that any client could.
+    pub(crate) offered: OnceLock<serde_json::Value>,
     born: Instant,
     touched: AtomicU64,
     next: AtomicU64,
@@ -72,6 +74,7 @@ impl Session {
             upstream: Mutex::new(upstream),
             standing: Arc::new(Stream::new(true)),
             facing: OnceLock::new(),
+            offered: OnceLock::new(),
             born: Instant::now(),
             touched: AtomicU64::new(0),
             next: AtomicU64::new(1),

@@ -58,7 +58,7 @@ fn set(object: &mut Value, key: &str, value: Value) {
 }
 
 /// The capability that a client must have to be asked something; `None` for what may not be asked at all.
-fn capability(method: &str) -> Option<&'static str> {
+pub(crate) fn capability(method: &str) -> Option<&'static str> {
     match method {
         "sampling/createMessage" => Some("sampling"),
         "elicitation/create" => Some("elicitation"),

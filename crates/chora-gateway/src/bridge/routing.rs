@@ -9,6 +9,7 @@ use super::Bridge;
 use crate::message::{Fault, Id, Message, Notification, Outcome, Request, Response, code, params};
 use crate::session::Session;
 use crate::stream::Stream;
+use crate::translate::capability;
 use crate::upstream::{Routed, Unaddressed, Upstream, written};
 
 impl Bridge {
@@ -97,6 +98,10 @@ impl Bridge {
             let fault = Fault::new(code::INTERNAL, "which client is meant cannot be told: several, or none, have calls under way");
             return answer(upstream, request.id, Outcome::Error(fault.to_raw())).await;
         };
+        if !meant.can_be_asked(&request.method) {
+            let fault = Fault::new(code::METHOD_NOT_FOUND, "the client did not offer to be asked this");
+            return answer(upstream, request.id, Outcome::Error(fault.to_raw())).await;
+        }
         let ours = meant.session.ask(request.id.clone());
         let message = Message::Request(Request { id: ours.clone(), method: request.method, params: request.params });
         if meant.stream.push(written(&message)).is_err() {
@@ -160,6 +165,14 @@ impl Bridge {
 struct Meant {
     session: Arc<Session>,
     stream: Arc<Stream>,
+}
+
+impl Meant {
+    /// Whether the client offered to be asked this. A server of its own knows what it did.
+    fn can_be_asked(&self, method: &str) -> bool {
+        let offered = self.session.offered.get();
+        offered.is_none_or(|offered| capability(method).is_none_or(|needed| offered.get(needed).is_some()))
+    }
 }
 
 /// Whether a subscription to `asked` covers a change of `changed`.

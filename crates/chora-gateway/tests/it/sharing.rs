@@ -64,6 +64,16 @@ async fn what_the_server_asks_goes_to_the_only_one_who_can_be_meant() {
 }
 
 #[tokio::test]
+async fn nobody_is_asked_what_it_did_not_offer() {
+    let served = Setup::default().serve().await;
+    let mut client = served.client();
+    client.initialize_with("2025-11-25", json!({ "roots": {} })).await;
+    let got = client.call(json!(1), "sample", json!({})).await;
+    assert!(got.text().contains("did not offer") && !got.body.contains("sampling/createMessage"), "{}", got.body);
+    served.stop().await;
+}
+
+#[tokio::test]
 async fn changes_are_told_to_those_who_subscribed() {
     let served = Setup::default().serve().await;
     let (mine, other) = (served.session("2025-11-25").await, served.session("2025-11-25").await);

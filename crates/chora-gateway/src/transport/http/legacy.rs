@@ -109,6 +109,10 @@ pub(super) async fn greet(front: &Front, session: &Arc<Session>, request: &Reque
         return Ok(to_modern::greeting(&discovered, session.revision()));
     }
     if upstream.owner.is_none() {
+        session.offered.get_or_init(|| {
+            let offered = params::member(request.params.as_deref(), "capabilities");
+            offered.and_then(|offered| serde_json::from_str(offered.get()).ok()).unwrap_or_default()
+        });
         let greeting = front.bridge.legacy_greeting().await.map_err(|gone| (StatusCode::SERVICE_UNAVAILABLE, unavailable(&gone)))?;
         let version = serde_json::value::to_raw_value(session.revision().as_str()).unwrap_or_default();
         let broken = || (StatusCode::BAD_GATEWAY, Fault::new(code::INTERNAL, "the server's greeting is no object"));
