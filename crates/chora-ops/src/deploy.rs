@@ -48,7 +48,7 @@ pub struct DeployRequest {
     pub build: bool,
     /// Replace containers that did not change.
     pub recreate: bool,
-    /// Stay until the release is not watched any more; without it the gateway goes on alone.
+    /// Stay until the watch has ended.
     pub wait_watch: bool,
 }
 

@@ -39,7 +39,7 @@ pub struct StatusOutcome {
     /// Who changes it now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
-    /// The release under watch, where the one before is kept ready to serve again.
+    /// The release under watch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watch: Option<WatchLine>,
     /// Deployments that a killed process left unfinished, in words.
@@ -60,7 +60,7 @@ pub struct ContainerLine {
     /// Name on the engine.
     pub name: String,
     /// Whose it is: `active`, of the live release; `candidate`, of a deployment that did not record its release yet; `warm`,
-    /// ready to serve again while the live release is watched; `retired`, stopped and kept for rollback.
+    /// ready to serve again; `retired`, stopped and kept for rollback.
     pub role: String,
     /// What it is doing.
     pub state: ContainerState,

@@ -26,19 +26,19 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How many deployments back the one under watch is looked for.
 const LOOKS_BACK: u32 = 20;
 
-/// A release under watch at a glance.
+/// A release under watch.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct WatchLine {
-    /// The version that is watched.
+    /// Its version.
     pub version: String,
-    /// The version that is ready to serve again.
+    /// Version that is ready to serve again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub back_to: Option<String>,
-    /// Until when; absent once it has ended.
+    /// Until when; absent once ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub until: Option<Timestamp>,
-    /// Why everything went back to the release before; absent while it did not.
+    /// Why that one serves again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub switched_back: Option<String>,
 }
@@ -67,7 +67,8 @@ async fn find(cx: &Context, project: &Project) -> Result<Option<Found>, Failure>
     }
     let Some(gateway) = observed.up(GATEWAY).next().map(|container| container.name.clone()) else { return Ok(None) };
     let watched = cx.gateways.watched(&gateway).await;
-    let watched = watched.map_err(|error| Failure::new(FailureKind::Unavailable, error.to_string()).hint("see `chora logs chora-gateway`"))?;
+    let watched =
+        watched.map_err(|error| Failure::new(FailureKind::Unavailable, error.to_string()).hint("see `chora logs chora-gateway`"))?;
     Ok(Some(Found { gateway, observed, watched }))
 }
 

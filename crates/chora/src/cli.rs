@@ -30,7 +30,7 @@ mod rollback;
 mod schema;
 mod serve;
 mod signals;
-mod status;
+pub(crate) mod status;
 mod style;
 mod table;
 mod trace;

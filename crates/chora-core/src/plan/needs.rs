@@ -209,7 +209,9 @@ fn touch(action: &Action) -> Touch<'_> {
         Action::Connect { attachment, .. } => touch.used.push(Object::Network(&attachment.network)),
         Action::Disconnect { network, .. } => touch.used.push(Object::Network(network)),
         Action::Gate { targets } => touch.used.extend(targets.iter().map(|target| Object::Container(&target.container))),
-        Action::Drain { gateway, .. } | Action::Verify { gateway, .. } | Action::Rehearse { gateway, .. } => touch.used.push(Object::Container(gateway)),
+        Action::Drain { gateway, .. } | Action::Verify { gateway, .. } | Action::Rehearse { gateway, .. } => {
+            touch.used.push(Object::Container(gateway))
+        }
         Action::CreateVolume { .. }
         | Action::Route { .. }
         | Action::Hold { .. }

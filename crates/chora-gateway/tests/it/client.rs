@@ -93,8 +93,7 @@ impl Client {
 
     /// The handshake of a client that can be asked this.
     pub(crate) async fn initialize_with(&mut self, revision: &str, capabilities: Value) {
-        let params =
-            json!({ "protocolVersion": revision, "capabilities": capabilities, "clientInfo": { "name": "test", "version": "1" } });
+        let params = json!({ "protocolVersion": revision, "capabilities": capabilities, "clientInfo": { "name": "test", "version": "1" } });
         let got = self.post(&json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params })).await;
         assert_eq!((got.status, got.json()["result"]["protocolVersion"].as_str()), (200, Some(revision)), "{}", got.body);
         let session = got.headers.get("mcp-session-id").expect("a session").to_str().expect("text").to_owned();

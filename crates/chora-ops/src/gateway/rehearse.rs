@@ -68,7 +68,9 @@ pub(crate) async fn rehearse(
         let checks: Vec<Check> = levels
             .iter()
             .zip(answers)
-            .flat_map(|((target, levels), answers)| levels.iter().zip(answers).map(|(level, answer)| check(cx, (target, *level), answer, spent)))
+            .flat_map(|((target, levels), answers)| {
+                levels.iter().zip(answers).map(|(level, answer)| check(cx, (target, *level), &answer, spent))
+            })
             .collect();
         let Some(failed) = checks.iter().find(|check| check.verdict == Verdict::Fail) else { return Ok(checks) };
         if spent >= BUDGET || cx.cancel.is_cancelled() {
@@ -83,7 +85,7 @@ pub(crate) async fn rehearse(
     }
 }
 
-fn check(cx: &Context, (target, level): (&VerifyTarget, Level), answer: Rehearsed, spent: Duration) -> Check {
+fn check(cx: &Context, (target, level): (&VerifyTarget, Level), answer: &Rehearsed, spent: Duration) -> Check {
     Check {
         level,
         service: target.service.clone(),

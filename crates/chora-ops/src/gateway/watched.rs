@@ -98,7 +98,8 @@ fn asked(routes: &[Route], expectations: &ServiceExpectations, contracts: bool) 
                     }
                     probe => probe,
                 };
-                requests.push(ProbeRequest { question: Question::Named { host: host.to_owned(), probe: Box::new(probe) }, limit: QUESTION });
+                requests
+                    .push(ProbeRequest { question: Question::Named { host: host.to_owned(), probe: Box::new(probe) }, limit: QUESTION });
             }
         }
     }

@@ -121,7 +121,13 @@ pub async fn run(request: &ProbeRequest) -> Result<ProbeOutcome, TargetError> {
             let url = Url::parse(target, "http")?;
             expect_scheme(&url, target, "http")?;
             let port = url.port.unwrap_or(80);
-            ask_each((&url.host, &url.authority()), port, &Probe::Http(HttpProbe { port, path: path_of(&url), ..conditions.clone() }), limit).await
+            ask_each(
+                (&url.host, &url.authority()),
+                port,
+                &Probe::Http(HttpProbe { port, path: path_of(&url), ..conditions.clone() }),
+                limit,
+            )
+            .await
         }
         Question::Mcp { url: target, how, contract_file } => {
             let url = Url::parse(target, "http")?;

@@ -139,7 +139,11 @@ async fn bring_back(cx: &Context, run: &Run<'_>, live: &Release, asked: &Service
     let repair = plan_deploy(&input).unwrap_or_default();
     for step in &repair.steps {
         match &step.action {
-            Action::Gate { .. } | Action::Rehearse { .. } | Action::Verify { .. } | Action::Record { .. } | Action::RunToCompletion { .. } => {}
+            Action::Gate { .. }
+            | Action::Rehearse { .. }
+            | Action::Verify { .. }
+            | Action::Record { .. }
+            | Action::RunToCompletion { .. } => {}
             action => drop(patiently(cx, action, live, true).await?),
         }
     }

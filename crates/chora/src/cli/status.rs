@@ -2,6 +2,7 @@
 
 use chora_ops::Failure;
 use chora_ops::status::{StatusOutcome, StatusRequest, status};
+use chora_ops::watch::WatchLine;
 use clap::Args;
 
 use super::EnvironmentArgs;
@@ -24,6 +25,17 @@ pub(crate) async fn run(args: StatusArgs, door: &Door) -> Result<Answer, Failure
     Answer::new(&outcome, text)
 }
 
+/// How a release under watch fares, in words.
+pub(crate) fn watched(watch: &WatchLine) -> String {
+    let WatchLine { version, .. } = watch;
+    let back = watch.back_to.as_deref().unwrap_or("the release before");
+    match (&watch.switched_back, watch.until) {
+        (Some(why), _) => format!("{version} failed and {back} serves again: {why}"),
+        (None, Some(until)) => format!("{version} until {}, {back} stays ready", super::history::when(until)),
+        (None, None) => format!("{version} held; the next command stops {back}"),
+    }
+}
+
 fn render(outcome: &StatusOutcome) -> String {
     let environment = outcome.environment.as_str();
     let mut text = match (&outcome.version, &outcome.release) {
@@ -37,13 +49,7 @@ fn render(outcome: &StatusOutcome) -> String {
         text.push_str(&format!("{} {} by {}, since {since}\n", paint(WARN, "under way:"), lease.purpose, lease.owner));
     }
     if let Some(watch) = &outcome.watch {
-        let back = watch.back_to.as_deref().unwrap_or("the release before");
-        let words = match (&watch.switched_back, watch.until) {
-            (Some(why), _) => format!("{} failed and {back} serves again: {why}", watch.version),
-            (None, Some(until)) => format!("{} until {}, {back} stays ready", watch.version, super::history::when(until)),
-            (None, None) => format!("{} held; the next command stops {back}", watch.version),
-        };
-        text.push_str(&format!("{} {words}\n", paint(WARN, "watched:")));
+        text.push_str(&format!("{} {}\n", paint(WARN, "watched:"), watched(watch)));
     }
     for unfinished in &outcome.unfinished {
         text.push_str(&format!("{} {unfinished}\n", paint(WARN, "unfinished:")));

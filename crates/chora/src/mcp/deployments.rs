@@ -211,6 +211,9 @@ struct StatusAnswer {
     /// Who changes it now, and what for.
     #[serde(skip_serializing_if = "Option::is_none")]
     lease: Option<String>,
+    /// The release under watch, and how it fares.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    watch: Option<String>,
     /// Deployments that a killed process left unfinished.
     unfinished: Vec<String>,
     /// Containers of the project.
@@ -227,6 +230,7 @@ impl StatusAnswer {
             environment: outcome.environment,
             version: outcome.version,
             lease: outcome.lease.map(|lease| format!("{} since {}: {}", lease.owner, lease.since, lease.purpose)),
+            watch: outcome.watch.as_ref().map(crate::cli::status::watched),
             unfinished: outcome.unfinished,
             containers: outcome.containers,
             rollback_to: outcome.rollback_to,

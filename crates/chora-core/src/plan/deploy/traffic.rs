@@ -141,9 +141,8 @@ impl Builder<'_> {
         routes.retain(|route| services.contains(route.service.as_str()) && !self.traffic.now.contains(route));
         let stack = &self.input.release.stack;
         let ports = edge_ports(stack).into_iter().filter(|edge| routes.iter().any(|route| route.port == edge.inner));
-        let targets: Vec<VerifyTarget> = ports
-            .map(|edge| VerifyTarget { service: edge.service.to_owned(), target: edge.port.target, port: edge.inner })
-            .collect();
+        let targets: Vec<VerifyTarget> =
+            ports.map(|edge| VerifyTarget { service: edge.service.to_owned(), target: edge.port.target, port: edge.inner }).collect();
         if !targets.is_empty() {
             self.push(StepPhase::Gate, Action::Rehearse { gateway, routes, targets }, None, "nobody is sent there yet");
         }

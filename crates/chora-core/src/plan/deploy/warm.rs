@@ -23,7 +23,12 @@ impl<'a> Builder<'a> {
         if !is_watched || !is_whole || !self.has_moved() {
             return BTreeSet::new();
         }
-        self.survey.services().filter(|service| service.is_staged()).flat_map(|service| &service.stale).map(|one| one.name.as_str()).collect()
+        self.survey
+            .services()
+            .filter(|service| service.is_staged())
+            .flat_map(|service| &service.stale)
+            .map(|one| one.name.as_str())
+            .collect()
     }
 
     /// Moves what is kept warm out of the project's networks.
@@ -78,8 +83,8 @@ impl<'a> Builder<'a> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::tests::{V1, after, after_v1, container, environment, plan_in, release, words};
     use super::super::Reuse;
+    use super::super::tests::{V1, after, after_v1, container, environment, plan_in, release, words};
     use crate::model::container::ContainerState;
     use crate::model::digest::Digest;
     use crate::model::environment::{Environment, EnvironmentClass};
@@ -105,7 +110,9 @@ mod tests {
         let mut gateway = container(GATEWAY, "gateway", "d1", ContainerState::Running);
         gateway.networks.insert("0-shop-edge".into());
         observed.containers.push(gateway);
-        observed.networks.insert("0-shop-edge".into(), crate::plan::ObservedNetwork { key: Some("chora-edge".into()), ..Default::default() });
+        observed
+            .networks
+            .insert("0-shop-edge".into(), crate::plan::ObservedNetwork { key: Some("chora-edge".into()), ..Default::default() });
         observed.volumes.insert("shop_chora-gateway".into(), crate::plan::ObservedVolume { driver: "local".into(), fingerprint: None });
         observed
     }
@@ -137,7 +144,8 @@ mod tests {
                 "disconnect shop-web-d1-1 from shop_default",
             ]
         );
-        let Some(Action::Watch { routes, back, .. }) = plan.steps.iter().map(|step| &step.action).find(|a| matches!(a, Action::Watch { .. }))
+        let Some(Action::Watch { routes, back, .. }) =
+            plan.steps.iter().map(|step| &step.action).find(|a| matches!(a, Action::Watch { .. }))
         else {
             panic!("no watch");
         };
@@ -146,7 +154,9 @@ mod tests {
         let needs = crate::plan::needs(&plan, &two.stack);
         let at = |word: &str| words(&plan).iter().position(|step| step == word).unwrap();
         let leaves = at("disconnect shop-web-d1-1 from shop_default");
-        for earlier in ["drain web", "connect shop-web-d1-1 to shop_default_new-warm", "connect shop-chora-gateway-d1-1 to shop_default_new-warm"] {
+        for earlier in
+            ["drain web", "connect shop-web-d1-1 to shop_default_new-warm", "connect shop-chora-gateway-d1-1 to shop_default_new-warm"]
+        {
             assert!(needs[leaves].contains(&at(earlier)), "{earlier}");
         }
     }

@@ -117,7 +117,10 @@ async fn another_table_ends_it() {
     stack.told(Method::PUT, "/v1/table", &table).await;
     new.stop();
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    assert_eq!((serves(&stack).await.as_str(), stack.told(Method::GET, "/v1/watch", &json!({})).await["watch"].clone()), ("r2", Value::Null));
+    assert_eq!(
+        (serves(&stack).await.as_str(), stack.told(Method::GET, "/v1/watch", &json!({})).await["watch"].clone()),
+        ("r2", Value::Null)
+    );
     stack.stop().await;
 }
 

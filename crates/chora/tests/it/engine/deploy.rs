@@ -133,7 +133,7 @@ fn a_rollback_starts_the_very_containers_of_the_release_before() {
     exit 0
     --- stdout
     ✓ v1 is live in production, before it v2
-      7 checks passed, took [some] ms
+      8 checks passed, took [some] ms
     next: chora health
     ");
     assert_eq!((&site.running("web")["Id"], site.containers()), (&web, all));
