@@ -27,6 +27,7 @@ mod sessions;
 mod socket;
 mod state_file;
 mod table;
+mod tls;
 mod tunnel;
 
 use std::io;

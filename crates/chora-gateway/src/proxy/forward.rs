@@ -1,6 +1,5 @@
 //! One request: checked, routed, sent to a release, answered.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use super::answer::{self, Answer};
 use super::attempt::{self, Failure, Outgoing};
 use super::cut::Cut;
+use super::headers::Origin;
 use super::listener::Place;
 use super::request_body::Source;
 use super::response_body::ResponseBody;
@@ -25,7 +25,7 @@ const MOST_ATTEMPTS: usize = 4;
 
 /// Where a request comes from.
 pub(super) struct Client {
-    pub(super) peer: SocketAddr,
+    pub(super) origin: Origin,
     /// Kept by the connection for as long as it lasts, a changed protocol included.
     pub(super) place: Place,
     /// Ends the connection when a response on it cannot be.
@@ -78,7 +78,7 @@ impl Exchange<'_> {
         let changing = upgrades.then(|| hyper::upgrade::on(&mut request));
         let (mut parts, body) = request.into_parts();
         let session = mcp::session(&parts);
-        headers::forward(&mut parts, self.client.peer, self.behind_proxy);
+        headers::forward(&mut parts, self.client.origin, self.behind_proxy);
         let out = Outgoing { parts, body: Source::new(body), upgrades };
         let limits = self.service.limits();
         let (admission, mut response) = self.send(&out, session.as_deref(), &limits).await?;

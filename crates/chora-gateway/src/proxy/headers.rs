@@ -25,6 +25,14 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) peer: SocketAddr,
+    /// Whether it speaks TLS with the gateway.
+    pub(super) secure: bool,
+}
+
 /// Why a request is refused with 400, or `None` when it is sound. What the parser refuses never gets here.
 pub(super) fn fault(parts: &Parts) -> Option<&'static str> {
     let headers = &parts.headers;
@@ -80,7 +88,7 @@ fn listed(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 /// The head of the request for a replica: for one hop, with where it came from.
-pub(super) fn forward(parts: &mut Parts, peer: SocketAddr, behind_proxy: bool) {
+pub(super) fn forward(parts: &mut Parts, origin: Origin, behind_proxy: bool) {
     let upgrade = upgrade(&parts.headers);
     let authority = parts.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
     strip(&mut parts.headers);
@@ -89,7 +97,7 @@ pub(super) fn forward(parts: &mut Parts, peer: SocketAddr, behind_proxy: bool) {
     if let Some(authority) = authority {
         parts.headers.insert(HOST, authority);
     }
-    came_from(&mut parts.headers, peer, behind_proxy);
+    came_from(&mut parts.headers, origin, behind_proxy);
     mark_upgrade(&mut parts.headers, upgrade);
     let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     parts.uri = Uri::from(path);
@@ -104,10 +112,10 @@ pub(super) fn mark_upgrade(headers: &mut HeaderMap, upgrade: Option<HeaderValue>
     }
 }
 
-fn came_from(headers: &mut HeaderMap, peer: SocketAddr, behind_proxy: bool) {
+fn came_from(headers: &mut HeaderMap, origin: Origin, behind_proxy: bool) {
     let host = headers.get(HOST).cloned();
-    let proto = HeaderValue::from_static("http");
-    for (name, value) in [(FORWARDED_PROTO, Some(proto)), (FORWARDED_HOST, host.clone())] {
+    let proto = if origin.secure { "https" } else { "http" };
+    for (name, value) in [(FORWARDED_PROTO, Some(HeaderValue::from_static(proto))), (FORWARDED_HOST, host.clone())] {
         if behind_proxy && headers.contains_key(&name) {
             continue;
         }
@@ -116,14 +124,14 @@ fn came_from(headers: &mut HeaderMap, peer: SocketAddr, behind_proxy: bool) {
             headers.insert(name, value);
         }
     }
-    let ip = peer.ip().to_canonical();
+    let ip = origin.peer.ip().to_canonical();
     append(headers, FORWARDED_FOR, &ip.to_string());
     let node = if ip.is_ipv6() { format!("\"[{ip}]\"") } else { ip.to_string() };
     // A host that would break out of its quotes is left out.
     let host = host.as_ref().and_then(|host| host.to_str().ok()).filter(|host| !host.contains(['"', '\\']));
     let element = match host {
-        Some(host) => format!("for={node};host=\"{host}\";proto=http"),
-        None => format!("for={node};proto=http"),
+        Some(host) => format!("for={node};host=\"{host}\";proto={proto}"),
+        None => format!("for={node};proto={proto}"),
     };
     append(headers, FORWARDED, &element);
 }
@@ -142,7 +150,11 @@ mod tests {
     use hyper::Request;
     use hyper::http::request::Parts;
 
-    use super::{fault, forward, host, upgrade};
+    use super::{Origin, fault, forward, host, upgrade};
+
+    fn origin(peer: &str, secure: bool) -> Origin {
+        Origin { peer: peer.parse().expect("an address"), secure }
+    }
 
     fn parts(uri: &str, headers: &[(&str, &str)]) -> Parts {
         let mut request = Request::builder().uri(uri);
@@ -180,7 +192,7 @@ mod tests {
             ],
         );
         assert_eq!(host(&parts), "absolute.example");
-        forward(&mut parts, "[::ffff:198.51.100.2]:99".parse().expect("an address"), false);
+        forward(&mut parts, origin("[::ffff:198.51.100.2]:99", false), false);
         let got = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         assert_eq!(parts.uri.to_string(), "/a?b=c");
         assert_eq!(got("host"), Some("absolute.example"));
@@ -193,9 +205,17 @@ mod tests {
     #[test]
     fn a_proxy_before_the_gateway_is_believed_where_the_table_says_so() {
         let mut parts = parts("/", &[("host", "a.example"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "b.example")]);
-        forward(&mut parts, "198.51.100.2:99".parse().expect("an address"), true);
+        forward(&mut parts, origin("198.51.100.2:99", false), true);
         assert_eq!(parts.headers["x-forwarded-proto"], "https");
         assert_eq!(parts.headers["x-forwarded-host"], "b.example");
+    }
+
+    #[test]
+    fn what_came_over_tls_is_told() {
+        let mut parts = parts("/", &[("host", "a.example"), ("x-forwarded-proto", "http")]);
+        forward(&mut parts, origin("[2001:db8::1]:99", true), false);
+        assert_eq!(parts.headers["x-forwarded-proto"], "https");
+        assert_eq!(parts.headers["forwarded"], "for=\"[2001:db8::1]\";host=\"a.example\";proto=https");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a connection begins with: a request of HTTP/1, or anything else.
+//! What a connection begins with: a request of HTTP/1, TLS, or anything else.
 
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ const SEEN: usize = METHOD + 1 + WHOLE.len();
 pub(super) enum Opening {
     /// A request of HTTP/1.
     Http,
+    /// The greeting of TLS.
+    Tls,
     /// A protocol that only its two ends know, or none.
     Other,
 }
@@ -52,6 +54,12 @@ async fn look(stream: &TcpStream) -> Option<Opening> {
 
 /// What these bytes begin; `None` where they could be both.
 fn opening(bytes: &[u8]) -> Option<Opening> {
+    match bytes {
+        // A record of TLS is a handshake, and its version begins so from SSL 3 to TLS 1.3.
+        [0x16, 3, ..] => return Some(Opening::Tls),
+        [0x16] => return None,
+        _ => {}
+    }
     let letters = bytes.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
     if letters > METHOD {
         return Some(Opening::Other);
@@ -79,7 +87,7 @@ mod tests {
 
     #[test]
     fn what_a_connection_begins_with_is_known_as_soon_as_it_can_be() {
-        let (http, other, open) = (Some(Opening::Http), Some(Opening::Other), None);
+        let (http, tls, other, open) = (Some(Opening::Http), Some(Opening::Tls), Some(Opening::Other), None);
         for (bytes, expected) in [
             ("", open),
             ("G", open),
@@ -105,7 +113,10 @@ mod tests {
             ("GEt", other),
             ("GET\r\n", other),
             ("INVITE sip:a", other),
-            ("\x16\x03\x01", other),
+            ("\x16", open),
+            ("\x16\x03", tls),
+            ("\x16\x03\x01", tls),
+            ("\x16\x02", other),
             ("\0", other),
         ] {
             assert_eq!(opening(bytes.as_bytes()), expected, "{bytes:?}");

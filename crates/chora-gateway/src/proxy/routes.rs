@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use super::service::Service;
 use super::table::{ListenerEntry, ListenerLimits, Maintenance};
+use super::tls::Tls;
 
 /// What a port does, as its connections find it at this moment.
 pub(super) struct Routes {
     pub(super) kind: Kind,
+    pub(super) tls: Option<Arc<Tls>>,
     /// How long the head of a request may take.
     pub(super) head: Duration,
     /// How long a client may take nothing, where the table says so.
@@ -41,7 +43,11 @@ pub(super) struct Route {
 
 impl Routes {
     /// `None` when a service is not there, which a checked table rules out.
-    pub(super) fn new(entry: &ListenerEntry, services: &BTreeMap<String, Arc<Service>>, maintenance: Option<&Maintenance>) -> Option<Self> {
+    pub(super) fn new(
+        (entry, tls): (&ListenerEntry, Option<&Arc<Tls>>),
+        services: &BTreeMap<String, Arc<Service>>,
+        maintenance: Option<&Maintenance>,
+    ) -> Option<Self> {
         let kind = match (&entry.http, &entry.tcp, &entry.auto) {
             (Some(http), _, _) => {
                 let route = |entry: &super::table::RouteEntry| {
@@ -60,7 +66,7 @@ impl Routes {
         };
         let ListenerLimits { head_ms, write_ms, .. } = entry.limits;
         let (head, write) = (Duration::from_millis(head_ms), write_ms.map(Duration::from_millis));
-        Some(Self { kind, head, write, maintenance: maintenance.cloned() })
+        Some(Self { kind, tls: tls.cloned(), head, write, maintenance: maintenance.cloned() })
     }
 
     /// How long a client may take nothing: of what is passed through, and of answers. Zero is for ever.

@@ -1,11 +1,14 @@
 //! The routing table: what is listened on, where requests go, and the release of each service that gets them.
 
+mod tls;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::tls::{CertificateEntry, TlsEntry, is_of};
 use super::state_file::{self, StateFileError};
 
 /// The version of the document that this gateway reads and writes.
@@ -37,6 +40,9 @@ pub(super) struct ListenerEntry {
     /// HTTP where a connection begins so, passed through where it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) auto: Option<AutoEntry>,
+    /// TLS that ends here, for `http` and `auto`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) tls: Option<TlsEntry>,
     #[serde(default)]
     pub(super) limits: ListenerLimits,
 }
@@ -222,6 +228,11 @@ impl Table {
                 (None, None, Some(auto)) => vec![&auto.service],
                 _ => return fault("exactly one of http, tcp and auto is needed"),
             };
+            match &listener.tls {
+                Some(_) if listener.tcp.is_some() => return fault("what is passed through keeps its own TLS"),
+                Some(tls) => tls.check().or_else(|why| fault(&why))?,
+                None => {}
+            }
             if let Some(unknown) = services.iter().find(|name| !self.services.contains_key(**name)) {
                 return fault(&format!("there is no service {unknown}"));
             }

@@ -6,17 +6,26 @@ use serde_json::{Map, Value, json};
 
 use super::super::counters;
 use super::super::drain::Drain;
+use super::super::listener::Listener;
 use super::super::plane::Plane;
 use super::super::release::Release;
 use super::super::service::Service;
+use super::super::table::ListenerEntry;
 
 /// The table, and what is under way.
 pub(super) async fn state(plane: &Plane) -> Value {
-    let (table, bound) = plane.table().await;
-    let listeners: Vec<Value> =
-        table.listeners.iter().zip(bound).map(|(entry, local)| json!({ "bind": entry.bind, "local": local })).collect();
+    let (table, listening) = plane.table().await;
+    let listeners: Vec<Value> = table.listeners.iter().zip(&listening).map(|(entry, listener)| of_listener(entry, listener)).collect();
     let services: Map<String, Value> = plane.services().iter().map(|(name, service)| (name.clone(), of_service(service))).collect();
     json!({ "table": table, "listeners": listeners, "services": services })
+}
+
+fn of_listener(entry: &ListenerEntry, listener: &Listener) -> Value {
+    let mut of = json!({ "bind": entry.bind, "local": listener.local });
+    if let Some(fields) = of.as_object_mut().filter(|_| entry.tls.is_some()) {
+        fields.insert("failed_handshakes".to_owned(), json!(listener.failed_handshakes.get()));
+    }
+    of
 }
 
 fn of_service(service: &Service) -> Value {
@@ -78,7 +87,11 @@ pub(super) async fn drain(service: &Service, wait: Duration) -> Value {
 }
 
 /// What a scrape gets.
-pub(super) fn metrics(plane: &Plane) -> String {
+pub(super) async fn metrics(plane: &Plane) -> String {
     let services = plane.services();
-    counters::text(services.iter().map(|(name, service)| (name.as_str(), &service.counters, service.in_flight())))
+    let mut text = counters::text(services.iter().map(|(name, service)| (name.as_str(), &service.counters, service.in_flight())));
+    let (table, listening) = plane.table().await;
+    let secure = table.listeners.iter().zip(&listening).filter(|(entry, _)| entry.tls.is_some());
+    counters::handshakes(secure.map(|(entry, listener)| (entry.bind, &listener.failed_handshakes)), &mut text);
+    text
 }
