@@ -18,6 +18,7 @@ mod mcp;
 mod opening;
 mod plane;
 mod pool;
+mod redirect;
 mod release;
 mod request_body;
 mod response_body;

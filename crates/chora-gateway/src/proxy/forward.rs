@@ -18,7 +18,7 @@ use super::response_body::ResponseBody;
 use super::routes::{self, Kind, Routes};
 use super::service::{Admission, Service, Turned};
 use super::table::Limits;
-use super::{headers, mcp, tunnel};
+use super::{headers, mcp, redirect, tunnel};
 
 /// Most replicas that a request is offered to.
 const MOST_ATTEMPTS: usize = 4;
@@ -41,6 +41,9 @@ pub(super) async fn answer(routes: &Routes, client: &Client, request: Request<In
     if let Some(fault) = headers::fault(&parts) {
         return answer::last(answer::refuse(StatusCode::BAD_REQUEST, fault));
     }
+    if let Kind::Redirect(to) = &routes.kind {
+        return redirect::answer(to, &parts);
+    }
     let path = parts.uri.path();
     if let Some(maintenance) = &routes.maintenance
         && !maintenance.allow.iter().any(|prefix| routes::is_under(path, prefix))
@@ -50,7 +53,7 @@ pub(super) async fn answer(routes: &Routes, client: &Client, request: Request<In
     let (service, behind_proxy) = match &routes.kind {
         Kind::Http { routes, behind_proxy } => (routes::find(routes, headers::host(&parts), path), *behind_proxy),
         Kind::Auto { service, behind_proxy } => (Some(service), *behind_proxy),
-        Kind::Tcp(_) => return answer::refuse(StatusCode::MISDIRECTED_REQUEST, "HTTP is no longer served here"),
+        Kind::Tcp(_) | Kind::Redirect(_) => return answer::refuse(StatusCode::MISDIRECTED_REQUEST, "HTTP is no longer served here"),
     };
     let Some(service) = service else {
         return answer::refuse(StatusCode::NOT_FOUND, "no service has this host and path");

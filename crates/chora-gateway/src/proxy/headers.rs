@@ -42,6 +42,11 @@ pub(super) fn fault(parts: &Parts) -> Option<&'static str> {
         (None, None) if parts.version == Version::HTTP_11 && parts.uri.host().is_none() => return Some("no Host"),
         _ => {}
     }
+    // Readers disagree which part of it is the host.
+    let named = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
+    if named.into_iter().chain(headers.get(HOST).map(HeaderValue::as_bytes)).any(|host| host.contains(&b'@')) {
+        return Some("a user in the address");
+    }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (_, Some(_)) => return Some("more than one Transfer-Encoding"),
@@ -167,6 +172,8 @@ mod tests {
     #[test]
     fn unsound_requests_are_told() {
         assert_eq!(fault(&parts("/", &[("host", "a")])), None);
+        assert_eq!(fault(&parts("http://b/", &[("host", "a")])), None);
+        assert!(fault(&parts("http://a:b@c/", &[("host", "c")])).is_some());
         for headers in [
             &[][..],
             &[("host", "a"), ("host", "b")],

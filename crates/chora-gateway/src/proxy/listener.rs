@@ -132,7 +132,7 @@ impl Listener {
         let passed = match &routes.kind {
             Kind::Tcp(service) => Some(service),
             Kind::Auto { service, .. } if opening != Opening::Http && tls.is_none() => Some(service),
-            Kind::Auto { .. } | Kind::Http { .. } => None,
+            Kind::Auto { .. } | Kind::Http { .. } | Kind::Redirect(_) => None,
         };
         stall::limit(&stream, routes.write(passed.is_some()));
         match (passed, tls) {
@@ -152,7 +152,7 @@ impl Listener {
         match routes.kind {
             Kind::Auto { .. } => opening::judge(stream, routes.head).await,
             Kind::Http { .. } if routes.tls.is_some() => Some(Opening::Tls),
-            Kind::Http { .. } => Some(Opening::Http),
+            Kind::Http { .. } | Kind::Redirect(_) => Some(Opening::Http),
             Kind::Tcp(_) => Some(Opening::Other),
         }
     }

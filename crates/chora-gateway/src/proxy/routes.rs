@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::service::Service;
-use super::table::{ListenerEntry, ListenerLimits, Maintenance};
+use super::table::{HttpEntry, ListenerEntry, ListenerLimits, Maintenance, RedirectEntry};
 use super::tls::Tls;
 
 /// What a port does, as its connections find it at this moment.
@@ -27,6 +27,8 @@ pub(super) enum Kind {
         routes: Vec<Route>,
         behind_proxy: bool,
     },
+    /// All are sent to the port with TLS.
+    Redirect(RedirectEntry),
     Tcp(Arc<Service>),
     /// One or the other, by what a connection begins with.
     Auto {
@@ -49,6 +51,7 @@ impl Routes {
         maintenance: Option<&Maintenance>,
     ) -> Option<Self> {
         let kind = match (&entry.http, &entry.tcp, &entry.auto) {
+            (Some(HttpEntry { redirect_to_https: Some(to), .. }), _, _) => Kind::Redirect(to.clone()),
             (Some(http), _, _) => {
                 let route = |entry: &super::table::RouteEntry| {
                     let service = Arc::clone(services.get(&entry.service)?);

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::tls::{CertificateEntry, TlsEntry, is_of};
+pub(super) use self::tls::{CertificateEntry, TlsEntry, is_of, is_pattern};
 use super::state_file::{self, StateFileError};
 
 /// The version of the document that this gateway reads and writes.
@@ -51,10 +51,29 @@ pub(super) struct ListenerEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HttpEntry {
+    #[serde(default)]
     pub(super) routes: Vec<RouteEntry>,
     /// Whether a proxy that can be believed stands before this port: its `X-Forwarded-Proto` and `-Host` are kept.
     #[serde(default)]
     pub(super) behind_proxy: bool,
+    /// In place of routes: every client is sent to the same address with TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) redirect_to_https: Option<RedirectEntry>,
+}
+
+/// Where TLS is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RedirectEntry {
+    #[serde(default = "https")]
+    pub(super) port: u16,
+    /// Hosts that are sent there, each a name or `*.` and a name; all where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) hosts: Vec<String>,
+}
+
+fn https() -> u16 {
+    443
 }
 
 /// The service that every connection at a port goes to.
@@ -233,6 +252,12 @@ impl Table {
                 Some(tls) => tls.check().or_else(|why| fault(&why))?,
                 None => {}
             }
+            if let Some((http, redirect)) = listener.http.as_ref().and_then(|http| http.redirect_to_https.as_ref().map(|to| (http, to))) {
+                redirect.check().or_else(|why| fault(&why))?;
+                if !http.routes.is_empty() || listener.tls.is_some() {
+                    return fault("redirect_to_https stands in place of routes and of tls");
+                }
+            }
             if let Some(unknown) = services.iter().find(|name| !self.services.contains_key(**name)) {
                 return fault(&format!("there is no service {unknown}"));
             }
@@ -242,6 +267,18 @@ impl Table {
             }
         }
         Ok(())
+    }
+}
+
+impl RedirectEntry {
+    fn check(&self) -> Result<(), String> {
+        if self.port == 0 {
+            return Err("redirect_to_https needs a port".to_owned());
+        }
+        match self.hosts.iter().find(|host| !is_pattern(host)) {
+            Some(bad) => Err(format!("{bad:?} is no host to send to https")),
+            None => Ok(()),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod control;
 mod holding;
 mod http;
 mod limits;
+mod redirect;
 mod secure;
 mod sessions;
 mod smuggling;

@@ -212,6 +212,26 @@ async fn an_auto_port_ends_tls_and_serves_the_rest_as_before() {
 }
 
 #[tokio::test]
+async fn browsers_are_told_to_come_back_with_tls_only_over_tls() {
+    let (replica, authority) = (Replica::start("r1").await, Authority::new());
+    let stack = stack_with(&replica, &authority, |table| {
+        let mut tls = table["listeners"][0]["tls"].clone();
+        tls["hsts_seconds"] = json!(600);
+        table["listeners"][0] = json!({ "bind": "127.0.0.1:0", "auto": { "service": "web" }, "tls": tls });
+    })
+    .await;
+    let told = |got: &Got| got.headers.get("strict-transport-security").map(|value| value.to_str().expect("text").to_owned());
+    assert_eq!(told(&client(&stack, &authority).await.get("/").await).as_deref(), Some("max-age=600"));
+    assert_eq!(told(&stack.get("/").await), None);
+    // What the gateway says itself is said over TLS, too; and who says it himself says more.
+    stack.told(Method::POST, "/v1/maintenance", &json!({ "on": true, "allow": ["/hsts"] })).await;
+    assert_eq!(told(&client(&stack, &authority).await.get("/").await).as_deref(), Some("max-age=600"));
+    let own = client(&stack, &authority).await.get("/hsts").await;
+    assert_eq!(told(&own).as_deref(), Some("max-age=1; includeSubDomains"));
+    assert_eq!(own.headers.get_all("strict-transport-security").iter().count(), 1);
+}
+
+#[tokio::test]
 async fn what_is_passed_through_has_no_certificates() {
     let (replica, authority) = (Replica::start("r1").await, Authority::new());
     let stack = stack(&replica, &authority).await;

@@ -150,6 +150,11 @@ async fn answer(seen: &Arc<Seen>, mut request: Request<Incoming>) -> Answer {
             response.headers_mut().insert("keep-alive", "timeout=5".parse().expect("a value"));
             response
         }
+        "/hsts" => {
+            let mut response = text("");
+            response.headers_mut().insert("strict-transport-security", "max-age=1; includeSubDomains".parse().expect("a value"));
+            response
+        }
         "/slow" => {
             seen.gate.subscribe().wait_for(|open| *open).await.expect("a gate");
             text(seen.name.clone())
