@@ -22,6 +22,7 @@ mod redirect;
 mod release;
 mod request_body;
 mod response_body;
+mod revocable;
 mod routes;
 mod service;
 mod sessions;

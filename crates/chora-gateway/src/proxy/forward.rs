@@ -10,11 +10,12 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::answer::{self, Answer};
 use super::attempt::{self, Failure, Outgoing};
-use super::cut::Cut;
+use super::cut::{Carried, Cut};
 use super::headers::Origin;
-use super::listener::Place;
+use super::listener::{Occupied, Place};
 use super::request_body::Source;
 use super::response_body::ResponseBody;
+use super::revocable::Revocable;
 use super::routes::{self, Kind, Routes};
 use super::service::{Admission, Service, Turned};
 use super::table::Limits;
@@ -28,8 +29,15 @@ pub(super) struct Client {
     pub(super) origin: Origin,
     /// Kept by the connection for as long as it lasts, a changed protocol included.
     pub(super) place: Place,
-    /// Ends the connection when a response on it cannot be.
-    pub(super) cut: Arc<Cut>,
+    pub(super) way: Way,
+}
+
+/// How responses go back to a client.
+pub(super) enum Way {
+    /// One after the other: where one cannot end, its connection does.
+    Connection(Arc<Cut>),
+    /// Beside others, which do not end with it. It may be unread for so long.
+    Stream { occupied: Arc<Occupied>, unread: Duration },
 }
 
 /// Answers a request.
@@ -52,7 +60,7 @@ pub(super) async fn answer(routes: &Routes, client: &Client, request: Request<In
     }
     let (service, behind_proxy) = match &routes.kind {
         Kind::Http { routes, behind_proxy } => (routes::find(routes, headers::host(&parts), path), *behind_proxy),
-        Kind::Auto { service, behind_proxy } => (Some(service), *behind_proxy),
+        Kind::Auto { service, behind_proxy, .. } => (Some(service), *behind_proxy),
         Kind::Tcp(_) | Kind::Redirect(_) => return answer::refuse(StatusCode::MISDIRECTED_REQUEST, "HTTP is no longer served here"),
     };
     let Some(service) = service else {
@@ -82,6 +90,7 @@ impl Exchange<'_> {
         let (mut parts, body) = request.into_parts();
         let session = mcp::session(&parts);
         headers::forward(&mut parts, self.client.origin, self.behind_proxy);
+        headers::mark_body(&mut parts, &body);
         let out = Outgoing { parts, body: Source::new(body), upgrades };
         let limits = self.service.limits();
         let (admission, mut response) = self.send(&out, session.as_deref(), &limits).await?;
@@ -146,13 +155,21 @@ impl Exchange<'_> {
         headers::strip(&mut parts.headers);
         let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let events = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"));
-        let carried = self.client.cut.carry(admission.visit.release().cut_token());
+        let cut = admission.visit.release().cut_token().clone();
+        let carried = match &self.client.way {
+            Way::Connection(connection) => connection.carry(&cut),
+            Way::Stream { .. } => Carried::beside(&cut),
+        };
         let body = if events {
             ResponseBody::events(body, admission, carried, opens)
         } else {
             ResponseBody::new(body, admission, carried, Duration::from_millis(limits.idle_ms))
         };
-        Response::from_parts(parts, body.boxed_unsync())
+        let body = match &self.client.way {
+            Way::Connection(_) => body.boxed_unsync(),
+            Way::Stream { occupied, unread } => Revocable::new(body, Arc::clone(occupied), cut, *unread).boxed_unsync(),
+        };
+        Response::from_parts(parts, body)
     }
 }
 

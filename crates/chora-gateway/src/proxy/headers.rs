@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
+use hyper::body::Body;
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::http::request::Parts;
-use hyper::http::uri::PathAndQuery;
+use hyper::http::uri::{Authority, PathAndQuery};
 use hyper::{HeaderMap, Method, Uri, Version};
 
 /// Headers that are for the next hop only (RFC 9110 §7.6.1), and two that older clients send.
@@ -39,7 +40,13 @@ pub(super) fn fault(parts: &Parts) -> Option<&'static str> {
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         (_, Some(_)) => return Some("more than one Host"),
-        (None, None) if parts.version == Version::HTTP_11 && parts.uri.host().is_none() => return Some("no Host"),
+        (None, None) if parts.version >= Version::HTTP_11 && parts.uri.host().is_none() => return Some("no Host"),
+        (Some(host), None) if parts.version == Version::HTTP_2 => {
+            let other = |authority: &Authority| !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes());
+            if parts.uri.authority().is_some_and(other) {
+                return Some("a Host that is not its authority");
+            }
+        }
         _ => {}
     }
     // Readers disagree which part of it is the host.
@@ -102,11 +109,32 @@ pub(super) fn forward(parts: &mut Parts, origin: Origin, behind_proxy: bool) {
     if let Some(authority) = authority {
         parts.headers.insert(HOST, authority);
     }
+    if parts.version == Version::HTTP_2 {
+        join_cookies(&mut parts.headers);
+    }
     came_from(&mut parts.headers, origin, behind_proxy);
     mark_upgrade(&mut parts.headers, upgrade);
     let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     parts.uri = Uri::from(path);
     parts.version = Version::HTTP_11;
+}
+
+/// One line again, of the pieces that HTTP/2 lets a client make of its cookies (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let pieces: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if pieces.len() > 1
+        && let Ok(whole) = HeaderValue::from_bytes(&pieces.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, whole);
+    }
+}
+
+/// Says that a GET or HEAD has a body of unknown length: without that, the client of HTTP/1 would take it to have none.
+pub(super) fn mark_body(parts: &mut Parts, body: &impl Body) {
+    let rare = parts.method == Method::GET || parts.method == Method::HEAD;
+    if rare && !body.is_end_stream() && body.size_hint().exact().is_none() {
+        parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
 }
 
 /// Says that a connection is to change its protocol, or has.
@@ -152,8 +180,8 @@ fn append(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 
 #[cfg(test)]
 mod tests {
-    use hyper::Request;
     use hyper::http::request::Parts;
+    use hyper::{Request, Version};
 
     use super::{Origin, fault, forward, host, upgrade};
 
@@ -223,6 +251,24 @@ mod tests {
         forward(&mut parts, origin("[2001:db8::1]:99", true), false);
         assert_eq!(parts.headers["x-forwarded-proto"], "https");
         assert_eq!(parts.headers["forwarded"], "for=\"[2001:db8::1]\";host=\"a.example\";proto=https");
+    }
+
+    #[test]
+    fn heads_of_http2_become_heads_of_http1() {
+        let of = |uri: &str, headers: &[(&str, &str)]| {
+            let mut parts = parts(uri, headers);
+            parts.version = Version::HTTP_2;
+            parts
+        };
+        assert!(fault(&of("https://a.example/", &[])).is_none());
+        assert!(fault(&of("https://a.example/", &[("host", "A.example")])).is_none());
+        assert!(fault(&of("https://a.example/", &[("host", "b.example")])).is_some());
+        assert!(fault(&of("/", &[])).is_some());
+        let mut parts = of("https://a.example/x", &[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2; c=3")]);
+        forward(&mut parts, origin("198.51.100.2:99", true), false);
+        assert_eq!(parts.headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
+        assert_eq!((parts.uri.to_string().as_str(), parts.version), ("/x", Version::HTTP_11));
+        assert_eq!(parts.headers["host"], "a.example");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A published port: accepts connections and serves each by the routes of the moment.
 
+mod http2;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -16,14 +18,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::http2::Occupied;
 use super::answer::Answer;
 use super::cut::Cut;
-use super::forward::{self, Client};
+use super::forward::{self, Client, Way};
 use super::headers::Origin;
 use super::opening::{self, Opening};
 use super::routes::{Kind, Routes};
+use super::service::Service;
 use super::table::ListenerEntry;
-use super::tls::Tls;
+use super::tls::{HTTP2, Tls};
 use super::tunnel;
 use crate::metrics::Counter;
 use crate::transport::stall;
@@ -113,12 +117,11 @@ impl Listener {
                 }
             };
             let origin = Origin { peer, secure: false };
-            let client = Client { origin, place: Arc::new((permit, open.clone())), cut: Cut::new() };
-            tokio::spawn(Arc::clone(&self).serve(stream, client));
+            tokio::spawn(Arc::clone(&self).serve(stream, origin, Arc::new((permit, open.clone()))));
         }
     }
 
-    async fn serve(self: Arc<Self>, stream: TcpStream, mut client: Client) {
+    async fn serve(self: Arc<Self>, stream: TcpStream, mut origin: Origin, place: Place) {
         _ = stream.set_nodelay(true);
         let opening = tokio::select! {
             opening = self.opening(&stream) => opening,
@@ -129,19 +132,20 @@ impl Listener {
         // The port may have changed in the meantime.
         let routes = self.routes();
         let tls = routes.tls.as_ref().filter(|_| opening == Opening::Tls || matches!(routes.kind, Kind::Http { .. }));
-        let passed = match &routes.kind {
-            Kind::Tcp(service) => Some(service),
-            Kind::Auto { service, .. } if opening != Opening::Http && tls.is_none() => Some(service),
-            Kind::Auto { .. } | Kind::Http { .. } | Kind::Redirect(_) => None,
-        };
+        let passed = passed(&routes, opening);
         stall::limit(&stream, routes.write(passed.is_some()));
         match (passed, tls) {
             (Some(service), _) => tunnel::pass(stream, service).await,
-            (None, None) => self.serve_http(stream, client).await,
+            (None, None) if opening == Opening::Http2 => http2::serve(self, stream, (origin, place)).await,
+            (None, None) => self.serve_http(stream, origin, place).await,
             (None, Some(tls)) => {
                 let Some(stream) = self.shake(tls, stream, routes.head).await else { return };
-                client.origin.secure = true;
-                self.serve_http(stream, client).await;
+                origin.secure = true;
+                if stream.get_ref().1.alpn_protocol() == Some(HTTP2) {
+                    http2::serve(self, stream, (origin, place)).await;
+                } else {
+                    self.serve_http(stream, origin, place).await;
+                }
             }
         }
     }
@@ -152,7 +156,7 @@ impl Listener {
         match routes.kind {
             Kind::Auto { .. } => opening::judge(stream, routes.head).await,
             Kind::Http { .. } if routes.tls.is_some() => Some(Opening::Tls),
-            Kind::Http { .. } | Kind::Redirect(_) => Some(Opening::Http),
+            Kind::Http { .. } | Kind::Redirect(_) => opening::version(stream, routes.head).await,
             Kind::Tcp(_) => Some(Opening::Other),
         }
     }
@@ -174,7 +178,9 @@ impl Listener {
         None
     }
 
-    async fn serve_http(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, client: Client) {
+    async fn serve_http(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, origin: Origin, place: Place) {
+        let cut = Cut::new();
+        let client = Client { origin, place, way: Way::Connection(Arc::clone(&cut)) };
         let answered = service_fn(|request: Request<Incoming>| {
             let routes = self.routes();
             let client = &client;
@@ -187,13 +193,27 @@ impl Listener {
         // A client that breaks off is no failure of ours.
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = client.cut.overdue() => return,
+            () = cut.overdue() => return,
             () = self.stop.cancelled() => connection.as_mut().graceful_shutdown(),
         }
         tokio::select! {
             _ = connection => {}
-            () = client.cut.overdue() => {}
+            () = cut.overdue() => {}
         }
+    }
+}
+
+/// The service that a connection is passed through to.
+fn passed(routes: &Routes, opening: Opening) -> Option<&Arc<Service>> {
+    match &routes.kind {
+        Kind::Tcp(service) => Some(service),
+        Kind::Auto { service, h2c, .. } => match opening {
+            Opening::Http => None,
+            Opening::Http2 => (!h2c).then_some(service),
+            Opening::Tls => routes.tls.is_none().then_some(service),
+            Opening::Other => Some(service),
+        },
+        Kind::Http { .. } | Kind::Redirect(_) => None,
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) struct Routes {
     pub(super) tls: Option<Arc<Tls>>,
     /// How long the head of a request may take.
     pub(super) head: Duration,
+    /// Most requests at once on a connection of HTTP/2.
+    pub(super) streams: u32,
     /// How long a client may take nothing, where the table says so.
     write: Option<Duration>,
     pub(super) maintenance: Option<Maintenance>,
@@ -34,6 +36,7 @@ pub(super) enum Kind {
     Auto {
         service: Arc<Service>,
         behind_proxy: bool,
+        h2c: bool,
     },
 }
 
@@ -64,12 +67,15 @@ impl Routes {
                 Kind::Http { routes, behind_proxy: http.behind_proxy }
             }
             (None, Some(tcp), _) => Kind::Tcp(Arc::clone(services.get(&tcp.service)?)),
-            (None, None, Some(auto)) => Kind::Auto { service: Arc::clone(services.get(&auto.service)?), behind_proxy: auto.behind_proxy },
+            (None, None, Some(auto)) => {
+                let service = Arc::clone(services.get(&auto.service)?);
+                Kind::Auto { service, behind_proxy: auto.behind_proxy, h2c: auto.h2c }
+            }
             (None, None, None) => return None,
         };
-        let ListenerLimits { head_ms, write_ms, .. } = entry.limits;
+        let ListenerLimits { head_ms, write_ms, streams, .. } = entry.limits;
         let (head, write) = (Duration::from_millis(head_ms), write_ms.map(Duration::from_millis));
-        Some(Self { kind, tls: tls.cloned(), head, write, maintenance: maintenance.cloned() })
+        Some(Self { kind, tls: tls.cloned(), head, streams, write, maintenance: maintenance.cloned() })
     }
 
     /// How long a client may take nothing: of what is passed through, and of answers. Zero is for ever.

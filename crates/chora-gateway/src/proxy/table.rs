@@ -91,6 +91,10 @@ pub(super) struct AutoEntry {
     /// As with `http`.
     #[serde(default)]
     pub(super) behind_proxy: bool,
+    /// Whether HTTP/2 without TLS is taken for HTTP as well. Where it is not, it is passed through: most services with which it
+    /// is spoken understand nothing else (gRPC).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) h2c: bool,
 }
 
 /// Requests for a host (any where it is absent) whose path starts with a prefix.
@@ -120,11 +124,22 @@ pub(super) struct ListenerLimits {
     /// HTTP, and for ever for what is passed through: there a client may have its reasons.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) write_ms: Option<u64>,
+    /// Most requests at once on one connection of HTTP/2.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub(super) streams: u32,
+}
+
+const STREAMS: u32 = 128;
+
+/// Not written where it is usual, so that earlier gateways can read a table that says nothing new.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_usual(streams: &u32) -> bool {
+    *streams == STREAMS
 }
 
 impl Default for ListenerLimits {
     fn default() -> Self {
-        Self { connections: 10_000, head_ms: 60_000, write_ms: None }
+        Self { connections: 10_000, head_ms: 60_000, write_ms: None, streams: STREAMS }
     }
 }
 

@@ -25,7 +25,9 @@ use super::table::{self, CertificateEntry, TlsEntry};
 /// Largest file with a certificate or a key, in bytes.
 const FILE_BYTES: u64 = 1024 * 1024;
 /// What is spoken inside, the best first.
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+const PROTOCOLS: [&[u8]; 2] = [HTTP2, b"http/1.1"];
+/// The name of HTTP/2.
+pub(super) const HTTP2: &[u8] = b"h2";
 
 /// What a port needs for TLS.
 pub(super) struct Tls {

@@ -5,6 +5,7 @@ mod auto;
 mod control;
 mod holding;
 mod http;
+mod http2;
 mod limits;
 mod redirect;
 mod secure;
