@@ -3,6 +3,7 @@
 //! It is told what to do over a unix socket and knows nothing of containers. It refuses nothing that a release can
 //! still finish: a switch is one change, after which the release before is drained.
 
+mod acme;
 mod answer;
 mod attempt;
 mod attend;

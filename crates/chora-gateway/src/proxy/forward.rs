@@ -49,6 +49,9 @@ pub(super) async fn answer(routes: &Routes, client: &Client, request: Request<In
     if let Some(fault) = headers::fault(&parts) {
         return answer::last(answer::refuse(StatusCode::BAD_REQUEST, fault));
     }
+    if let Some(page) = routes.challenges.page(parts.uri.path()) {
+        return answer::whole(StatusCode::OK, "application/octet-stream", page);
+    }
     if let Kind::Redirect(to) = &routes.kind {
         return redirect::answer(to, &parts);
     }

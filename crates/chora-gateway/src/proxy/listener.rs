@@ -19,6 +19,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::http2::Occupied;
+use super::acme;
 use super::answer::Answer;
 use super::cut::Cut;
 use super::forward::{self, Client, Way};
@@ -141,10 +142,11 @@ impl Listener {
             (None, Some(tls)) => {
                 let Some(stream) = self.shake(tls, stream, routes.head).await else { return };
                 origin.secure = true;
-                if stream.get_ref().1.alpn_protocol() == Some(HTTP2) {
-                    http2::serve(self, stream, (origin, place)).await;
-                } else {
-                    self.serve_http(stream, origin, place).await;
+                match stream.get_ref().1.alpn_protocol() {
+                    Some(HTTP2) => http2::serve(self, stream, (origin, place)).await,
+                    // An authority has seen what it came for.
+                    Some(acme::PROTOCOL) => {}
+                    _ => self.serve_http(stream, origin, place).await,
                 }
             }
         }

@@ -9,12 +9,13 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::acme::Acme;
 use super::drain::{self, Switched};
 use super::listener::{Bound, Listener};
 use super::routes::Routes;
 use super::service::Service;
 use super::state_file::StateFileError;
-use super::table::{ListenerEntry, Maintenance, ReleaseEntry, ServiceEntry, Table};
+use super::table::{AcmeEntry, ListenerEntry, Maintenance, ReleaseEntry, ServiceEntry, Table};
 use super::tls::{CertificateError, Reading, Tls};
 
 /// How often sessions are tended.
@@ -26,6 +27,7 @@ pub(super) type Services = Arc<BTreeMap<String, Arc<Service>>>;
 /// Everything that traffic and control share.
 pub(super) struct Plane {
     state_file: PathBuf,
+    acme: Acme,
     services: RwLock<Services>,
     /// Held through a change, so that there is one at a time.
     current: Mutex<Current>,
@@ -73,13 +75,14 @@ impl Plane {
     /// An empty plane; each connection keeps a clone of `open`.
     pub(super) fn new(state_file: PathBuf, stop: CancellationToken, open: mpsc::Sender<()>) -> Self {
         let current = Current { open: Some(open), table: Table::empty(), listeners: Vec::new() };
-        Self { state_file, services: RwLock::default(), current: Mutex::new(current), stop }
+        let acme = Acme::new(&state_file.with_file_name("acme"));
+        Self { state_file, acme, services: RwLock::default(), current: Mutex::new(current), stop }
     }
 
     /// Begins with the table of the state file.
     pub(super) async fn restore(&self, table: Table) -> Result<(), ChangeError> {
         let mut current = self.current.lock().await;
-        let tls = certificates(table.listeners.clone(), None).await?;
+        let tls = self.certificates(table.listeners.clone(), None).await?;
         let fresh = bind(&current, &table).await?;
         self.apply(&mut current, table, Prepared { fresh, tls }, Duration::ZERO);
         Ok(())
@@ -89,7 +92,7 @@ impl Plane {
     pub(super) async fn put(&self, mut table: Table, limit: Duration) -> Result<Vec<Switched>, ChangeError> {
         let mut current = self.current.lock().await;
         let served = current.listeners.iter().filter_map(|port| port.tls.clone()).collect();
-        let tls = certificates(table.listeners.clone(), Some(served)).await?;
+        let tls = self.certificates(table.listeners.clone(), Some(served)).await?;
         let fresh = bind(&current, &table).await?;
         for service in table.services.values_mut() {
             service.draining.clear();
@@ -156,6 +159,12 @@ impl Plane {
         (table, current.listeners.iter().map(|port| Arc::clone(&port.listener)).collect())
     }
 
+    /// Until when each certificate is valid that the gateway gets by itself, and null where there is none yet.
+    pub(super) fn certificates_until(&self, entry: &AcmeEntry) -> Vec<(String, serde_json::Value)> {
+        let until = |to: Option<jiff::Timestamp>| to.map_or(serde_json::Value::Null, |to| to.to_string().into());
+        self.acme.shared.report(entry).into_iter().map(|(host, to)| (host, until(to))).collect()
+    }
+
     /// Leaves the sign that connections are open to those connections.
     pub(super) async fn forget_open(&self) {
         self.current.lock().await.open = None;
@@ -168,6 +177,24 @@ impl Plane {
             live.active.cut();
             live.draining.iter().for_each(|drain| drain.release.cut());
         }
+    }
+
+    /// Reads the certificates of each listener. Without those that are `served` already, the gateway starts.
+    async fn certificates(
+        &self,
+        listeners: Vec<ListenerEntry>,
+        served: Option<Vec<Arc<Tls>>>,
+    ) -> Result<Vec<Option<Arc<Tls>>>, ChangeError> {
+        let acme = Arc::clone(&self.acme.shared);
+        let read = move || {
+            let reading = served.as_ref().map_or(Reading::Start, |served| Reading::Put { served });
+            let of = |entry: &ListenerEntry| {
+                let tls = entry.tls.as_ref().map(|tls| Tls::read(tls, &reading, &acme)).transpose();
+                tls.map_err(|source| ChangeError::Certificate { bind: entry.bind, source })
+            };
+            listeners.iter().map(of).collect()
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|_| ChangeError::Interrupted)?
     }
 
     async fn save(&self, table: &Table) -> Result<(), ChangeError> {
@@ -196,13 +223,18 @@ impl Plane {
             let kept = old.iter().position(|port| port.entry.bind == entry.bind).map(|at| old.swap_remove(at).listener);
             let listener = kept.or_else(|| {
                 let at = fresh.iter().position(|bound| bound.is_for(&entry))?;
-                let routes = Routes::new((&entry, tls.as_ref()), &self.services(), current.table.maintenance.as_ref())?;
+                let routes = Routes::new(
+                    (&entry, tls.as_ref()),
+                    &self.services(),
+                    (current.table.maintenance.as_ref(), &self.acme.shared.challenges),
+                )?;
                 let open = current.open.clone()?;
                 Some(fresh.swap_remove(at).serve(routes, self.stop.child_token(), open))
             });
             current.listeners.extend(listener.map(|listener| Port { entry, tls, listener }));
         }
         self.route(current);
+        self.acme.follow(&current.table.listeners);
         old.iter().for_each(|port| port.listener.stop());
         gone.iter().for_each(|service| drain::retire(service, limit));
         switched
@@ -211,7 +243,9 @@ impl Plane {
     fn route(&self, current: &Current) {
         let services = self.services();
         for Port { entry, tls, listener } in &current.listeners {
-            if let Some(routes) = Routes::new((entry, tls.as_ref()), &services, current.table.maintenance.as_ref()) {
+            if let Some(routes) =
+                Routes::new((entry, tls.as_ref()), &services, (current.table.maintenance.as_ref(), &self.acme.shared.challenges))
+            {
                 listener.set_routes(routes);
             }
         }
@@ -230,19 +264,6 @@ async fn bind(current: &Current, table: &Table) -> Result<Vec<Bound>, ChangeErro
         fresh.push(Bound::new(entry).await.map_err(|source| ChangeError::Bind { bind: entry.bind, source })?);
     }
     Ok(fresh)
-}
-
-/// Reads the certificates of each listener. Without those that are `served` already, the gateway starts.
-async fn certificates(listeners: Vec<ListenerEntry>, served: Option<Vec<Arc<Tls>>>) -> Result<Vec<Option<Arc<Tls>>>, ChangeError> {
-    let read = move || {
-        let reading = served.as_ref().map_or(Reading::Start, |served| Reading::Put { served });
-        let of = |entry: &ListenerEntry| {
-            let tls = entry.tls.as_ref().map(|tls| Tls::read(tls, &reading)).transpose();
-            tls.map_err(|source| ChangeError::Certificate { bind: entry.bind, source })
-        };
-        listeners.iter().map(of).collect()
-    };
-    tokio::task::spawn_blocking(read).await.map_err(|_| ChangeError::Interrupted)?
 }
 
 fn renew(service: &Arc<Service>, entry: &ServiceEntry, limit: Duration) -> Option<Switched> {

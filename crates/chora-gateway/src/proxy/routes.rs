@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::acme::Challenges;
 use super::service::Service;
 use super::table::{HttpEntry, ListenerEntry, ListenerLimits, Maintenance, RedirectEntry};
 use super::tls::Tls;
@@ -19,6 +20,8 @@ pub(super) struct Routes {
     /// How long a client may take nothing, where the table says so.
     write: Option<Duration>,
     pub(super) maintenance: Option<Maintenance>,
+    /// What authorities look for before they issue a certificate.
+    pub(super) challenges: Arc<Challenges>,
 }
 
 /// How long a client of HTTP may take nothing of what there is for it.
@@ -51,7 +54,7 @@ impl Routes {
     pub(super) fn new(
         (entry, tls): (&ListenerEntry, Option<&Arc<Tls>>),
         services: &BTreeMap<String, Arc<Service>>,
-        maintenance: Option<&Maintenance>,
+        (maintenance, challenges): (Option<&Maintenance>, &Arc<Challenges>),
     ) -> Option<Self> {
         let kind = match (&entry.http, &entry.tcp, &entry.auto) {
             (Some(HttpEntry { redirect_to_https: Some(to), .. }), _, _) => Kind::Redirect(to.clone()),
@@ -75,7 +78,7 @@ impl Routes {
         };
         let ListenerLimits { head_ms, write_ms, streams, .. } = entry.limits;
         let (head, write) = (Duration::from_millis(head_ms), write_ms.map(Duration::from_millis));
-        Some(Self { kind, tls: tls.cloned(), head, streams, write, maintenance: maintenance.cloned() })
+        Some(Self { kind, tls: tls.cloned(), head, streams, write, maintenance: maintenance.cloned(), challenges: Arc::clone(challenges) })
     }
 
     /// How long a client may take nothing: of what is passed through, and of answers. Zero is for ever.

@@ -1,5 +1,6 @@
 //! The routing table: what is listened on, where requests go, and the release of each service that gets them.
 
+mod acme;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::acme::{AcmeEntry, ChallengeEntry};
 pub(super) use self::tls::{CertificateEntry, TlsEntry, is_of, is_pattern};
 use super::state_file::{self, StateFileError};
 

@@ -1,8 +1,9 @@
 //! TLS that ends at a port: certificates are read from files when a table is put, and chosen by the host that a client
 //! asks for. It refuses a table whose certificates cannot serve, and never reads them in between.
 
-mod validity;
+pub(super) mod validity;
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -19,8 +20,9 @@ use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
+use super::acme::{self, Shared};
 use super::answer::Answer;
-use super::table::{self, CertificateEntry, TlsEntry};
+use super::table::{self, AcmeEntry, CertificateEntry, TlsEntry};
 
 /// Largest file with a certificate or a key, in bytes.
 const FILE_BYTES: u64 = 1024 * 1024;
@@ -67,7 +69,7 @@ pub(super) enum Reading<'a> {
 }
 
 impl Tls {
-    pub(super) fn read(entry: &TlsEntry, reading: &Reading) -> Result<Arc<Self>, CertificateError> {
+    pub(super) fn read(entry: &TlsEntry, reading: &Reading, acme: &Arc<Shared>) -> Result<Arc<Self>, CertificateError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut read = Vec::new();
         for certificate in &entry.certificates {
@@ -77,11 +79,21 @@ impl Tls {
                 Err(error) => return Err(error),
             }
         }
-        let certificates = Arc::new(Certificates(read));
+        if let Some(entry) = &entry.acme {
+            if let (Some(ca), Reading::Put { .. }) = (&entry.ca, reading) {
+                let found = CertificateDer::pem_slice_iter(&bytes(ca)?).next();
+                found.and_then(Result::ok).ok_or_else(|| CertificateError::NoCertificate(ca.clone()))?;
+            }
+            acme.load(entry);
+        }
+        let acme = entry.acme.clone().map(|entry| (entry, Arc::clone(acme)));
+        let certificates = Arc::new(Certificates { files: read, acme });
         let resolver: Arc<dyn ResolvesServerCert> = Arc::<Certificates>::clone(&certificates);
         let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let mut config = versions.with_no_client_auth().with_cert_resolver(resolver);
         config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        // Last: only an authority asks for it, and for nothing else.
+        config.alpn_protocols.extend(entry.acme.is_some().then(|| acme::PROTOCOL.to_vec()));
         let hsts = entry.hsts_seconds.and_then(|seconds| HeaderValue::try_from(format!("max-age={seconds}")).ok());
         Ok(Arc::new(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificates, hsts }))
     }
@@ -94,13 +106,22 @@ impl Tls {
     }
 
     fn serves(&self, certificate: &CertifiedKey) -> bool {
-        self.certificates.0.iter().any(|served| served.key.cert.first() == certificate.cert.first())
+        self.certificates.files.iter().any(|served| served.key.cert.first() == certificate.cert.first())
     }
 }
 
-/// The certificates of a port, in the order of the table.
-#[derive(Debug)]
-struct Certificates(Vec<Certificate>);
+/// The certificates of a port.
+struct Certificates {
+    /// In the order of the table.
+    files: Vec<Certificate>,
+    acme: Option<(AcmeEntry, Arc<Shared>)>,
+}
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificates").field("files", &self.files).finish_non_exhaustive()
+    }
+}
 
 #[derive(Debug)]
 struct Certificate {
@@ -113,10 +134,17 @@ impl ResolvesServerCert for Certificates {
         let host = hello.server_name().unwrap_or_default().to_ascii_lowercase();
         let of = |star: bool| {
             let fits = move |pattern: &&String| pattern.starts_with('*') == star;
-            self.0.iter().find(|certificate| certificate.hosts.iter().filter(fits).any(|pattern| table::is_of(&host, pattern)))
+            self.files.iter().find(|certificate| certificate.hosts.iter().filter(fits).any(|pattern| table::is_of(&host, pattern)))
         };
-        let chosen = of(false).or_else(|| of(true)).or_else(|| self.0.first())?;
-        Some(Arc::clone(&chosen.key))
+        if let Some((_, acme)) = &self.acme
+            && hello.alpn().is_some_and(|mut offered| offered.next() == Some(acme::PROTOCOL) && offered.next().is_none())
+        {
+            return acme.challenges.certificate(&host);
+        }
+        let key = |certificate: &Certificate| Arc::clone(&certificate.key);
+        let ordered = || self.acme.as_ref().and_then(|(entry, acme)| acme.certificate(entry, &host));
+        let any = || self.acme.as_ref().and_then(|(entry, acme)| acme.first(entry));
+        of(false).map(key).or_else(ordered).or_else(|| of(true).or(self.files.first()).map(key)).or_else(any)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The gateway with real replicas behind it and real clients before it.
 
+mod acme;
 mod attend;
 mod auto;
 mod control;
@@ -7,6 +8,7 @@ mod holding;
 mod http;
 mod http2;
 mod limits;
+mod pebble;
 mod redirect;
 mod secure;
 mod sessions;

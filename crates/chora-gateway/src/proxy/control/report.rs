@@ -1,5 +1,6 @@
 //! What the gateway tells of itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -15,14 +16,17 @@ use super::super::table::ListenerEntry;
 /// The table, and what is under way.
 pub(super) async fn state(plane: &Plane) -> Value {
     let (table, listening) = plane.table().await;
-    let listeners: Vec<Value> = table.listeners.iter().zip(&listening).map(|(entry, listener)| of_listener(entry, listener)).collect();
+    let of_listener = |(entry, listener): (&ListenerEntry, &Arc<Listener>)| of_listener(plane, entry, listener);
+    let listeners: Vec<Value> = table.listeners.iter().zip(&listening).map(of_listener).collect();
     let services: Map<String, Value> = plane.services().iter().map(|(name, service)| (name.clone(), of_service(service))).collect();
     json!({ "table": table, "listeners": listeners, "services": services })
 }
 
-fn of_listener(entry: &ListenerEntry, listener: &Listener) -> Value {
+fn of_listener(plane: &Plane, entry: &ListenerEntry, listener: &Listener) -> Value {
     let mut of = json!({ "bind": entry.bind, "local": listener.local });
     if let Some(fields) = of.as_object_mut().filter(|_| entry.tls.is_some()) {
+        let until = entry.tls.as_ref().and_then(|tls| tls.acme.as_ref()).map(|acme| plane.certificates_until(acme));
+        fields.extend(until.map(|until| ("certificates_until".to_owned(), until.into_iter().collect())));
         fields.insert("failed_handshakes".to_owned(), json!(listener.failed_handshakes.get()));
     }
     of
@@ -66,7 +70,7 @@ pub(super) async fn drain(service: &Service, wait: Duration) -> Value {
     let (mut endings, held) = {
         let live = service.live();
         let endings: Vec<_> = live.draining.iter().map(|drain| drain.ended.clone()).collect();
-        (endings, live.hold.is_some().then(|| std::sync::Arc::clone(&live.active)))
+        (endings, live.hold.is_some().then(|| Arc::clone(&live.active)))
     };
     let all = async {
         for ended in &mut endings {

@@ -5,12 +5,18 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::acme::AcmeEntry;
+
 /// TLS at a port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::proxy) struct TlsEntry {
     /// The first is for clients that ask for a host which none has, or for none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(in crate::proxy) certificates: Vec<CertificateEntry>,
+    /// Certificates that the gateway gets by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::proxy) acme: Option<AcmeEntry>,
     /// For how long browsers come back with TLS only (`Strict-Transport-Security`), in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::proxy) hsts_seconds: Option<u64>,
@@ -31,7 +37,9 @@ pub(in crate::proxy) struct CertificateEntry {
 impl TlsEntry {
     /// Why this cannot be.
     pub(super) fn check(&self) -> Result<(), String> {
-        if self.certificates.is_empty() {
+        if let Some(acme) = &self.acme {
+            acme.check()?;
+        } else if self.certificates.is_empty() {
             return Err("tls needs a certificate".to_owned());
         }
         let mut taken = BTreeSet::new();

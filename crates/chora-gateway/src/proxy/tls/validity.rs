@@ -11,7 +11,7 @@ const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
 /// The first and the last second of a certificate in DER. `None` when it is none.
-pub(super) fn of(certificate: &[u8]) -> Option<(Timestamp, Timestamp)> {
+pub(in crate::proxy) fn of(certificate: &[u8]) -> Option<(Timestamp, Timestamp)> {
     let mut outer = Der(Der(certificate).take(SEQUENCE)?);
     let mut fields = Der(outer.take(SEQUENCE)?);
     if fields.0.first() == Some(&VERSION) {
