@@ -61,9 +61,9 @@ pub(super) async fn issue(shared: &Arc<Shared>, wanted: &Wanted, (entry, by): (&
     let identifiers = [Identifier::Dns(wanted.host.clone())];
     let mut order = match account.new_order(&NewOrder::new(&identifiers)).await {
         Err(instant_acme::Error::Api(problem)) if problem.r#type.as_deref() == Some(NO_ACCOUNT) => {
-            // The next attempt makes another one.
+            tracing::warn!("the authority does not know its account any more, another one is made: {problem}");
             shared.storage.forget_account(&entry.directory)?;
-            return Err(instant_acme::Error::Api(problem).into());
+            self::account(shared, entry).await?.new_order(&NewOrder::new(&identifiers)).await?
         }
         order => order?,
     };

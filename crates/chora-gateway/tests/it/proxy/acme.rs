@@ -161,6 +161,22 @@ async fn certificates_are_renewed_in_time_and_the_old_one_is_served_meanwhile() 
 }
 
 #[tokio::test]
+async fn an_authority_that_has_forgotten_everything_is_asked_anew() {
+    let setup = setup(LONG, &["a.example"], &Value::Null).await;
+    setup.is_served("a.example").await;
+    let files = setup.files();
+    let Setup { replica, authority, seen, stack } = setup;
+    let (folder, port) = (stack.stop().await, authority.port);
+    authority.stop().await;
+    let account = std::fs::read(&files[1]).expect("an account");
+    std::fs::remove_file(&files[0]).expect("a certificate");
+    let authority = Pebble::start_at(&folder, &seen, LONG, port).await;
+    let setup = Setup { replica, authority, seen, stack: Stack::start(folder).await };
+    setup.is_served("a.example").await;
+    assert_ne!(std::fs::read(&files[1]).expect("an account"), account);
+}
+
+#[tokio::test]
 async fn what_cannot_be_asked_for_is_refused() {
     let folder = Folder::new();
     let missing = folder.0.join("none.pem");

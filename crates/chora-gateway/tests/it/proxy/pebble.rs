@@ -16,6 +16,7 @@ use crate::support::eventually;
 
 pub(crate) struct Pebble {
     pub(crate) directory: String,
+    pub(crate) port: u16,
     /// Of whoever signed its own certificate.
     pub(crate) ca: std::path::PathBuf,
     process: Child,
@@ -44,7 +45,11 @@ async fn program() -> String {
 impl Pebble {
     /// Its certificates last so many seconds.
     pub(crate) async fn start(folder: &Folder, seen: &Seen, seconds: u64) -> Self {
-        let port = free_port().await;
+        Self::start_at(folder, seen, seconds, free_port().await).await
+    }
+
+    /// At a port that is known already, with nothing that another one there knew.
+    pub(crate) async fn start_at(folder: &Folder, seen: &Seen, seconds: u64, port: u16) -> Self {
         let signer = Authority::new();
         let (certificate, key) = signer.issue(&["localhost"]).write(folder, "pebble");
         let ca = signer.write(folder, "pebble-ca");
@@ -68,7 +73,7 @@ impl Pebble {
             .expect("pebble");
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         eventually("the authority answers", async || TcpStream::connect(address).await.is_ok()).await;
-        Self { directory: format!("https://localhost:{port}/dir"), ca, process, names }
+        Self { directory: format!("https://localhost:{port}/dir"), port, ca, process, names }
     }
 
     pub(crate) async fn stop(mut self) {
