@@ -49,6 +49,9 @@ engine() {
 # The image that the end-to-end suite builds on.
 base_image() { scripts/base-image.sh >/dev/null; }
 
+# What the gateway gets its certificates from.
+authority() { scripts/pebble.sh >/dev/null; }
+
 shell_scripts() {
   has shellcheck || apt_install shellcheck
   shellcheck .ci/run scripts/*.sh
@@ -83,6 +86,7 @@ oldest)
   lint
   part 'documentation' documentation
   part 'base image' base_image
+  part 'authority' authority
   export CHORA_TEST_DEATHS=before
   part 'tests' cargo test --workspace --locked --quiet
   part 'Compose record against the live reference' scripts/oracles.sh compare
@@ -92,6 +96,7 @@ newest)
   part 'toolchain' toolchain
   part 'newest engine' engine newest
   part 'base image' base_image
+  part 'authority' authority
   export CHORA_TEST_DEATHS=after CHORA_TEST_ROUNDS=20
   part 'integration suites' cargo test --workspace --locked --quiet --test it
   part 'the bridge against the MCP conformance suite' scripts/bridge-conformance.sh

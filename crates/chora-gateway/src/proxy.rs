@@ -3,6 +3,7 @@
 //! It is told what to do over a unix socket and knows nothing of containers. It refuses nothing that a release can
 //! still finish: a switch is one change, after which the release before is drained.
 
+mod acme;
 mod answer;
 mod attempt;
 mod attend;
@@ -18,15 +19,18 @@ mod mcp;
 mod opening;
 mod plane;
 mod pool;
+mod redirect;
 mod release;
 mod request_body;
 mod response_body;
+mod revocable;
 mod routes;
 mod service;
 mod sessions;
 mod socket;
 mod state_file;
 mod table;
+mod tls;
 mod tunnel;
 mod watch;
 

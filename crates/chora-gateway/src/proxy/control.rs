@@ -101,7 +101,7 @@ impl Refused {
         match self {
             Self::Change(ChangeError::NoService(_)) | Self::NoCall => StatusCode::NOT_FOUND,
             Self::Change(ChangeError::BadRelease(_)) | Self::Table(_) | Self::Request(_) => StatusCode::BAD_REQUEST,
-            Self::Change(ChangeError::Bind { .. }) | Self::NotHeld(_) => StatusCode::CONFLICT,
+            Self::Change(ChangeError::Bind { .. } | ChangeError::Certificate { .. }) | Self::NotHeld(_) => StatusCode::CONFLICT,
             Self::Change(ChangeError::StateFile(_) | ChangeError::Interrupted) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -141,7 +141,7 @@ async fn connection(stream: UnixStream, plane: Arc<Plane>, stop: CancellationTok
 async fn answer(plane: &Plane, request: Request<Incoming>) -> Answer {
     let (parts, body) = request.into_parts();
     if (parts.uri.path(), &parts.method) == ("/metrics", &Method::GET) {
-        return answer::whole(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", report::metrics(plane));
+        return answer::whole(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", report::metrics(plane).await);
     }
     match call(plane, &parts, body).await {
         Ok(document) => answer::whole(StatusCode::OK, "application/json", document.to_string()),

@@ -1,6 +1,7 @@
 //! What a gateway counts of each service, in the text format of Prometheus.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 use crate::metrics::Counter;
 
@@ -50,4 +51,15 @@ pub(super) fn text<'a>(services: impl Iterator<Item = (&'a str, &'a Counters, us
         _ = writeln!(out, "{name}{{service={service:?}}} {in_flight}");
     }
     out
+}
+
+/// Adds what is counted of ports with TLS.
+pub(super) fn handshakes<'a>(ports: impl Iterator<Item = (SocketAddr, &'a Counter)>, out: &mut String) {
+    let name = "chora_gateway_failed_handshakes_total";
+    for (index, (bind, failed)) in ports.enumerate() {
+        if index == 0 {
+            _ = writeln!(out, "# HELP {name} TLS handshakes that led to nothing\n# TYPE {name} counter");
+        }
+        _ = writeln!(out, "{name}{{listener=\"{bind}\"}} {}", failed.get());
+    }
 }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How long a client has to read the end of a response.
-const FAREWELL: Duration = Duration::from_secs(1);
+pub(super) const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a connection carries at this moment: the sign that the release of its response is cut.
 pub(super) struct Cut(watch::Sender<Option<CancellationToken>>);
@@ -15,7 +15,15 @@ pub(super) struct Cut(watch::Sender<Option<CancellationToken>>);
 /// A response on a connection, until it is dropped.
 pub(super) struct Carried {
     pub(super) token: CancellationToken,
-    connection: Arc<Cut>,
+    /// None where others are on the same connection.
+    connection: Option<Arc<Cut>>,
+}
+
+impl Carried {
+    /// A response beside others.
+    pub(super) fn beside(token: &CancellationToken) -> Self {
+        Self { token: token.clone(), connection: None }
+    }
 }
 
 impl Cut {
@@ -25,7 +33,7 @@ impl Cut {
 
     pub(super) fn carry(self: &Arc<Self>, token: &CancellationToken) -> Carried {
         self.0.send_replace(Some(token.clone()));
-        Carried { token: token.clone(), connection: Arc::clone(self) }
+        Carried { token: token.clone(), connection: Some(Arc::clone(self)) }
     }
 
     /// Returns when a response was cut and its client does not take the end.
@@ -50,6 +58,8 @@ impl Cut {
 
 impl Drop for Carried {
     fn drop(&mut self) {
-        self.connection.0.send_replace(None);
+        if let Some(connection) = &self.connection {
+            connection.0.send_replace(None);
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! One request: checked, routed, sent to a release, answered.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,25 +10,34 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::answer::{self, Answer};
 use super::attempt::{self, Failure, Outgoing};
-use super::cut::Cut;
-use super::listener::Place;
+use super::cut::{Carried, Cut};
+use super::headers::Origin;
+use super::listener::{Occupied, Place};
 use super::request_body::Source;
 use super::response_body::ResponseBody;
+use super::revocable::Revocable;
 use super::routes::{self, Kind, Routes};
 use super::service::{Admission, Service, Turned};
 use super::table::Limits;
-use super::{headers, mcp, tunnel};
+use super::{headers, mcp, redirect, tunnel};
 
 /// Most replicas that a request is offered to.
 const MOST_ATTEMPTS: usize = 4;
 
 /// Where a request comes from.
 pub(super) struct Client {
-    pub(super) peer: SocketAddr,
+    pub(super) origin: Origin,
     /// Kept by the connection for as long as it lasts, a changed protocol included.
     pub(super) place: Place,
-    /// Ends the connection when a response on it cannot be.
-    pub(super) cut: Arc<Cut>,
+    pub(super) way: Way,
+}
+
+/// How responses go back to a client.
+pub(super) enum Way {
+    /// One after the other: where one cannot end, its connection does.
+    Connection(Arc<Cut>),
+    /// Beside others, which do not end with it. It may be unread for so long.
+    Stream { occupied: Arc<Occupied>, unread: Duration },
 }
 
 /// Answers a request.
@@ -41,6 +49,12 @@ pub(super) async fn answer(routes: &Routes, client: &Client, request: Request<In
     if let Some(fault) = headers::fault(&parts) {
         return answer::last(answer::refuse(StatusCode::BAD_REQUEST, fault));
     }
+    if let Some(page) = routes.challenges.page(parts.uri.path()) {
+        return answer::whole(StatusCode::OK, "application/octet-stream", page);
+    }
+    if let Kind::Redirect(to) = &routes.kind {
+        return redirect::answer(to, &parts);
+    }
     let path = parts.uri.path();
     if let Some(maintenance) = &routes.maintenance
         && !maintenance.allow.iter().any(|prefix| routes::is_under(path, prefix))
@@ -49,8 +63,8 @@ pub(super) async fn answer(routes: &Routes, client: &Client, request: Request<In
     }
     let (service, behind_proxy) = match &routes.kind {
         Kind::Http { routes, behind_proxy } => (routes::find(routes, headers::host(&parts), path), *behind_proxy),
-        Kind::Auto { service, behind_proxy } => (Some(service), *behind_proxy),
-        Kind::Tcp(_) => return answer::refuse(StatusCode::MISDIRECTED_REQUEST, "HTTP is no longer served here"),
+        Kind::Auto { service, behind_proxy, .. } => (Some(service), *behind_proxy),
+        Kind::Tcp(_) | Kind::Redirect(_) => return answer::refuse(StatusCode::MISDIRECTED_REQUEST, "HTTP is no longer served here"),
     };
     let Some(service) = service else {
         return answer::refuse(StatusCode::NOT_FOUND, "no service has this host and path");
@@ -78,7 +92,8 @@ impl Exchange<'_> {
         let changing = upgrades.then(|| hyper::upgrade::on(&mut request));
         let (mut parts, body) = request.into_parts();
         let session = mcp::session(&parts);
-        headers::forward(&mut parts, self.client.peer, self.behind_proxy);
+        headers::forward(&mut parts, self.client.origin, self.behind_proxy);
+        headers::mark_body(&mut parts, &body);
         let out = Outgoing { parts, body: Source::new(body), upgrades };
         let limits = self.service.limits();
         let (admission, mut response) = self.send(&out, session.as_deref(), &limits).await?;
@@ -147,13 +162,21 @@ impl Exchange<'_> {
         headers::strip(&mut parts.headers);
         let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let events = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"));
-        let carried = self.client.cut.carry(admission.visit.release().cut_token());
+        let cut = admission.visit.release().cut_token().clone();
+        let carried = match &self.client.way {
+            Way::Connection(connection) => connection.carry(&cut),
+            Way::Stream { .. } => Carried::beside(&cut),
+        };
         let body = if events {
             ResponseBody::events(body, admission, carried, opens)
         } else {
             ResponseBody::new(body, admission, carried, Duration::from_millis(limits.idle_ms))
         };
-        Response::from_parts(parts, body.boxed_unsync())
+        let body = match &self.client.way {
+            Way::Connection(_) => body.boxed_unsync(),
+            Way::Stream { occupied, unread } => Revocable::new(body, Arc::clone(occupied), cut, *unread).boxed_unsync(),
+        };
+        Response::from_parts(parts, body)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
+use hyper::body::Body;
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::http::request::Parts;
-use hyper::http::uri::PathAndQuery;
+use hyper::http::uri::{Authority, PathAndQuery};
 use hyper::{HeaderMap, Method, Uri, Version};
 
 /// Headers that are for the next hop only (RFC 9110 §7.6.1), and two that older clients send.
@@ -25,14 +26,33 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) peer: SocketAddr,
+    /// Whether it speaks TLS with the gateway.
+    pub(super) secure: bool,
+}
+
 /// Why a request is refused with 400, or `None` when it is sound. What the parser refuses never gets here.
 pub(super) fn fault(parts: &Parts) -> Option<&'static str> {
     let headers = &parts.headers;
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         (_, Some(_)) => return Some("more than one Host"),
-        (None, None) if parts.version == Version::HTTP_11 && parts.uri.host().is_none() => return Some("no Host"),
+        (None, None) if parts.version >= Version::HTTP_11 && parts.uri.host().is_none() => return Some("no Host"),
+        (Some(host), None) if parts.version == Version::HTTP_2 => {
+            let other = |authority: &Authority| !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes());
+            if parts.uri.authority().is_some_and(other) {
+                return Some("a Host that is not its authority");
+            }
+        }
         _ => {}
+    }
+    // Readers disagree which part of it is the host.
+    let named = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
+    if named.into_iter().chain(headers.get(HOST).map(HeaderValue::as_bytes)).any(|host| host.contains(&b'@')) {
+        return Some("a user in the address");
     }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
@@ -80,7 +100,7 @@ fn listed(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 /// The head of the request for a replica: for one hop, with where it came from.
-pub(super) fn forward(parts: &mut Parts, peer: SocketAddr, behind_proxy: bool) {
+pub(super) fn forward(parts: &mut Parts, origin: Origin, behind_proxy: bool) {
     let upgrade = upgrade(&parts.headers);
     let authority = parts.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
     strip(&mut parts.headers);
@@ -89,11 +109,32 @@ pub(super) fn forward(parts: &mut Parts, peer: SocketAddr, behind_proxy: bool) {
     if let Some(authority) = authority {
         parts.headers.insert(HOST, authority);
     }
-    came_from(&mut parts.headers, peer, behind_proxy);
+    if parts.version == Version::HTTP_2 {
+        join_cookies(&mut parts.headers);
+    }
+    came_from(&mut parts.headers, origin, behind_proxy);
     mark_upgrade(&mut parts.headers, upgrade);
     let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     parts.uri = Uri::from(path);
     parts.version = Version::HTTP_11;
+}
+
+/// One line again, of the pieces that HTTP/2 lets a client make of its cookies (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let pieces: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if pieces.len() > 1
+        && let Ok(whole) = HeaderValue::from_bytes(&pieces.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, whole);
+    }
+}
+
+/// Says that a GET or HEAD has a body of unknown length: without that, the client of HTTP/1 would take it to have none.
+pub(super) fn mark_body(parts: &mut Parts, body: &impl Body) {
+    let rare = parts.method == Method::GET || parts.method == Method::HEAD;
+    if rare && !body.is_end_stream() && body.size_hint().exact().is_none() {
+        parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
 }
 
 /// Says that a connection is to change its protocol, or has.
@@ -104,10 +145,10 @@ pub(super) fn mark_upgrade(headers: &mut HeaderMap, upgrade: Option<HeaderValue>
     }
 }
 
-fn came_from(headers: &mut HeaderMap, peer: SocketAddr, behind_proxy: bool) {
+fn came_from(headers: &mut HeaderMap, origin: Origin, behind_proxy: bool) {
     let host = headers.get(HOST).cloned();
-    let proto = HeaderValue::from_static("http");
-    for (name, value) in [(FORWARDED_PROTO, Some(proto)), (FORWARDED_HOST, host.clone())] {
+    let proto = if origin.secure { "https" } else { "http" };
+    for (name, value) in [(FORWARDED_PROTO, Some(HeaderValue::from_static(proto))), (FORWARDED_HOST, host.clone())] {
         if behind_proxy && headers.contains_key(&name) {
             continue;
         }
@@ -116,14 +157,14 @@ fn came_from(headers: &mut HeaderMap, peer: SocketAddr, behind_proxy: bool) {
             headers.insert(name, value);
         }
     }
-    let ip = peer.ip().to_canonical();
+    let ip = origin.peer.ip().to_canonical();
     append(headers, FORWARDED_FOR, &ip.to_string());
     let node = if ip.is_ipv6() { format!("\"[{ip}]\"") } else { ip.to_string() };
     // A host that would break out of its quotes is left out.
     let host = host.as_ref().and_then(|host| host.to_str().ok()).filter(|host| !host.contains(['"', '\\']));
     let element = match host {
-        Some(host) => format!("for={node};host=\"{host}\";proto=http"),
-        None => format!("for={node};proto=http"),
+        Some(host) => format!("for={node};host=\"{host}\";proto={proto}"),
+        None => format!("for={node};proto={proto}"),
     };
     append(headers, FORWARDED, &element);
 }
@@ -139,10 +180,14 @@ fn append(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 
 #[cfg(test)]
 mod tests {
-    use hyper::Request;
     use hyper::http::request::Parts;
+    use hyper::{Request, Version};
 
-    use super::{fault, forward, host, upgrade};
+    use super::{Origin, fault, forward, host, upgrade};
+
+    fn origin(peer: &str, secure: bool) -> Origin {
+        Origin { peer: peer.parse().expect("an address"), secure }
+    }
 
     fn parts(uri: &str, headers: &[(&str, &str)]) -> Parts {
         let mut request = Request::builder().uri(uri);
@@ -155,6 +200,8 @@ mod tests {
     #[test]
     fn unsound_requests_are_told() {
         assert_eq!(fault(&parts("/", &[("host", "a")])), None);
+        assert_eq!(fault(&parts("http://b/", &[("host", "a")])), None);
+        assert!(fault(&parts("http://a:b@c/", &[("host", "c")])).is_some());
         for headers in [
             &[][..],
             &[("host", "a"), ("host", "b")],
@@ -180,7 +227,7 @@ mod tests {
             ],
         );
         assert_eq!(host(&parts), "absolute.example");
-        forward(&mut parts, "[::ffff:198.51.100.2]:99".parse().expect("an address"), false);
+        forward(&mut parts, origin("[::ffff:198.51.100.2]:99", false), false);
         let got = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         assert_eq!(parts.uri.to_string(), "/a?b=c");
         assert_eq!(got("host"), Some("absolute.example"));
@@ -193,9 +240,35 @@ mod tests {
     #[test]
     fn a_proxy_before_the_gateway_is_believed_where_the_table_says_so() {
         let mut parts = parts("/", &[("host", "a.example"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "b.example")]);
-        forward(&mut parts, "198.51.100.2:99".parse().expect("an address"), true);
+        forward(&mut parts, origin("198.51.100.2:99", false), true);
         assert_eq!(parts.headers["x-forwarded-proto"], "https");
         assert_eq!(parts.headers["x-forwarded-host"], "b.example");
+    }
+
+    #[test]
+    fn what_came_over_tls_is_told() {
+        let mut parts = parts("/", &[("host", "a.example"), ("x-forwarded-proto", "http")]);
+        forward(&mut parts, origin("[2001:db8::1]:99", true), false);
+        assert_eq!(parts.headers["x-forwarded-proto"], "https");
+        assert_eq!(parts.headers["forwarded"], "for=\"[2001:db8::1]\";host=\"a.example\";proto=https");
+    }
+
+    #[test]
+    fn heads_of_http2_become_heads_of_http1() {
+        let of = |uri: &str, headers: &[(&str, &str)]| {
+            let mut parts = parts(uri, headers);
+            parts.version = Version::HTTP_2;
+            parts
+        };
+        assert!(fault(&of("https://a.example/", &[])).is_none());
+        assert!(fault(&of("https://a.example/", &[("host", "A.example")])).is_none());
+        assert!(fault(&of("https://a.example/", &[("host", "b.example")])).is_some());
+        assert!(fault(&of("/", &[])).is_some());
+        let mut parts = of("https://a.example/x", &[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2; c=3")]);
+        forward(&mut parts, origin("198.51.100.2:99", true), false);
+        assert_eq!(parts.headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
+        assert_eq!((parts.uri.to_string().as_str(), parts.version), ("/x", Version::HTTP_11));
+        assert_eq!(parts.headers["host"], "a.example");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A published port: accepts connections and serves each by the routes of the moment.
 
+mod http2;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -10,16 +12,25 @@ use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::http2::Occupied;
+use super::acme;
+use super::answer::Answer;
 use super::cut::Cut;
-use super::forward::{self, Client};
+use super::forward::{self, Client, Way};
+use super::headers::Origin;
 use super::opening::{self, Opening};
 use super::routes::{Kind, Routes};
+use super::service::Service;
 use super::table::ListenerEntry;
+use super::tls::{HTTP2, Tls};
 use super::tunnel;
+use crate::metrics::Counter;
 use crate::transport::stall;
 
 /// Largest head of a request, in bytes.
@@ -31,6 +42,8 @@ pub(super) type Place = Arc<(OwnedSemaphorePermit, mpsc::Sender<()>)>;
 /// A port.
 pub(super) struct Listener {
     pub(super) local: SocketAddr,
+    /// Greetings of TLS that led to nothing.
+    pub(super) failed_handshakes: Counter,
     connections: usize,
     routes: RwLock<Arc<Routes>>,
     stop: CancellationToken,
@@ -58,6 +71,7 @@ impl Bound {
     pub(super) fn serve(self, routes: Routes, stop: CancellationToken, open: mpsc::Sender<()>) -> Arc<Listener> {
         let listener = Arc::new(Listener {
             local: self.local,
+            failed_handshakes: Counter::default(),
             connections: self.entry.limits.connections,
             routes: RwLock::new(Arc::new(routes)),
             stop,
@@ -103,39 +117,76 @@ impl Listener {
                     continue;
                 }
             };
-            let client = Client { peer, place: Arc::new((permit, open.clone())), cut: Cut::new() };
-            tokio::spawn(Arc::clone(&self).serve(stream, client));
+            let origin = Origin { peer, secure: false };
+            tokio::spawn(Arc::clone(&self).serve(stream, origin, Arc::new((permit, open.clone()))));
         }
     }
 
-    async fn serve(self: Arc<Self>, stream: TcpStream, client: Client) {
+    async fn serve(self: Arc<Self>, stream: TcpStream, mut origin: Origin, place: Place) {
         _ = stream.set_nodelay(true);
-        let mut routes = self.routes();
-        let mut passed = matches!(routes.kind, Kind::Tcp(_));
-        if matches!(routes.kind, Kind::Auto { .. }) {
-            let opening = tokio::select! {
-                opening = opening::judge(&stream, routes.head) => opening,
-                () = self.stop.cancelled() => return,
-            };
-            // Without an opening the client has left.
-            let Some(opening) = opening else { return };
-            passed = opening == Opening::Other;
-            // The port may have changed in the meantime.
-            routes = self.routes();
-        }
-        stall::limit(&stream, routes.write(passed));
-        match &routes.kind {
-            Kind::Auto { service, .. } if passed => tunnel::pass(stream, service).await,
-            Kind::Tcp(service) => tunnel::pass(stream, service).await,
-            Kind::Http { .. } | Kind::Auto { .. } => self.serve_http(stream, client).await,
+        let opening = tokio::select! {
+            opening = self.opening(&stream) => opening,
+            () = self.stop.cancelled() => return,
+        };
+        // Without an opening the client has left.
+        let Some(opening) = opening else { return };
+        // The port may have changed in the meantime.
+        let routes = self.routes();
+        let tls = routes.tls.as_ref().filter(|_| opening == Opening::Tls || matches!(routes.kind, Kind::Http { .. }));
+        let passed = passed(&routes, opening);
+        stall::limit(&stream, routes.write(passed.is_some()));
+        match (passed, tls) {
+            (Some(service), _) => tunnel::pass(stream, service).await,
+            (None, None) if opening == Opening::Http2 => http2::serve(self, stream, (origin, place)).await,
+            (None, None) => self.serve_http(stream, origin, place).await,
+            (None, Some(tls)) => {
+                let Some(stream) = self.shake(tls, stream, routes.head).await else { return };
+                origin.secure = true;
+                match stream.get_ref().1.alpn_protocol() {
+                    Some(HTTP2) => http2::serve(self, stream, (origin, place)).await,
+                    // An authority has seen what it came for.
+                    Some(acme::PROTOCOL) => {}
+                    _ => self.serve_http(stream, origin, place).await,
+                }
+            }
         }
     }
 
-    async fn serve_http(&self, stream: TcpStream, client: Client) {
+    /// What a connection begins with, looked at only where that makes a difference.
+    async fn opening(&self, stream: &TcpStream) -> Option<Opening> {
+        let routes = self.routes();
+        match routes.kind {
+            Kind::Auto { .. } => opening::judge(stream, routes.head).await,
+            Kind::Http { .. } if routes.tls.is_some() => Some(Opening::Tls),
+            Kind::Http { .. } | Kind::Redirect(_) => opening::version(stream, routes.head).await,
+            Kind::Tcp(_) => Some(Opening::Other),
+        }
+    }
+
+    /// Greets a client of TLS. One that is not done in the time of a head is cut.
+    async fn shake(&self, tls: &Tls, stream: TcpStream, limit: Duration) -> Option<TlsStream<TcpStream>> {
+        let shaken = tokio::select! {
+            shaken = tokio::time::timeout(limit, tls.acceptor.accept(stream)) => shaken,
+            () = self.stop.cancelled() => return None,
+        };
+        let error = match shaken {
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(error)) => error,
+            Err(_) => io::ErrorKind::TimedOut.into(),
+        };
+        // What anybody on the network can cause does not fill a log.
+        tracing::debug!(listener = %self.local, "a TLS handshake failed: {error}");
+        self.failed_handshakes.add(1);
+        None
+    }
+
+    async fn serve_http(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, origin: Origin, place: Place) {
+        let cut = Cut::new();
+        let client = Client { origin, place, way: Way::Connection(Arc::clone(&cut)) };
         let answered = service_fn(|request: Request<Incoming>| {
             let routes = self.routes();
             let client = &client;
-            async move { Ok::<_, Infallible>(forward::answer(&routes, client, request).await) }
+            async move { Ok::<_, Infallible>(answer(&routes, client, request).await) }
         });
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(self.routes().head).max_buf_size(HEAD_BYTES).half_close(false);
@@ -144,12 +195,34 @@ impl Listener {
         // A client that breaks off is no failure of ours.
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = client.cut.overdue() => return,
+            () = cut.overdue() => return,
             () = self.stop.cancelled() => connection.as_mut().graceful_shutdown(),
         }
         tokio::select! {
             _ = connection => {}
-            () = client.cut.overdue() => {}
+            () = cut.overdue() => {}
         }
     }
+}
+
+/// The service that a connection is passed through to.
+fn passed(routes: &Routes, opening: Opening) -> Option<&Arc<Service>> {
+    match &routes.kind {
+        Kind::Tcp(service) => Some(service),
+        Kind::Auto { service, h2c, .. } => match opening {
+            Opening::Http => None,
+            Opening::Http2 => (!h2c).then_some(service),
+            Opening::Tls => routes.tls.is_none().then_some(service),
+            Opening::Other => Some(service),
+        },
+        Kind::Http { .. } | Kind::Redirect(_) => None,
+    }
+}
+
+async fn answer(routes: &Routes, client: &Client, request: Request<Incoming>) -> Answer {
+    let mut answer = forward::answer(routes, client, request).await;
+    if let Some(tls) = routes.tls.as_ref().filter(|_| client.origin.secure) {
+        tls.complete(&mut answer);
+    }
+    answer
 }

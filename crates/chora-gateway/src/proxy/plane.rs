@@ -9,12 +9,14 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::acme::{Acme, Challenges};
 use super::drain::{self, Switched};
 use super::listener::{Bound, Listener};
 use super::routes::Routes;
 use super::service::Service;
 use super::state_file::StateFileError;
-use super::table::{ListenerEntry, Maintenance, ReleaseEntry, ServiceEntry, Table};
+use super::table::{AcmeEntry, ListenerEntry, Maintenance, ReleaseEntry, ServiceEntry, Table};
+use super::tls::{CertificateError, Reading, Tls};
 use super::watch::{Inquiry, WatchEnd, WatchEntry, WatchState, now_ms};
 
 /// How often sessions are tended.
@@ -26,6 +28,7 @@ pub(super) type Services = Arc<BTreeMap<String, Arc<Service>>>;
 /// Everything that traffic and control share.
 pub(super) struct Plane {
     state_file: PathBuf,
+    acme: Acme,
     services: RwLock<Services>,
     /// Held through a change, so that there is one at a time.
     current: Mutex<Current>,
@@ -39,7 +42,20 @@ struct Current {
     /// Kept by every connection; gone once the gateway stops.
     open: Option<mpsc::Sender<()>>,
     table: Table,
-    listeners: Vec<(ListenerEntry, Arc<Listener>)>,
+    listeners: Vec<Port>,
+}
+
+struct Port {
+    entry: ListenerEntry,
+    tls: Option<Arc<Tls>>,
+    listener: Arc<Listener>,
+}
+
+/// What a table needs of the world, got before anything is different.
+struct Prepared {
+    fresh: Vec<Bound>,
+    /// For each listener of the table.
+    tls: Vec<Option<Arc<Tls>>>,
 }
 
 /// Why a change was not made. Nothing is different after it.
@@ -51,9 +67,11 @@ pub(super) enum ChangeError {
     BadRelease(String),
     #[error("{bind} cannot be listened on: {source}")]
     Bind { bind: SocketAddr, source: std::io::Error },
+    #[error("{bind} cannot have its TLS: {source}")]
+    Certificate { bind: SocketAddr, source: CertificateError },
     #[error(transparent)]
     StateFile(#[from] StateFileError),
-    #[error("the state file could not be written: its task ended")]
+    #[error("the files could not be read or written: their task ended")]
     Interrupted,
 }
 
@@ -61,20 +79,24 @@ impl Plane {
     /// An empty plane; each connection keeps a clone of `open`.
     pub(super) fn new(state_file: PathBuf, ask: Inquiry, stop: CancellationToken, open: mpsc::Sender<()>) -> Self {
         let current = Current { open: Some(open), table: Table::empty(), listeners: Vec::new() };
-        Self { state_file, services: RwLock::default(), current: Mutex::new(current), ask, watch_set: Notify::new(), stop }
+        let acme = Acme::new(&state_file.with_file_name("acme"));
+        Self { state_file, acme, services: RwLock::default(), current: Mutex::new(current), ask, watch_set: Notify::new(), stop }
     }
 
     /// Begins with the table of the state file.
     pub(super) async fn restore(&self, table: Table) -> Result<(), ChangeError> {
         let mut current = self.current.lock().await;
+        let tls = self.certificates(table.listeners.clone(), None).await?;
         let fresh = bind(&current, &table).await?;
-        self.apply(&mut current, table, fresh, Duration::ZERO);
+        self.apply(&mut current, table, Prepared { fresh, tls }, Duration::ZERO);
         Ok(())
     }
 
     /// Replaces the table. Services whose active release differs are switched, with `limit` for their drains.
     pub(super) async fn put(&self, mut table: Table, limit: Duration) -> Result<Vec<Switched>, ChangeError> {
         let mut current = self.current.lock().await;
+        let served = current.listeners.iter().filter_map(|port| port.tls.clone()).collect();
+        let tls = self.certificates(table.listeners.clone(), Some(served)).await?;
         let fresh = bind(&current, &table).await?;
         for service in table.services.values_mut() {
             service.draining.clear();
@@ -82,7 +104,7 @@ impl Plane {
         // Whoever routes need not know of it; it has a call of its own.
         table.maintenance = table.maintenance.or_else(|| current.table.maintenance.clone());
         self.save(&table).await?;
-        let switched = self.apply(&mut current, table, fresh, limit);
+        let switched = self.apply(&mut current, table, Prepared { fresh, tls }, limit);
         self.watch_set.notify_one();
         Ok(switched)
     }
@@ -179,6 +201,11 @@ impl Plane {
         }
     }
 
+    /// What authorities are answered.
+    pub(super) fn challenges(&self) -> &Arc<Challenges> {
+        &self.acme.shared.challenges
+    }
+
     pub(super) fn services(&self) -> Services {
         Arc::clone(&self.services.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -187,14 +214,20 @@ impl Plane {
         self.services().get(name).cloned().ok_or_else(|| ChangeError::NoService(name.to_owned()))
     }
 
-    /// The table as it is now, and where each listener is bound.
-    pub(super) async fn table(&self) -> (Table, Vec<SocketAddr>) {
+    /// The table as it is now, and its listeners.
+    pub(super) async fn table(&self) -> (Table, Vec<Arc<Listener>>) {
         let current = self.current.lock().await;
         let mut table = current.table.clone();
         for (name, service) in self.services().iter() {
             table.services.insert(name.clone(), service.entry());
         }
-        (table, current.listeners.iter().map(|(_, listener)| listener.local).collect())
+        (table, current.listeners.iter().map(|port| Arc::clone(&port.listener)).collect())
+    }
+
+    /// Until when each certificate is valid that the gateway gets by itself, and null where there is none yet.
+    pub(super) fn certificates_until(&self, entry: &AcmeEntry) -> Vec<(String, serde_json::Value)> {
+        let until = |to: Option<jiff::Timestamp>| to.map_or(serde_json::Value::Null, |to| to.to_string().into());
+        self.acme.shared.report(entry).into_iter().map(|(host, to)| (host, until(to))).collect()
     }
 
     /// Leaves the sign that connections are open to those connections.
@@ -211,6 +244,24 @@ impl Plane {
         }
     }
 
+    /// Reads the certificates of each listener. Without those that are `served` already, the gateway starts.
+    async fn certificates(
+        &self,
+        listeners: Vec<ListenerEntry>,
+        served: Option<Vec<Arc<Tls>>>,
+    ) -> Result<Vec<Option<Arc<Tls>>>, ChangeError> {
+        let acme = Arc::clone(&self.acme.shared);
+        let read = move || {
+            let reading = served.as_ref().map_or(Reading::Start, |served| Reading::Put { served });
+            let of = |entry: &ListenerEntry| {
+                let tls = entry.tls.as_ref().map(|tls| Tls::read(tls, &reading, &acme)).transpose();
+                tls.map_err(|source| ChangeError::Certificate { bind: entry.bind, source })
+            };
+            listeners.iter().map(of).collect()
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|_| ChangeError::Interrupted)?
+    }
+
     async fn save(&self, table: &Table) -> Result<(), ChangeError> {
         let (table, path) = (table.clone(), self.state_file.clone());
         let saved = tokio::task::spawn_blocking(move || table.save(&path)).await;
@@ -218,7 +269,8 @@ impl Plane {
     }
 
     /// Cannot fail: what could, was done before the table was written.
-    fn apply(&self, current: &mut Current, table: Table, mut fresh: Vec<Bound>, limit: Duration) -> Vec<Switched> {
+    fn apply(&self, current: &mut Current, table: Table, prepared: Prepared, limit: Duration) -> Vec<Switched> {
+        let Prepared { mut fresh, tls } = prepared;
         let before = self.services();
         let mut switched = Vec::new();
         let mut services = BTreeMap::new();
@@ -232,26 +284,28 @@ impl Plane {
         *self.services.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(services);
         current.table = table;
         let mut old = std::mem::take(&mut current.listeners);
-        for entry in current.table.listeners.clone() {
-            let kept = old.iter().position(|(other, _)| other.bind == entry.bind).map(|at| old.swap_remove(at).1);
+        for (entry, tls) in current.table.listeners.clone().into_iter().zip(tls) {
+            let kept = old.iter().position(|port| port.entry.bind == entry.bind).map(|at| old.swap_remove(at).listener);
             let listener = kept.or_else(|| {
                 let at = fresh.iter().position(|bound| bound.is_for(&entry))?;
-                let routes = Routes::new(&entry, &self.services(), current.table.maintenance.as_ref())?;
+                let routes =
+                    Routes::new((&entry, tls.as_ref()), &self.services(), (current.table.maintenance.as_ref(), self.challenges()))?;
                 let open = current.open.clone()?;
                 Some(fresh.swap_remove(at).serve(routes, self.stop.child_token(), open))
             });
-            current.listeners.extend(listener.map(|listener| (entry, listener)));
+            current.listeners.extend(listener.map(|listener| Port { entry, tls, listener }));
         }
         self.route(current);
-        old.iter().for_each(|(_, listener)| listener.stop());
+        self.acme.follow(&current.table.listeners);
+        old.iter().for_each(|port| port.listener.stop());
         gone.iter().for_each(|service| drain::retire(service, limit));
         switched
     }
 
     fn route(&self, current: &Current) {
         let services = self.services();
-        for (entry, listener) in &current.listeners {
-            if let Some(routes) = Routes::new(entry, &services, current.table.maintenance.as_ref()) {
+        for Port { entry, tls, listener } in &current.listeners {
+            if let Some(routes) = Routes::new((entry, tls.as_ref()), &services, (current.table.maintenance.as_ref(), self.challenges())) {
                 listener.set_routes(routes);
             }
         }
@@ -260,7 +314,7 @@ impl Plane {
 
 /// Binds the ports that a table has and that are not bound yet.
 async fn bind(current: &Current, table: &Table) -> Result<Vec<Bound>, ChangeError> {
-    let mut old: Vec<SocketAddr> = current.listeners.iter().map(|(entry, _)| entry.bind).collect();
+    let mut old: Vec<SocketAddr> = current.listeners.iter().map(|port| port.entry.bind).collect();
     let mut fresh = Vec::new();
     for entry in &table.listeners {
         if let Some(at) = old.iter().position(|bind| *bind == entry.bind) {

@@ -114,6 +114,8 @@ impl Body for ResponseBody {
             if let Some((idle, timer)) = &mut this.silence {
                 timer.as_mut().reset(Instant::now() + *idle);
             }
+            // Trailers are announced in a head field that is for one hop only: they end with it.
+            let frame = frame.filter(|frame| !frame.as_ref().is_ok_and(Frame::is_trailers));
             if let Some(Ok(frame)) = &frame
                 && let Some(bytes) = frame.data_ref()
             {

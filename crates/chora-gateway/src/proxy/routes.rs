@@ -4,17 +4,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::acme::Challenges;
 use super::service::Service;
-use super::table::{ListenerEntry, ListenerLimits, Maintenance};
+use super::table::{HttpEntry, ListenerEntry, ListenerLimits, Maintenance, RedirectEntry};
+use super::tls::Tls;
 
 /// What a port does, as its connections find it at this moment.
 pub(super) struct Routes {
     pub(super) kind: Kind,
+    pub(super) tls: Option<Arc<Tls>>,
     /// How long the head of a request may take.
     pub(super) head: Duration,
+    /// Most requests at once on a connection of HTTP/2.
+    pub(super) streams: u32,
     /// How long a client may take nothing, where the table says so.
     write: Option<Duration>,
     pub(super) maintenance: Option<Maintenance>,
+    /// What authorities look for before they issue a certificate.
+    pub(super) challenges: Arc<Challenges>,
 }
 
 /// How long a client of HTTP may take nothing of what there is for it.
@@ -25,11 +32,14 @@ pub(super) enum Kind {
         routes: Vec<Route>,
         behind_proxy: bool,
     },
+    /// All are sent to the port with TLS.
+    Redirect(RedirectEntry),
     Tcp(Arc<Service>),
     /// One or the other, by what a connection begins with.
     Auto {
         service: Arc<Service>,
         behind_proxy: bool,
+        h2c: bool,
     },
 }
 
@@ -41,8 +51,13 @@ pub(super) struct Route {
 
 impl Routes {
     /// `None` when a service is not there, which a checked table rules out.
-    pub(super) fn new(entry: &ListenerEntry, services: &BTreeMap<String, Arc<Service>>, maintenance: Option<&Maintenance>) -> Option<Self> {
+    pub(super) fn new(
+        (entry, tls): (&ListenerEntry, Option<&Arc<Tls>>),
+        services: &BTreeMap<String, Arc<Service>>,
+        (maintenance, challenges): (Option<&Maintenance>, &Arc<Challenges>),
+    ) -> Option<Self> {
         let kind = match (&entry.http, &entry.tcp, &entry.auto) {
+            (Some(HttpEntry { redirect_to_https: Some(to), .. }), _, _) => Kind::Redirect(to.clone()),
             (Some(http), _, _) => {
                 let route = |entry: &super::table::RouteEntry| {
                     let service = Arc::clone(services.get(&entry.service)?);
@@ -55,12 +70,15 @@ impl Routes {
                 Kind::Http { routes, behind_proxy: http.behind_proxy }
             }
             (None, Some(tcp), _) => Kind::Tcp(Arc::clone(services.get(&tcp.service)?)),
-            (None, None, Some(auto)) => Kind::Auto { service: Arc::clone(services.get(&auto.service)?), behind_proxy: auto.behind_proxy },
+            (None, None, Some(auto)) => {
+                let service = Arc::clone(services.get(&auto.service)?);
+                Kind::Auto { service, behind_proxy: auto.behind_proxy, h2c: auto.h2c }
+            }
             (None, None, None) => return None,
         };
-        let ListenerLimits { head_ms, write_ms, .. } = entry.limits;
+        let ListenerLimits { head_ms, write_ms, streams, .. } = entry.limits;
         let (head, write) = (Duration::from_millis(head_ms), write_ms.map(Duration::from_millis));
-        Some(Self { kind, head, write, maintenance: maintenance.cloned() })
+        Some(Self { kind, tls: tls.cloned(), head, streams, write, maintenance: maintenance.cloned(), challenges: Arc::clone(challenges) })
     }
 
     /// How long a client may take nothing: of what is passed through, and of answers. Zero is for ever.

@@ -1,11 +1,16 @@
 //! The routing table: what is listened on, where requests go, and the release of each service that gets them.
 
+mod acme;
+mod tls;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::acme::{AcmeEntry, ChallengeEntry};
+pub(super) use self::tls::{CertificateEntry, TlsEntry, is_of, is_pattern};
 use super::state_file::{self, StateFileError};
 use super::watch::WatchEntry;
 
@@ -40,6 +45,9 @@ pub(super) struct ListenerEntry {
     /// HTTP where a connection begins so, passed through where it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) auto: Option<AutoEntry>,
+    /// TLS that ends here, for `http` and `auto`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) tls: Option<TlsEntry>,
     #[serde(default)]
     pub(super) limits: ListenerLimits,
 }
@@ -48,10 +56,29 @@ pub(super) struct ListenerEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HttpEntry {
+    #[serde(default)]
     pub(super) routes: Vec<RouteEntry>,
     /// Whether a proxy that can be believed stands before this port: its `X-Forwarded-Proto` and `-Host` are kept.
     #[serde(default)]
     pub(super) behind_proxy: bool,
+    /// In place of routes: every client is sent to the same address with TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) redirect_to_https: Option<RedirectEntry>,
+}
+
+/// Where TLS is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RedirectEntry {
+    #[serde(default = "https")]
+    pub(super) port: u16,
+    /// Hosts that are sent there, each a name or `*.` and a name; all where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) hosts: Vec<String>,
+}
+
+fn https() -> u16 {
+    443
 }
 
 /// The service that every connection at a port goes to.
@@ -69,6 +96,10 @@ pub(super) struct AutoEntry {
     /// As with `http`.
     #[serde(default)]
     pub(super) behind_proxy: bool,
+    /// Whether HTTP/2 without TLS is taken for HTTP as well. Where it is not, it is passed through: most services with which it
+    /// is spoken understand nothing else (gRPC).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) h2c: bool,
 }
 
 /// Requests for a host (any where it is absent) whose path starts with a prefix.
@@ -98,11 +129,22 @@ pub(super) struct ListenerLimits {
     /// HTTP, and for ever for what is passed through: there a client may have its reasons.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) write_ms: Option<u64>,
+    /// Most requests at once on one connection of HTTP/2.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub(super) streams: u32,
+}
+
+const STREAMS: u32 = 128;
+
+/// Not written where it is usual, so that earlier gateways can read a table that says nothing new.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_usual(streams: &u32) -> bool {
+    *streams == STREAMS
 }
 
 impl Default for ListenerLimits {
     fn default() -> Self {
-        Self { connections: 10_000, head_ms: 60_000, write_ms: None }
+        Self { connections: 10_000, head_ms: 60_000, write_ms: None, streams: STREAMS }
     }
 }
 
@@ -225,6 +267,17 @@ impl Table {
                 (None, None, Some(auto)) => vec![&auto.service],
                 _ => return fault("exactly one of http, tcp and auto is needed"),
             };
+            match &listener.tls {
+                Some(_) if listener.tcp.is_some() => return fault("what is passed through keeps its own TLS"),
+                Some(tls) => tls.check().or_else(|why| fault(&why))?,
+                None => {}
+            }
+            if let Some((http, redirect)) = listener.http.as_ref().and_then(|http| http.redirect_to_https.as_ref().map(|to| (http, to))) {
+                redirect.check().or_else(|why| fault(&why))?;
+                if !http.routes.is_empty() || listener.tls.is_some() {
+                    return fault("redirect_to_https stands in place of routes and of tls");
+                }
+            }
             if let Some(unknown) = services.iter().find(|name| !self.services.contains_key(**name)) {
                 return fault(&format!("there is no service {unknown}"));
             }
@@ -234,6 +287,18 @@ impl Table {
             }
         }
         Ok(())
+    }
+}
+
+impl RedirectEntry {
+    fn check(&self) -> Result<(), String> {
+        if self.port == 0 {
+            return Err("redirect_to_https needs a port".to_owned());
+        }
+        match self.hosts.iter().find(|host| !is_pattern(host)) {
+            Some(bad) => Err(format!("{bad:?} is no host to send to https")),
+            None => Ok(()),
+        }
     }
 }
 

@@ -44,11 +44,11 @@ async fn ask(plane: &Plane, candidate: &Candidate) -> Result<Vec<Value>, Refused
     let limits = plane.service(name).map_or_else(|_| Limits::default(), |live| live.limits());
     let service = Service::new(name, &ServiceEntry { active: release.clone(), draining: Vec::new(), limits });
     let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let auto = Some(AutoEntry { service: name.clone(), behind_proxy: false });
-    let entry = ListenerEntry { bind, http: None, tcp: None, auto, limits: ListenerLimits::default() };
+    let auto = Some(AutoEntry { service: name.clone(), behind_proxy: false, h2c: false });
+    let entry = ListenerEntry { bind, http: None, tcp: None, auto, tls: None, limits: ListenerLimits::default() };
     let bound = Bound::new(&entry).await.map_err(|source| ChangeError::Bind { bind, source })?;
     let services = BTreeMap::from([(name.clone(), service)]);
-    let routes = Routes::new(&entry, &services, None).ok_or_else(|| ChangeError::NoService(name.clone()))?;
+    let routes = Routes::new((&entry, None), &services, (None, plane.challenges())).ok_or_else(|| ChangeError::NoService(name.clone()))?;
     // Whoever waits for the end of connections does not wait for these.
     let (open, _nobody) = mpsc::channel(1);
     let stop = CancellationToken::new();

@@ -1,22 +1,35 @@
 //! What the gateway tells of itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use super::super::counters;
 use super::super::drain::Drain;
+use super::super::listener::Listener;
 use super::super::plane::Plane;
 use super::super::release::Release;
 use super::super::service::Service;
+use super::super::table::ListenerEntry;
 
 /// The table, and what is under way.
 pub(super) async fn state(plane: &Plane) -> Value {
-    let (table, bound) = plane.table().await;
-    let listeners: Vec<Value> =
-        table.listeners.iter().zip(bound).map(|(entry, local)| json!({ "bind": entry.bind, "local": local })).collect();
+    let (table, listening) = plane.table().await;
+    let of_listener = |(entry, listener): (&ListenerEntry, &Arc<Listener>)| of_listener(plane, entry, listener);
+    let listeners: Vec<Value> = table.listeners.iter().zip(&listening).map(of_listener).collect();
     let services: Map<String, Value> = plane.services().iter().map(|(name, service)| (name.clone(), of_service(service))).collect();
     json!({ "table": table, "listeners": listeners, "services": services })
+}
+
+fn of_listener(plane: &Plane, entry: &ListenerEntry, listener: &Listener) -> Value {
+    let mut of = json!({ "bind": entry.bind, "local": listener.local });
+    if let Some(fields) = of.as_object_mut().filter(|_| entry.tls.is_some()) {
+        let until = entry.tls.as_ref().and_then(|tls| tls.acme.as_ref()).map(|acme| plane.certificates_until(acme));
+        fields.extend(until.map(|until| ("certificates_until".to_owned(), until.into_iter().collect())));
+        fields.insert("failed_handshakes".to_owned(), json!(listener.failed_handshakes.get()));
+    }
+    of
 }
 
 fn of_service(service: &Service) -> Value {
@@ -57,7 +70,7 @@ pub(super) async fn drain(service: &Service, wait: Duration) -> Value {
     let (mut endings, held) = {
         let live = service.live();
         let endings: Vec<_> = live.draining.iter().map(|drain| drain.ended.clone()).collect();
-        (endings, live.hold.is_some().then(|| std::sync::Arc::clone(&live.active)))
+        (endings, live.hold.is_some().then(|| Arc::clone(&live.active)))
     };
     let all = async {
         for ended in &mut endings {
@@ -78,7 +91,11 @@ pub(super) async fn drain(service: &Service, wait: Duration) -> Value {
 }
 
 /// What a scrape gets.
-pub(super) fn metrics(plane: &Plane) -> String {
+pub(super) async fn metrics(plane: &Plane) -> String {
     let services = plane.services();
-    counters::text(services.iter().map(|(name, service)| (name.as_str(), &service.counters, service.in_flight())))
+    let mut text = counters::text(services.iter().map(|(name, service)| (name.as_str(), &service.counters, service.in_flight())));
+    let (table, listening) = plane.table().await;
+    let secure = table.listeners.iter().zip(&listening).filter(|(entry, _)| entry.tls.is_some());
+    counters::handshakes(secure.map(|(entry, listener)| (entry.bind, &listener.failed_handshakes)), &mut text);
+    text
 }

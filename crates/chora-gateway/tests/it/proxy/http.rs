@@ -94,6 +94,15 @@ async fn large_bodies_pass_whole() {
 }
 
 #[tokio::test]
+async fn a_get_with_a_body_of_unknown_length_keeps_it() {
+    let replica = Replica::start("r1").await;
+    let stack = Stack::of(&replica).await;
+    let head = "GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let got = stack.raw(&format!("{head}5\r\nhello\r\n0\r\n\r\n")).await;
+    assert!(got.starts_with("HTTP/1.1 200 ") && got.contains("\r\nhello\r\n"), "{got}");
+}
+
+#[tokio::test]
 async fn heads_without_bodies_pass() {
     let replica = Replica::start("r1").await;
     let stack = Stack::of(&replica).await;

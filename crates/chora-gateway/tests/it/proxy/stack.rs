@@ -11,7 +11,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{HeaderMap, Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -131,6 +131,13 @@ impl Stack {
         stack
     }
 
+    /// Puts a table, and goes by its first listener from now on.
+    pub(crate) async fn taking(mut self, table: &Value) -> Self {
+        self.told(Method::PUT, "/v1/table", table).await;
+        self.address = self.address_now().await;
+        self
+    }
+
     /// Where its first listener is bound now.
     pub(crate) async fn address_now(&self) -> String {
         self.state().await["listeners"][0]["local"].as_str().expect("an address").to_owned()
@@ -207,7 +214,11 @@ pub(crate) struct Client<B = Full<Bytes>> {
 
 impl<B: hyper::body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static> Client<B> {
     pub(crate) async fn to(address: &str) -> Self {
-        let stream = TcpStream::connect(address).await.expect("a connection");
+        Self::on(TcpStream::connect(address).await.expect("a connection")).await
+    }
+
+    /// A client of a connection that stands already.
+    pub(crate) async fn on(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
         let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("HTTP");
         tokio::spawn(connection.with_upgrades());
         Self { sender }

@@ -128,6 +128,18 @@ fn text(text: impl Into<Bytes>) -> Answer {
     Response::new(Full::new(text.into()).map_err(|never| match never {}).boxed_unsync())
 }
 
+fn strict() -> Answer {
+    let mut response = text("");
+    response.headers_mut().insert("strict-transport-security", "max-age=1; includeSubDomains".parse().expect("a value"));
+    response
+}
+
+fn broken() -> Answer {
+    let mut response = text("it is broken");
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
 /// A stream that begins with one event and stays open.
 fn events(first: String) -> Answer {
     let first = stream::iter([Ok(Frame::data(Bytes::from(first)))]).chain(stream::pending());
@@ -150,15 +162,12 @@ async fn answer(seen: &Arc<Seen>, mut request: Request<Incoming>) -> Answer {
             response.headers_mut().insert("keep-alive", "timeout=5".parse().expect("a value"));
             response
         }
+        "/hsts" => strict(),
         "/slow" => {
             seen.gate.subscribe().wait_for(|open| *open).await.expect("a gate");
             text(seen.name.clone())
         }
-        "/broken" => {
-            let mut response = text("it is broken");
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
-        }
+        "/broken" => broken(),
         "/stream" => events(format!("data: {}\n\n", seen.name)),
         "/endless" => endless(seen, "application/octet-stream"),
         "/flood" => endless(seen, "text/event-stream"),
