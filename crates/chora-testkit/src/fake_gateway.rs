@@ -24,6 +24,8 @@ pub struct FakeTable {
     pub held: BTreeSet<String>,
     /// What it was told to watch; a test that lets it switch back adds an `end`.
     pub watch: Option<Value>,
+    /// Drain times of their own that services have, in milliseconds.
+    pub drains: BTreeMap<String, u64>,
     /// Whether candidates answer badly through the gateway, although they answer well without it.
     pub spoils: bool,
     /// Calls so far, as `METHOD path`.
@@ -108,7 +110,7 @@ impl FakeTable {
     fn put(&mut self, body: &Value) -> Result<Value, (u16, String)> {
         let bad = |why: &str| Err((400, why.to_owned()));
         let Some(services) = body.get("services").and_then(Value::as_object) else { return bad("no services") };
-        let mut table = BTreeMap::new();
+        let (mut table, mut drains) = (BTreeMap::new(), BTreeMap::new());
         for (name, service) in services {
             let addresses = service.pointer("/active/addresses").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
             let addresses: Vec<String> = addresses.map(str::to_owned).collect();
@@ -116,6 +118,7 @@ impl FakeTable {
                 return bad("a release without an address");
             }
             table.insert(name.clone(), addresses);
+            drains.extend(service.get("drain_ms").and_then(Value::as_u64).map(|drain| (name.clone(), drain)));
         }
         for listener in body.get("listeners").and_then(Value::as_array).into_iter().flatten() {
             let service = ["/auto/service", "/tcp/service"].iter().find_map(|kind| listener.pointer(kind)?.as_str());
@@ -123,8 +126,7 @@ impl FakeTable {
                 return bad("a listener for a service that is not there");
             }
         }
-        self.services = table;
-        self.watch = None;
+        (self.services, self.drains, self.watch) = (table, drains, None);
         let services = &self.services;
         self.held.retain(|name| services.contains_key(name));
         Ok(json!({ "switched": [] }))

@@ -1,5 +1,6 @@
 //! Environments and their classes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::ids::EnvironmentName;
@@ -51,6 +52,9 @@ pub struct Environment {
     /// How long a replaced release has to end the requests, streams and sessions that it is at.
     #[serde(default = "drain")]
     pub drain: Duration,
+    /// The same of services that need another time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub drains: BTreeMap<String, Duration>,
     /// How long a new release is watched by the gateway, the one before kept ready to serve again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<Duration>,
@@ -62,6 +66,12 @@ const fn drain() -> Duration {
 }
 
 impl Environment {
+    /// How long a replaced container of a service has.
+    #[must_use]
+    pub fn drain_of(&self, service: &str) -> Duration {
+        self.drains.get(service).copied().unwrap_or(self.drain)
+    }
+
     /// How long the gate of a service that went stop-first may take.
     #[must_use]
     pub fn gate_while_down(&self, service: &Service) -> Duration {

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use crate::compose::{Mount, MountKind, Network, Port, Service, Stack, Volume};
 use crate::model::digest::Digest;
-use crate::model::environment::EnvironmentClass;
+use crate::model::environment::{Environment, EnvironmentClass};
 
 /// Its service name.
 pub const GATEWAY: &str = "chora-gateway";
@@ -149,6 +149,9 @@ pub struct Route {
     /// `http` or `tcp` where the file says so (`app_protocol`); else what a connection begins with decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
+    /// How long a release before has to end what it is at, in seconds, where the service needs another time than the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain_seconds: Option<u64>,
 }
 
 impl Route {
@@ -167,7 +170,7 @@ pub(super) struct Serving {
 }
 
 /// The routes of a stack whose services are served by these containers; ports that nobody serves have none.
-pub(super) fn routes(stack: &Stack, serving: impl Fn(&str) -> Vec<Serving>) -> Vec<Route> {
+pub(super) fn routes(stack: &Stack, environment: &Environment, serving: impl Fn(&str) -> Vec<Serving>) -> Vec<Route> {
     if !has_gateway(stack) {
         return Vec::new();
     }
@@ -176,7 +179,8 @@ pub(super) fn routes(stack: &Stack, serving: impl Fn(&str) -> Vec<Serving>) -> V
         let release = containers.first()?.deployment.clone();
         let addresses = containers.iter().map(|serving| format!("{}:{}", serving.container, edge.port.target)).collect();
         let protocol = edge.port.app_protocol.clone().filter(|name| ["http", "tcp"].contains(&name.as_str()));
-        Some(Route { port: edge.inner, service: edge.service.to_owned(), release, addresses, protocol })
+        let drain_seconds = environment.drains.get(edge.service).map(std::time::Duration::as_secs);
+        Some(Route { port: edge.inner, service: edge.service.to_owned(), release, addresses, protocol, drain_seconds })
     };
     edge_ports(stack).into_iter().filter_map(route).collect()
 }

@@ -41,7 +41,7 @@ fn key(path: &Path) {
 fn serve(directory: &Path) -> Server {
     key(&directory.join("host"));
     key(&directory.join("user"));
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = chora_testkit::free_port();
     let configuration = format!(
         "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host\nAuthorizedKeysFile {0}/user.pub\nPidFile none\nStrictModes no\n\
          UsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\n",

@@ -328,5 +328,6 @@ async fn bind(current: &Current, table: &Table) -> Result<Vec<Bound>, ChangeErro
 
 fn renew(service: &Arc<Service>, entry: &ServiceEntry, limit: Duration) -> Option<Switched> {
     service.live_mut().limits = entry.limits;
+    let limit = entry.drain_ms.map_or(limit, Duration::from_millis);
     Some(drain::switch(service, &entry.active, limit)).filter(|done| done.switched)
 }

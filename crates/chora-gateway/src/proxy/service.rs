@@ -187,7 +187,7 @@ impl Service {
         let live = self.live();
         let draining: Vec<ReleaseEntry> =
             live.draining.iter().filter(|drain| !drain.is_over()).map(|drain| drain.release.entry.clone()).collect();
-        ServiceEntry { active: live.active.entry.clone(), draining, limits: live.limits }
+        ServiceEntry { active: live.active.entry.clone(), draining, limits: live.limits, drain_ms: None }
     }
 }
 

@@ -158,6 +158,9 @@ pub(super) struct ServiceEntry {
     pub(super) draining: Vec<ReleaseEntry>,
     #[serde(default)]
     pub(super) limits: Limits,
+    /// How long a release before this one has to end what it is at; without it as long as whoever puts the table says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) drain_ms: Option<u64>,
 }
 
 /// A release: its name and where its replicas answer, each as `host:port`.

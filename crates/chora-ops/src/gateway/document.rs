@@ -8,7 +8,13 @@ pub(super) fn table(routes: &[Route]) -> Value {
     let listeners: Vec<Value> = routes.iter().map(listener).collect();
     let services: Map<String, Value> = routes
         .iter()
-        .map(|route| (route.backend(), json!({ "active": { "name": route.release, "addresses": route.addresses } })))
+        .map(|route| {
+            let mut service = json!({ "active": { "name": route.release, "addresses": route.addresses } });
+            if let (Some(seconds), Some(fields)) = (route.drain_seconds, service.as_object_mut()) {
+                fields.insert("drain_ms".to_owned(), json!(seconds.saturating_mul(1000)));
+            }
+            (route.backend(), service)
+        })
         .collect();
     json!({ "version": 1, "listeners": listeners, "services": services })
 }

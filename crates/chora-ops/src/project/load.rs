@@ -118,6 +118,7 @@ fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Projec
         gate_timeout: wanted.gate_timeout.0,
         gap_timeout: wanted.gap_timeout.map(|gap| gap.0),
         drain: wanted.drain.map_or(DRAIN, |drain| drain.0),
+        drains: super::manifest::drains(manifest.as_ref()),
         watch: wanted.watch.map(|watch| watch.0).filter(|watch| !watch.is_zero()),
     };
     let services = super::manifest::services(manifest.as_ref(), &settings.project_dir, &resolved.stack)?;

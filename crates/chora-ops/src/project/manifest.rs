@@ -2,7 +2,9 @@
 
 mod health;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chora_core::compose::Stack;
 use chora_core::plan::Rollout;
@@ -72,11 +74,16 @@ pub(super) fn not_honoured(manifest: Option<&Manifest>, name: &str, environment:
     let mut keys: Vec<String> = here.into_iter().filter(|(set, _)| *set).map(|(_, key)| key).collect();
     for (service, settings) in &manifest.services {
         keys.extend(settings.backup.as_ref().map(|_| format!("services.{service}.backup")));
-        keys.extend(settings.drain.map(|_| format!("services.{service}.drain")));
     }
     keys.into_iter()
         .map(|key| format!("{FILE}: `{key}` is not honoured yet; a deployment that ignored it would not do what it says"))
         .collect()
+}
+
+/// Drain times of services that name one.
+pub(super) fn drains(manifest: Option<&Manifest>) -> BTreeMap<String, Duration> {
+    let services = manifest.into_iter().flat_map(|manifest| &manifest.services);
+    services.filter_map(|(service, settings)| Some((service.clone(), settings.drain?.0))).collect()
 }
 
 /// What a gate can never see, because it ends before.

@@ -171,7 +171,8 @@ async fn route(cx: &Context, gateway: &str, routes: &[Route], (drain, waits): (D
     let left = cx.gateways.route(gateway, routes, drain).await?;
     if waits && left > 0 {
         let backends: Vec<String> = routes.iter().map(Route::backend).collect();
-        cx.gateways.drain(gateway, &backends, drain).await?;
+        let longest = routes.iter().filter_map(|route| route.drain_seconds).map(Duration::from_secs).max();
+        cx.gateways.drain(gateway, &backends, longest.map_or(drain, |longest| longest.max(drain))).await?;
     }
     Ok(Evidence::Routed(left))
 }

@@ -1,6 +1,7 @@
 //! Deployments behind a gateway.
 
 use chora_core::plan::gateway::GATEWAY;
+use chora_core::plan::{Action, StepPhase};
 use chora_ops::deploy::{DeployRequest, deploy};
 
 use crate::world::{World, expected_published};
@@ -172,4 +173,20 @@ async fn what_answers_badly_through_the_gateway_gets_no_requests() {
     assert_eq!(world.running(), expected_published("1"));
     let table = world.gateway.table();
     assert_eq!((&table.services["web:8080"], &table.lost), (&before, &Vec::new()));
+}
+
+#[tokio::test]
+async fn a_service_may_have_a_drain_time_of_its_own() {
+    let world = World::with_gateway();
+    let text = "environments: {production: {gate_timeout: 1s, drain: 10s}}\nservices: {web: {drain: 5m}}\n";
+    std::fs::write(world.project.path().join("chora.yaml"), text).unwrap();
+    world.deploy("1").await.unwrap();
+    let outcome = world.deploy("2").await.unwrap();
+    let drains = outcome.plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Drain { service, limit_seconds, .. } if step.phase == StepPhase::Retire => Some((service.as_str(), *limit_seconds)),
+        _ => None,
+    });
+    assert_eq!(drains.collect::<Vec<_>>(), [("web", 300)]);
+    assert_eq!(world.gateway.table().drains, [("web:8080".to_owned(), 300_000)].into());
+    assert_eq!(world.deploy("2").await.unwrap().outcome, Some(chora_core::model::deployment::OutcomeKind::Unchanged));
 }

@@ -65,6 +65,7 @@ pub fn deployment(id: &str, environment: &str) -> Deployment {
             releases_kept: 5,
             gate_timeout: Duration::from_millis(1500),
             gap_timeout: Some(Duration::from_millis(500)),
+            drains: [("web".to_owned(), Duration::from_secs(60))].into(),
             watch: Some(Duration::from_secs(600)),
         },
         release: ReleaseId::new("r1"),

@@ -1,10 +1,11 @@
 //! What tests of other crates take for granted of the server in their containers.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use chora_testkit::free_port;
 use chora_testkit::test_image::server_program;
 
 struct Running(Child);
@@ -40,7 +41,7 @@ fn it_is_the_one_that_was_built_with_this_test() {
 
 #[test]
 fn it_serves_its_version_and_the_health_it_is_told() {
-    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let settings = [("PORT", port.to_string()), ("VERSION", "v7".to_owned()), ("STATUS", "503".to_owned())];
     let _server = Running(Command::new(server_program()).envs(settings).stdout(Stdio::null()).spawn().unwrap());
     let (status, body) = get(port, "/");

@@ -1,7 +1,7 @@
 //! The gateway as a process, with real servers behind it: it switches under load, and comes back as it was.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use chora_testkit::free_port;
 use chora_testkit::test_image::server_program;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -93,10 +94,6 @@ impl Site {
     fn get(&self) -> (u16, String) {
         ask(&mut BufReader::new(connect(self.port))).expect("an answer")
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn connect(port: u16) -> TcpStream {

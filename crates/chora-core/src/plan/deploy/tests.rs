@@ -84,6 +84,7 @@ pub(super) fn environment() -> Environment {
         gate_timeout: Duration::from_secs(60),
         gap_timeout: None,
         drain: Duration::from_secs(30),
+        drains: BTreeMap::new(),
         watch: None,
     }
 }

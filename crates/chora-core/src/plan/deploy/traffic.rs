@@ -30,7 +30,7 @@ impl Traffic {
     pub(super) fn at_first(input: &super::DeployInput<'_>) -> Self {
         let present = input.observed.up(GATEWAY).next().map(|container| container.name.clone());
         let up = |service: &str| input.observed.up(service).filter(|container| !input.observed.is_warm(container)).map(serving).collect();
-        let now = input.live.filter(|_| present.is_some()).map(|live| routes(&live.stack, up)).unwrap_or_default();
+        let now = input.live.filter(|_| present.is_some()).map(|live| routes(&live.stack, input.environment, up)).unwrap_or_default();
         Self { present, now, drained: Vec::new(), before: Vec::new() }
     }
 }
@@ -52,7 +52,7 @@ impl Builder<'_> {
             });
             kept.into_iter().chain(fresh).collect()
         };
-        routes(&self.input.release.stack, of)
+        routes(&self.input.release.stack, self.input.environment, of)
     }
 
     /// Whether what is published goes elsewhere although every container stays.
@@ -62,7 +62,7 @@ impl Builder<'_> {
                 let surveys = self.survey.services().filter(|survey| survey.name == service);
                 surveys.flat_map(|survey| &survey.kept).map(|container| serving(container)).collect()
             };
-            routes(&self.input.release.stack, kept) != self.traffic.now
+            routes(&self.input.release.stack, self.input.environment, kept) != self.traffic.now
         }
     }
 
@@ -204,8 +204,8 @@ impl Builder<'_> {
     /// Waits for what the releases before are still at.
     pub(super) fn drain(&mut self) {
         let Some(gateway) = self.gateway() else { return };
-        let limit_seconds = self.input.environment.drain.as_secs();
         for (service, backends) in std::mem::take(&mut self.traffic.drained) {
+            let limit_seconds = self.input.environment.drain_of(&service).as_secs();
             let action = Action::Drain { gateway: gateway.clone(), service, backends, limit_seconds };
             self.push(StepPhase::Retire, action, None, "what is under way ends first");
         }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -29,9 +30,16 @@ pub(crate) struct Seen {
     pub(crate) tls: u16,
 }
 
-/// A port that is free now.
+/// A port that nobody listens on and no other test has. It lies below those that systems give to clients and to whoever asks for any.
 pub(crate) async fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").await.expect("a free port").local_addr().expect("an address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(20_000 + (std::process::id() * 61 + number) % 10_000).expect("a port");
+        if TcpListener::bind(("127.0.0.1", port)).await.is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Where the program is; it is built when it is asked for the first time.

@@ -131,3 +131,20 @@ async fn replicas_are_found_by_name() {
     let stack = Stack::with(&super::stack::table(&web)).await;
     assert_eq!(stack.get("/").await.body, "r1 /");
 }
+
+#[tokio::test]
+async fn a_service_may_have_a_drain_time_of_its_own() {
+    let (old, new) = (Replica::start("r1").await, Replica::start("r2").await);
+    let stack = Stack::of(&old).await;
+    let mut slow = stack.client().await;
+    let asked = tokio::spawn(async move { slow.get("/slow").await });
+    eventually("the request is there", async || old.requests() == 1).await;
+    let mut table = stack.state().await["table"].clone();
+    table["services"]["web"] = json!({ "active": release(&new), "drain_ms": 100 });
+    put(&stack, &table).await;
+    let drained = stack.drained().await;
+    let end = drained["releases"].as_array().expect("releases").last().expect("the old one")["end"].clone();
+    assert!(end["state"] == "cut" && end["waited_ms"].as_u64().is_some_and(|waited| waited < 20_000), "{end}");
+    assert_eq!(asked.await.expect("an answer").status, 503);
+    stack.stop().await;
+}

@@ -1,12 +1,12 @@
 //! A project of its own on the engine, gone when the test ends, however it ends.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use chora_testkit::free_port;
 use serde_json::Value;
 
 use super::daemon::Daemon;
@@ -178,16 +178,10 @@ impl Drop for Site {
     }
 }
 
-/// A name and a port that no other test has; the port lies below those that systems give to clients.
+/// A name and a port that no other test has.
 fn unique() -> (String, u16) {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    loop {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = 20_000 + u16::try_from((std::process::id() * 61 + u32::from(number)) % 10_000).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return (format!("chora-e2e-{}-{number}", std::process::id()), port);
-        }
-    }
+    let port = free_port();
+    (format!("chora-e2e-{}-{port}", std::process::id()), port)
 }
 
 /// Status and body of an HTTP answer.
