@@ -11,6 +11,7 @@ mod mounts;
 mod output;
 mod piped;
 mod request;
+mod restart;
 mod security;
 mod terminal;
 
@@ -41,6 +42,7 @@ fn path(container: &str, action: &str) -> String {
 }
 
 pub(crate) async fn start(client: &Client, container: &str) -> Result<(), EngineError> {
+    restart::put_back(client, container).await?;
     client.unit(Call::post(path(container, "/start"), about(container)).limit(Some(LONG))).await
 }
 
@@ -51,7 +53,8 @@ pub(crate) async fn stop(client: &Client, container: &str, grace: Option<Duratio
         Some(grace) => call.query("t", whole_seconds(grace).to_string()).limit(Some(grace.saturating_add(LONG))),
         None => call.limit(None),
     };
-    client.unit(call).await
+    client.unit(call).await?;
+    restart::put_aside(client, container).await
 }
 
 /// Rounds up to the engine's unit of time.

@@ -38,5 +38,7 @@ pub const STAGING: &str = "dev.chora.staging";
 pub const WARM: &str = "dev.chora.warm";
 /// Containers that a network is there for, by name, separated by commas.
 pub const MEMBERS: &str = "dev.chora.members";
+/// Restart policy of a container while it is meant to run, as Compose writes it; a stopped one has none.
+pub const RESTART: &str = "dev.chora.restart";
 /// Hash of the build inputs of an image.
 pub const BUILD_INPUTS: &str = "dev.chora.build-inputs";

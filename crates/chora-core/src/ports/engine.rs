@@ -205,9 +205,10 @@ pub trait Engine: Send + Sync {
     ///
     /// When a step after the creation fails, the container is removed again.
     async fn create_container(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError>;
-    /// Starts a container; running already is fine.
+    /// Starts a container, under its restart policy; running already is fine.
     async fn start_container(&self, container: &str) -> Result<(), EngineError>;
     /// Stops a container with its stop signal, then kills it after `grace`; stopped already is fine, gone is `NotFound`.
+    /// It stays stopped when the engine starts anew, whatever its restart policy.
     async fn stop_container(&self, container: &str, grace: Option<Duration>) -> Result<(), EngineError>;
     /// Sends a signal, such as `SIGTERM`.
     async fn kill_container(&self, container: &str, signal: &str) -> Result<(), EngineError>;

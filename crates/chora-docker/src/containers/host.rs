@@ -1,14 +1,13 @@
 //! The part of the request that concerns the engine's host.
 
 use bollard_stubs::models::{HostConfig, HostConfigCgroupnsModeEnum, HostConfigIsolationEnum, HostConfigLogConfig, PortMap};
-use bollard_stubs::models::{RestartPolicy, RestartPolicyNameEnum};
 use chora_core::compose;
 use chora_core::model::container::ContainerSpec;
 use chora_core::ports::EngineError;
 use serde_json::{Value, json};
 
-use super::request::{clamp, ordered_attachments};
-use super::{limits, mounts, security};
+use super::request::ordered_attachments;
+use super::{limits, mounts, restart, security};
 use crate::client::Handshake;
 use crate::networks::table;
 
@@ -38,7 +37,7 @@ pub(super) fn config(spec: &ContainerSpec, bindings: PortMap, handshake: Handsha
         port_bindings: (!bindings.is_empty()).then_some(bindings),
         privileged: Some(service.privileged),
         readonly_rootfs: Some(service.read_only),
-        restart_policy: restart_policy(service)?,
+        restart_policy: restart::policy(service)?,
         runtime: service.runtime.clone(),
         security_opt: security::options(service)?,
         storage_opt: (!service.storage_opt.is_empty()).then(|| table(&service.storage_opt)),
@@ -77,33 +76,6 @@ fn volumes_from(service: &compose::Service) -> Option<Vec<String>> {
     (!service.volumes_from.is_empty()).then(|| service.volumes_from.iter().map(plain).collect())
 }
 
-/// `deploy.restart_policy` wins over `restart`, as it does in Docker Compose.
-fn restart_policy(service: &compose::Service) -> Result<Option<RestartPolicy>, EngineError> {
-    let invalid = |value: &str| EngineError::Invalid { reason: format!("restart policy `{value}` is unknown") };
-    if let Some(policy) = service.deploy.as_ref().and_then(|deploy| deploy.restart_policy.as_ref()) {
-        let name = match policy.condition.as_deref() {
-            Some("none") => RestartPolicyNameEnum::NO,
-            Some("on-failure") => RestartPolicyNameEnum::ON_FAILURE,
-            Some("unless-stopped") => RestartPolicyNameEnum::UNLESS_STOPPED,
-            None | Some("any" | "always" | "") => RestartPolicyNameEnum::ALWAYS,
-            Some(other) => return Err(invalid(other)),
-        };
-        let attempts = policy.max_attempts.filter(|_| name == RestartPolicyNameEnum::ON_FAILURE).map(clamp);
-        return Ok(Some(RestartPolicy { name: Some(name), maximum_retry_count: attempts }));
-    }
-    let Some(text) = service.restart.as_deref() else { return Ok(None) };
-    let (word, attempts) = text.split_once(':').map_or((text, None), |(word, attempts)| (word, Some(attempts)));
-    let name = match word {
-        "no" => RestartPolicyNameEnum::NO,
-        "always" => RestartPolicyNameEnum::ALWAYS,
-        "unless-stopped" => RestartPolicyNameEnum::UNLESS_STOPPED,
-        "on-failure" => RestartPolicyNameEnum::ON_FAILURE,
-        _ => return Err(invalid(text)),
-    };
-    let attempts = attempts.map(str::parse).transpose().map_err(|_| invalid(text))?;
-    Ok(Some(RestartPolicy { name: Some(name), maximum_retry_count: attempts }))
-}
-
 /// `systempaths=unconfined` lifts the masks; the engine tells empty lists from absent ones.
 pub(super) fn unmask(body: &mut Value, service: &compose::Service) {
     let asked = |option: &String| option == "systempaths=unconfined" || option == "systempaths:unconfined";
@@ -117,23 +89,7 @@ pub(super) fn unmask(body: &mut Value, service: &compose::Service) {
 
 #[cfg(test)]
 mod tests {
-    use bollard_stubs::models::RestartPolicyNameEnum;
-    use chora_core::compose::{Deploy, RestartPolicy, Service};
-
-    use super::{extra_host, restart_policy};
-
-    #[test]
-    fn restart_policies_are_read_from_both_keys() {
-        let mut service = Service { restart: Some("on-failure:3".into()), ..Service::default() };
-        let policy = restart_policy(&service).unwrap().unwrap();
-        assert_eq!((policy.name, policy.maximum_retry_count), (Some(RestartPolicyNameEnum::ON_FAILURE), Some(3)));
-        let deploy = RestartPolicy { condition: Some("any".into()), max_attempts: Some(2), ..RestartPolicy::default() };
-        service.deploy = Some(Deploy { restart_policy: Some(deploy), ..Deploy::default() });
-        let policy = restart_policy(&service).unwrap().unwrap();
-        assert_eq!((policy.name, policy.maximum_retry_count), (Some(RestartPolicyNameEnum::ALWAYS), None));
-        service = Service { restart: Some("sometimes".into()), ..Service::default() };
-        assert!(restart_policy(&service).is_err());
-    }
+    use super::extra_host;
 
     #[test]
     fn extra_hosts_take_the_engines_form() {

@@ -25,6 +25,7 @@ pub(super) struct ContainerDocument {
     restart_count: u64,
     state: StateDocument,
     pub(super) config: ConfigDocument,
+    pub(super) host_config: HostDocument,
     network_settings: NetworkDocument,
 }
 
@@ -53,9 +54,22 @@ struct HealthDocument {
 pub(super) struct ConfigDocument {
     pub(super) tty: bool,
     env: Option<Vec<String>>,
-    labels: Option<IndexMap<String, String>>,
+    pub(super) labels: Option<IndexMap<String, String>>,
     healthcheck: Option<CheckDocument>,
     exposed_ports: Option<IndexMap<String, serde_json::Value>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct HostDocument {
+    pub(super) restart_policy: RestartDocument,
+}
+
+#[derive(Deserialize, Default, PartialEq, Eq)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct RestartDocument {
+    pub(super) name: String,
+    pub(super) maximum_retry_count: i64,
 }
 
 #[derive(Deserialize, Default)]

@@ -9,7 +9,7 @@ use chora_core::model::network::Attachment;
 use chora_core::ports::EngineError;
 use serde_json::{Value, json};
 
-use super::{endpoints, host, whole_seconds};
+use super::{endpoints, host, restart, whole_seconds};
 use crate::client::{Client, Handshake};
 use crate::images;
 use crate::networks::table;
@@ -17,6 +17,9 @@ use crate::networks::table;
 pub(super) async fn body(client: &Client, spec: &ContainerSpec, handshake: Handshake, keeps_files: bool) -> Result<Value, EngineError> {
     let service = &spec.service;
     let ports = endpoints::ports(spec);
+    let host = host::config(spec, ports.bindings, handshake, keeps_files)?;
+    let mut labels = table(&spec.labels);
+    restart::note(&mut labels, host.restart_policy.as_ref());
     let body = ContainerCreateBody {
         hostname: service.hostname.clone(),
         domainname: service.domainname.clone(),
@@ -33,10 +36,10 @@ pub(super) async fn body(client: &Client, spec: &ContainerSpec, handshake: Hands
         healthcheck: service.healthcheck.as_ref().map(|check| healthcheck(check, handshake)),
         image: Some(spec.image.as_str().to_owned()),
         working_dir: service.working_dir.clone(),
-        labels: Some(table(&spec.labels)),
+        labels: Some(labels),
         stop_signal: service.stop_signal.clone(),
         stop_timeout: service.stop_grace_period.map(|grace| clamp(whole_seconds(grace.0))),
-        host_config: Some(host::config(spec, ports.bindings, handshake, keeps_files)?),
+        host_config: Some(host),
         networking_config: networking(spec, handshake)?,
         ..ContainerCreateBody::default()
     };

@@ -13,6 +13,8 @@ mod namesakes;
 #[cfg(test)]
 mod registry;
 #[cfg(test)]
+mod restarts;
+#[cfg(test)]
 mod ssh;
 #[cfg(test)]
 mod terminal;

@@ -166,16 +166,29 @@ impl Run<'_> {
         }
     }
 
-    /// Starts the containers that were up, new ones and those that the release keeps; started already is fine.
+    /// Starts the containers that were up, new ones and those that the release keeps; started already is fine. What was to be
+    /// stopped may have come back with the engine, and is stopped first.
     async fn revive(&self, cx: &Context) -> Result<Vec<GateTarget>, StepError> {
         engine_answers(cx).await?;
         let mut targets = self.course().started.clone();
         targets.extend(self.kept().await?);
+        for (what, stop) in self.stopped() {
+            patiently(cx, &stop, self.release, true).await?;
+            self.course().left_over.retain(|left| !left.starts_with(&what));
+        }
         for GateTarget { service, container } in targets.clone() {
             patiently(cx, &Action::StartContainer { service, container }, self.release, true).await?;
         }
         self.course().engine = Presence::Back;
         Ok(targets)
+    }
+
+    /// The steps that were to stop something, and are over, well or not.
+    fn stopped(&self) -> Vec<(String, Action)> {
+        let course = self.course();
+        let over = self.plan.steps.iter().enumerate().filter(|(index, _)| course.over.contains(index));
+        let stops = over.filter(|(_, step)| matches!(step.action, Action::StopContainer { .. }));
+        stops.map(|(_, step)| (format!("{}: ", step.action), step.action.clone())).collect()
     }
 
     /// The containers of services that the plan does not touch, running or stopped.
