@@ -46,6 +46,9 @@ engine() {
   docker image ls --quiet --filter label=dev.chora.image=program | sort -u | xargs --no-run-if-empty docker image rm >/dev/null 2>&1 || true
 }
 
+# An engine behind ssh is reached through a server of the test's own.
+ssh_server() { { has sshd && has ssh; } || apt_install openssh-server openssh-client; }
+
 # The image that the end-to-end suite builds on.
 base_image() { scripts/base-image.sh >/dev/null; }
 
@@ -85,20 +88,22 @@ oldest)
   part 'oldest engine' engine oldest
   lint
   part 'documentation' documentation
+  part 'ssh server' ssh_server
   part 'base image' base_image
   part 'authority' authority
   export CHORA_TEST_DEATHS=before
-  part 'tests' cargo test --workspace --locked --quiet
+  part 'tests' cargo test --workspace --locked --quiet --no-fail-fast
   part 'Compose record against the live reference' scripts/oracles.sh compare
   ;;
 newest)
   goal=test-newest
   part 'toolchain' toolchain
   part 'newest engine' engine newest
+  part 'ssh server' ssh_server
   part 'base image' base_image
   part 'authority' authority
   export CHORA_TEST_DEATHS=after CHORA_TEST_ROUNDS=20
-  part 'integration suites' cargo test --workspace --locked --quiet --test it
+  part 'integration suites' cargo test --workspace --locked --quiet --no-fail-fast --test it
   part 'the bridge against the MCP conformance suite' scripts/bridge-conformance.sh
   part 'real MCP clients through the bridge' scripts/bridge-clients.sh
   ;;

@@ -2,7 +2,7 @@
 //!
 //! It shares no socket, folder, bridge or address with another one, and leaves the firewall alone.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,7 +22,25 @@ pub(super) struct Spare {
     folder: TempDir,
     data: PathBuf,
     program: Program,
+    pool: Pool,
     process: Option<Child>,
+}
+
+/// Addresses that no other engine has as long as this is there: engines that start networks at once would take the same.
+struct Pool {
+    base: String,
+    _held: File,
+}
+
+impl Pool {
+    /// Takes the first of 10.217.0.0 to 10.248.0.0 that nobody has, in this process or another one.
+    fn take() -> Self {
+        let taken = (217..=248).find_map(|part| {
+            let file = File::create(std::env::temp_dir().join(format!("chora-test-pool-{part}"))).ok()?;
+            file.try_lock().ok().map(|()| Self { base: format!("base=10.{part}.0.0/16,size=24"), _held: file })
+        });
+        taken.expect("fewer than 32 engines at once")
+    }
 }
 
 /// How the given engine was started.
@@ -48,7 +66,7 @@ impl Spare {
     }
 
     fn start_with(folder: TempDir, data: PathBuf) -> Self {
-        let mut spare = Self { folder, data, program: Program::of_given(), process: None };
+        let mut spare = Self { folder, data, program: Program::of_given(), pool: Pool::take(), process: None };
         spare.begin();
         spare
     }
@@ -61,15 +79,13 @@ impl Spare {
     pub(super) fn begin(&mut self) {
         let folder = self.folder.path();
         let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
-        // Addresses that neither another engine of these tests nor that of another run has.
-        let pool = format!("base=10.{}.0.0/16,size=24", 217 + std::process::id() % 32);
         let mut command = Command::new("setpriv");
         // It must not outlive its test, however that ends.
         command.args(["--pdeathsig", "TERM", "--"]).arg(&self.program.file).args(&self.program.options);
         command.arg("-H").arg(self.daemon().host).arg("--data-root").arg(&self.data);
         command.arg("--exec-root").arg(folder.join("exec")).arg("--pidfile").arg(folder.join("pid"));
         command.args(["--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]);
-        command.args(["--default-address-pool", &pool]);
+        command.args(["--default-address-pool", &self.pool.base]);
         command.env_clear().env("PATH", &self.program.path).env("HOME", folder).process_group(0);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.process = Some(command.spawn().expect("setpriv is installed"));
