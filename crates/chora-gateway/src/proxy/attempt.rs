@@ -7,9 +7,9 @@ use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
-use super::pool::{Connection, Upstream};
+use super::cut::Carried;
+use super::pool::{Connection, Lent, Upstream};
 use super::request_body::{RequestBody, Source};
-use super::service::Admission;
 use super::table::Limits;
 
 /// Why there is no response.
@@ -60,18 +60,17 @@ fn is_idempotent(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE)
 }
 
-/// Sends a request where it was admitted and waits for the head of the response. `fresh` uses no kept connection.
-pub(super) async fn send(out: &Outgoing, to: &Admission, limits: &Limits, fresh: bool) -> Result<Response<Incoming>, Failure> {
-    let release = to.visit.release();
-    let upstream = release.upstream(to.replica).ok_or(Failure::Refused)?;
-    tokio::select! {
-        biased;
-        () = release.cut_token().cancelled() => Err(Failure::Cut),
-        response = exchange(out, upstream, limits, fresh) => response,
-    }
+/// A response, and the connection that it comes on; none where that changes its protocol.
+pub(super) type Answered = (Response<Incoming>, Option<Lent>);
+
+/// Sends a request to a replica and waits for the head of the response. `fresh` uses no kept connection.
+pub(super) async fn send(out: &Outgoing, to: (&Carried, usize), limits: &Limits, fresh: bool) -> Result<Answered, Failure> {
+    let (carried, replica) = to;
+    let upstream = carried.release().upstream(replica).ok_or(Failure::Refused)?;
+    carried.unless_cut(exchange(out, upstream, limits, fresh)).await.unwrap_or(Err(Failure::Cut))
 }
 
-async fn exchange(out: &Outgoing, upstream: &Arc<Upstream>, limits: &Limits, fresh: bool) -> Result<Response<Incoming>, Failure> {
+async fn exchange(out: &Outgoing, upstream: &Arc<Upstream>, limits: &Limits, fresh: bool) -> Result<Answered, Failure> {
     let kept = if fresh { None } else { upstream.waiting() };
     let mut connection = match kept {
         Some(connection) => connection,
@@ -81,10 +80,8 @@ async fn exchange(out: &Outgoing, upstream: &Arc<Upstream>, limits: &Limits, fre
     loop {
         let error = match in_time(out, limits, connection.sender.try_send_request(request)).await.ok_or(Failure::Late)? {
             Ok(response) => {
-                if !out.upgrades {
-                    upstream.keep(connection.sender);
-                }
-                return Ok(response);
+                let lent = (!out.upgrades).then(|| upstream.lend(connection.sender));
+                return Ok((response, lent));
             }
             Err(error) => error,
         };

@@ -1,52 +1,94 @@
-//! Ending a response whose release is cut: by its body where the client reads, by its connection where it does not.
+//! Ending what is under way on a release that is cut: by its body where the client reads, by its connection where it does not.
+//!
+//! Requests do not each wait for that sign: nearly none of them meets it. Their connection does, once for a release, and wakes
+//! them; they look whether the release is cut.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+
+use super::release::Release;
 
 /// How long a client has to read the end of a response.
 pub(super) const FAREWELL: Duration = Duration::from_secs(1);
 
-/// What a connection carries at this moment: the sign that the release of its response is cut.
-pub(super) struct Cut(watch::Sender<Option<CancellationToken>>);
+/// A connection's part: the release of what it carried last, and whether it still does.
+pub(super) struct Cut {
+    release: watch::Sender<Option<Arc<Release>>>,
+    carries: AtomicBool,
+}
 
-/// A response on a connection, until it is dropped.
+/// A request and its response on a connection, until this is dropped.
 pub(super) struct Carried {
-    pub(super) token: CancellationToken,
+    release: Arc<Release>,
     /// None where others are on the same connection.
     connection: Option<Arc<Cut>>,
 }
 
 impl Carried {
-    /// A response beside others.
-    pub(super) fn beside(token: &CancellationToken) -> Self {
-        Self { token: token.clone(), connection: None }
+    /// A request beside others.
+    pub(super) fn beside(release: &Arc<Release>) -> Self {
+        Self { release: Arc::clone(release), connection: None }
+    }
+
+    pub(super) fn release(&self) -> &Arc<Release> {
+        &self.release
+    }
+
+    /// Whether whoever waits here is woken when the release is cut.
+    pub(super) const fn is_woken(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    /// Does something; `None` when the release is cut before that is done.
+    pub(super) async fn unless_cut<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        if !self.is_woken() {
+            return tokio::select! {
+                biased;
+                () = self.release.cut_token().cancelled() => None,
+                done = work => Some(done),
+            };
+        }
+        let mut work = pin!(work);
+        poll_fn(|cx| if self.release.is_cut() { Poll::Ready(None) } else { work.as_mut().poll(cx).map(Some) }).await
     }
 }
 
 impl Cut {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self(watch::Sender::new(None)))
+        Arc::new(Self { release: watch::Sender::new(None), carries: AtomicBool::new(false) })
     }
 
-    pub(super) fn carry(self: &Arc<Self>, token: &CancellationToken) -> Carried {
-        self.0.send_replace(Some(token.clone()));
-        Carried { token: token.clone(), connection: Some(Arc::clone(self)) }
+    pub(super) fn carry(self: &Arc<Self>, release: &Arc<Release>) -> Carried {
+        self.carries.store(true, Ordering::Release);
+        let known = self.release.borrow().as_ref().is_some_and(|known| Arc::ptr_eq(known, release));
+        if !known {
+            self.release.send_replace(Some(Arc::clone(release)));
+        }
+        Carried { release: Arc::clone(release), connection: Some(Arc::clone(self)) }
     }
 
-    /// Returns when a response was cut and its client does not take the end.
+    /// Returns when a release was cut and the client does not take the end of what it had from it. It has to be polled before the
+    /// connection itself is, so that nothing is cut between the two unseen.
     pub(super) async fn overdue(&self) {
-        let mut carried = self.0.subscribe();
+        let mut carried = self.release.subscribe();
         loop {
-            let token = carried.borrow_and_update().clone();
+            let release = carried.borrow_and_update().clone();
             let due = async {
-                match token {
-                    Some(token) => token.cancelled().await,
+                match release {
+                    Some(release) => release.cut_token().cancelled().await,
                     None => std::future::pending().await,
                 }
                 tokio::time::sleep(FAREWELL).await;
+                if !self.carries.load(Ordering::Acquire) {
+                    // What comes next is of another release.
+                    std::future::pending().await
+                }
             };
             tokio::select! {
                 () = due => return,
@@ -59,7 +101,7 @@ impl Cut {
 impl Drop for Carried {
     fn drop(&mut self) {
         if let Some(connection) = &self.connection {
-            connection.0.send_replace(None);
+            connection.carries.store(false, Ordering::Release);
         }
     }
 }

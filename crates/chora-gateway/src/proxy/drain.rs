@@ -98,7 +98,7 @@ pub(super) fn retire(service: &Arc<Service>, limit: Duration) {
 
 /// The very release when it is still there: what it has under way and its sessions stay.
 fn resumed(live: &mut Live, entry: &ReleaseEntry) -> Option<Arc<Release>> {
-    let usable = |drain: &Drain| drain.release.entry == *entry && !drain.is_over() && !drain.release.cut_token().is_cancelled();
+    let usable = |drain: &Drain| drain.release.entry == *entry && !drain.is_over() && !drain.release.is_cut();
     let at = live.draining.iter().position(usable)?;
     let drain = live.draining.remove(at);
     drain.resumed.cancel();

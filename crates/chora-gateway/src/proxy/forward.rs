@@ -13,6 +13,8 @@ use super::attempt::{self, Failure, Outgoing};
 use super::cut::{Carried, Cut};
 use super::headers::Origin;
 use super::listener::{Occupied, Place};
+use super::pool::Lent;
+use super::release::Release;
 use super::request_body::Source;
 use super::response_body::ResponseBody;
 use super::revocable::Revocable;
@@ -38,6 +40,24 @@ pub(super) enum Way {
     Connection(Arc<Cut>),
     /// Beside others, which do not end with it. It may be unread for so long.
     Stream { occupied: Arc<Occupied>, unread: Duration },
+}
+
+impl Way {
+    /// Notes which release has the request that comes this way.
+    fn carry(&self, release: &Arc<Release>) -> Carried {
+        match self {
+            Self::Connection(connection) => connection.carry(release),
+            Self::Stream { .. } => Carried::beside(release),
+        }
+    }
+}
+
+/// A response, and whose it is.
+struct Taken {
+    response: Response<Incoming>,
+    lent: Option<Lent>,
+    carried: Carried,
+    admission: Admission,
 }
 
 /// Answers a request.
@@ -96,31 +116,32 @@ impl Exchange<'_> {
         headers::mark_body(&mut parts, &body);
         let out = Outgoing { parts, body: Source::new(body), upgrades };
         let limits = self.service.limits();
-        let (admission, mut response) = self.send(&out, session.as_deref(), &limits).await?;
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let mut taken = self.send(&out, session.as_deref(), &limits).await?;
+        if taken.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let Some(changing) = changing else {
                 return Err(answer::refuse(StatusCode::BAD_GATEWAY, "the service changed a protocol that nobody asked to change"));
             };
-            let sides = (changing, hyper::upgrade::on(&mut response));
-            tokio::spawn(tunnel::upgraded(sides, admission, Arc::clone(&self.client.place)));
-            return Ok(changed(&response));
+            let sides = (changing, hyper::upgrade::on(&mut taken.response));
+            tokio::spawn(tunnel::upgraded(sides, taken.admission, Arc::clone(&self.client.place)));
+            return Ok(changed(&taken.response));
         }
-        self.note_session(&out.parts.method, session.as_deref(), &admission, &response);
+        self.note_session(&out.parts.method, session.as_deref(), &taken);
         let opens = (out.parts.method == Method::GET && session.is_none()).then(|| Arc::clone(self.service));
-        Ok(self.streamed(response, admission, opens, &limits))
+        Ok(self.streamed(taken, opens, &limits))
     }
 
-    async fn send(&self, out: &Outgoing, mut session: Option<&str>, limits: &Limits) -> Result<(Admission, Response<Incoming>), Answer> {
+    async fn send(&self, out: &Outgoing, mut session: Option<&str>, limits: &Limits) -> Result<Taken, Answer> {
         let has_session = session.is_some();
         let mut attempts = 0;
         loop {
             let admission = self.service.admit(session).await.map_err(turned)?;
             let release = Arc::clone(admission.visit.release());
             release.requests.add(1);
-            let failure = match attempt::send(out, &admission, limits, attempts > 0).await {
-                Ok(response) => {
+            let carried = self.client.way.carry(&release);
+            let failure = match attempt::send(out, (&carried, admission.replica), limits, attempts > 0).await {
+                Ok((response, lent)) => {
                     release.errors.add(u64::from(response.status().is_server_error()));
-                    return Ok((admission, response));
+                    return Ok(Taken { response, lent, carried, admission });
                 }
                 Err(failure) => failure,
             };
@@ -146,31 +167,30 @@ impl Exchange<'_> {
     }
 
     /// Remembers a session that begins, forgets one that ends.
-    fn note_session(&self, method: &Method, session: Option<&str>, admission: &Admission, response: &Response<Incoming>) {
+    fn note_session(&self, method: &Method, session: Option<&str>, taken: &Taken) {
+        let response = &taken.response;
         let ended = response.status() == StatusCode::NOT_FOUND || (method == Method::DELETE && response.status().is_success());
         match (session, mcp::named(response.headers())) {
             (Some(id), _) if ended => self.service.sessions.end(id),
             (_, Some(id)) if response.status().is_success() => {
-                self.service.open_session(id, admission);
+                self.service.open_session(id, &taken.admission);
             }
             _ => {}
         }
     }
 
-    fn streamed(&self, response: Response<Incoming>, admission: Admission, opens: Option<Arc<Service>>, limits: &Limits) -> Answer {
+    fn streamed(&self, taken: Taken, opens: Option<Arc<Service>>, limits: &Limits) -> Answer {
+        let Taken { response, lent, carried, admission } = taken;
         let (mut parts, body) = response.into_parts();
         headers::strip(&mut parts.headers);
         let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let events = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"));
-        let cut = admission.visit.release().cut_token().clone();
-        let carried = match &self.client.way {
-            Way::Connection(connection) => connection.carry(&cut),
-            Way::Stream { .. } => Carried::beside(&cut),
-        };
+        let cut = carried.release().cut_token().clone();
+        let ways = (carried, lent);
         let body = if events {
-            ResponseBody::events(body, admission, carried, opens)
+            ResponseBody::events(body, admission, ways, opens)
         } else {
-            ResponseBody::new(body, admission, carried, Duration::from_millis(limits.idle_ms))
+            ResponseBody::new(body, admission, ways, Duration::from_millis(limits.idle_ms))
         };
         let body = match &self.client.way {
             Way::Connection(_) => body.boxed_unsync(),

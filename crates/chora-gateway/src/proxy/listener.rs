@@ -194,13 +194,15 @@ impl Listener {
         tokio::pin!(connection);
         // A client that breaks off is no failure of ours.
         tokio::select! {
-            _ = connection.as_mut() => return,
+            biased;
             () = cut.overdue() => return,
+            _ = connection.as_mut() => return,
             () = self.stop.cancelled() => connection.as_mut().graceful_shutdown(),
         }
         tokio::select! {
-            _ = connection => {}
+            biased;
             () = cut.overdue() => {}
+            _ = connection => {}
         }
     }
 }

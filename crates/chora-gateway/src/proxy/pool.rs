@@ -35,6 +35,28 @@ pub(super) struct Connection {
     pub(super) reused: bool,
 }
 
+/// A connection with a response that is under way; its upstream has it back for the next request when this is dropped.
+pub(super) struct Lent {
+    sender: Option<SendRequest<RequestBody>>,
+    upstream: Arc<Upstream>,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(mut sender) = self.sender.take() else { return };
+        if sender.is_ready() {
+            return self.upstream.put(sender);
+        }
+        let upstream = Arc::clone(&self.upstream);
+        tokio::spawn(async move {
+            // Ready once the response has been read to its end; an error when it never will be.
+            if sender.ready().await.is_ok() {
+                upstream.put(sender);
+            }
+        });
+    }
+}
+
 impl Upstream {
     pub(super) fn new(address: &str) -> Arc<Self> {
         Arc::new(Self { address: address.to_owned(), idle: Mutex::default() })
@@ -71,18 +93,9 @@ impl Upstream {
         Ok(Connection { sender, reused: false })
     }
 
-    /// Keeps a connection whose response is under way for the request after it.
-    pub(super) fn keep(self: &Arc<Self>, mut sender: SendRequest<RequestBody>) {
-        if sender.is_ready() {
-            return self.put(sender);
-        }
-        let upstream = Arc::clone(self);
-        tokio::spawn(async move {
-            // Ready once the response has been read to its end; an error when it never will be.
-            if sender.ready().await.is_ok() {
-                upstream.put(sender);
-            }
-        });
+    /// Takes back a connection whose response is under way once that has ended.
+    pub(super) fn lend(self: &Arc<Self>, sender: SendRequest<RequestBody>) -> Lent {
+        Lent { sender: Some(sender), upstream: Arc::clone(self) }
     }
 
     fn put(&self, sender: SendRequest<RequestBody>) {

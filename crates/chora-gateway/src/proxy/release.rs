@@ -1,7 +1,7 @@
 //! A release as traffic sees it: its replicas, what is under way on it, and the end of both.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -26,6 +26,8 @@ pub(super) struct Release {
     sessions: AtomicUsize,
     fewer: Notify,
     cut: CancellationToken,
+    /// The same, to be looked at without a lock.
+    is_cut: AtomicBool,
 }
 
 /// Something under way on a release; it counts until it is dropped.
@@ -47,6 +49,7 @@ impl Release {
             sessions: AtomicUsize::new(0),
             fewer: Notify::new(),
             cut: CancellationToken::new(),
+            is_cut: AtomicBool::new(false),
         })
     }
 
@@ -123,7 +126,13 @@ impl Release {
 
     /// Ends all that is still under way.
     pub(super) fn cut(&self) {
+        self.is_cut.store(true, Ordering::Release);
         self.cut.cancel();
+    }
+
+    /// Whether what is still under way must end.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Acquire)
     }
 
     /// Cancelled when what is still under way must end.

@@ -13,6 +13,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::cut::Carried;
 use super::mcp::{EndpointSearch, Search};
+use super::pool::Lent;
 use super::release::StreamMark;
 use super::service::{Admission, Service};
 use super::sessions::UseMark;
@@ -31,12 +32,36 @@ pub(super) enum Broken {
 /// A response body.
 pub(super) struct ResponseBody {
     body: Incoming,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    _carried: Carried,
-    silence: Option<(Duration, Pin<Box<Sleep>>)>,
+    /// Where nobody else wakes it when its release is cut.
+    cut: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    silence: Option<Silence>,
     stream: Option<Stream>,
+    _lent: Option<Lent>,
+    carried: Carried,
     // Dropped last: a release is idle only when everything else of the response is gone.
     admission: Admission,
+}
+
+/// What carries a body: the request's place on its client's connection, and the connection to the replica.
+pub(super) type Ways = (Carried, Option<Lent>);
+
+/// How long a body may say nothing. Most never do, so that the timer is made when it first has to wait.
+struct Silence {
+    most: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Silence {
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        let most = self.most;
+        self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(most))).as_mut().poll(cx).is_ready()
+    }
+
+    fn begin_again(&mut self) {
+        if let Some(timer) = &mut self.timer {
+            timer.as_mut().reset(Instant::now() + self.most);
+        }
+    }
 }
 
 /// What is special about event streams.
@@ -56,22 +81,27 @@ struct StreamSession {
 
 impl ResponseBody {
     /// A body that may be silent for at most `idle` between two pieces.
-    pub(super) fn new(body: Incoming, admission: Admission, carried: Carried, idle: Duration) -> Self {
-        let silence = Some((idle, Box::pin(tokio::time::sleep(idle))));
-        Self { body, cut: Box::pin(carried.token.clone().cancelled_owned()), _carried: carried, silence, stream: None, admission }
+    pub(super) fn new(body: Incoming, admission: Admission, ways: Ways, idle: Duration) -> Self {
+        let silence = Silence { most: idle, timer: None };
+        Self { silence: Some(silence), ..Self::unending(body, admission, ways, None) }
     }
 
     /// An event stream; `opens` is the service when the stream may open a session of the oldest transport.
-    pub(super) fn events(body: Incoming, admission: Admission, carried: Carried, opens: Option<Arc<Service>>) -> Self {
+    pub(super) fn events(body: Incoming, admission: Admission, ways: Ways, opens: Option<Arc<Service>>) -> Self {
         let search = opens.map(|service| (EndpointSearch::default(), service));
         let stream = Stream { _mark: admission.visit.stream(), search, session: None };
-        Self {
-            body,
-            cut: Box::pin(carried.token.clone().cancelled_owned()),
-            _carried: carried,
-            silence: None,
-            stream: Some(stream),
-            admission,
+        Self::unending(body, admission, ways, Some(stream))
+    }
+
+    fn unending(body: Incoming, admission: Admission, (carried, lent): Ways, stream: Option<Stream>) -> Self {
+        let cut = (!carried.is_woken()).then(|| Box::pin(carried.release().cut_token().clone().cancelled_owned()));
+        Self { body, cut, silence: None, stream, _lent: lent, carried, admission }
+    }
+
+    fn is_cut(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.cut {
+            Some(cut) => cut.as_mut().poll(cx).is_ready(),
+            None => self.carried.release().is_cut(),
         }
     }
 
@@ -106,13 +136,13 @@ impl Body for ResponseBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
         // Looked at first: a replica that always has more must not outrun it.
-        if this.cut.as_mut().poll(cx).is_ready() {
+        if this.is_cut(cx) {
             // Between two events a stream may end; what is cut short elsewhere must not look whole.
             return Poll::Ready(if this.stream.is_some() { None } else { Some(Err(Broken::Cut)) });
         }
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
-            if let Some((idle, timer)) = &mut this.silence {
-                timer.as_mut().reset(Instant::now() + *idle);
+            if let Some(silence) = &mut this.silence {
+                silence.begin_again();
             }
             // Trailers are announced in a head field that is for one hop only: they end with it.
             let frame = frame.filter(|frame| !frame.as_ref().is_ok_and(Frame::is_trailers));
@@ -123,7 +153,7 @@ impl Body for ResponseBody {
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(Broken::Upstream)));
         }
-        let silent = this.silence.as_mut().is_some_and(|(_, timer)| timer.as_mut().poll(cx).is_ready());
+        let silent = this.silence.as_mut().is_some_and(|silence| silence.is_over(cx));
         if silent { Poll::Ready(Some(Err(Broken::Silent))) } else { Poll::Pending }
     }
 

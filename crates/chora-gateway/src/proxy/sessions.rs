@@ -54,7 +54,7 @@ impl Sessions {
             table.sweep(idle);
         }
         // A cut release opens nothing any more.
-        if table.entries.len() >= most || release.cut_token().is_cancelled() {
+        if table.entries.len() >= most || release.is_cut() {
             return None;
         }
         release.session_opened();
@@ -82,7 +82,7 @@ impl Sessions {
 
     /// Forgets a session whose stream ended, unless it ended because its release was cut.
     pub(super) fn stream_ended(&self, id: &str, release: &Release) {
-        if !release.cut_token().is_cancelled() {
+        if !release.is_cut() {
             self.end(id);
         }
     }
