@@ -4,6 +4,8 @@
 //! It never sees the container engine, the store or the project.
 
 mod bridge;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod message;
 mod metrics;
 mod proxy;

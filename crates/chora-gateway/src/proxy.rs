@@ -12,6 +12,8 @@ mod counters;
 mod cut;
 mod drain;
 mod forward;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod headers;
 mod hold;
 mod listener;
