@@ -5,6 +5,7 @@ mod environment;
 mod health;
 mod read;
 mod service;
+mod watch;
 
 pub use environment::{Approval, Environment, EnvironmentClass};
 pub use health::{
@@ -13,6 +14,7 @@ pub use health::{
 };
 pub use read::parse;
 pub use service::{Backup, Rollout, ServiceSettings};
+pub use watch::Watch;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};

@@ -58,6 +58,34 @@ pub struct Environment {
     /// How long a new release is watched by the gateway, the one before kept ready to serve again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<Duration>,
+    /// By which rules it is watched.
+    #[serde(default, skip_serializing_if = "WatchRules::are_usual")]
+    pub watch_rules: WatchRules,
+}
+
+/// When a new release has failed that a gateway watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct WatchRules {
+    /// How often it is asked, in milliseconds.
+    pub every_ms: u64,
+    /// How many failures in a row send everything back.
+    pub failures: u32,
+    /// How many percent more of its requests than of the release before may fail with 5xx.
+    pub errors: u8,
+}
+
+impl Default for WatchRules {
+    fn default() -> Self {
+        Self { every_ms: 2_000, failures: 3, errors: 5 }
+    }
+}
+
+impl WatchRules {
+    /// Whether nobody asked for others.
+    #[must_use]
+    pub fn are_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The drain time of environments that name none.

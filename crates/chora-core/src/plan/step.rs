@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 
 use super::gateway::Route;
 use crate::model::digest::Digest;
+use crate::model::environment::WatchRules;
 use crate::model::ids::{DeploymentId, ImageId, ReleaseId};
 use crate::model::network::{Attachment, NetworkSpec, VolumeSpec};
 
@@ -180,6 +181,9 @@ pub enum Action {
         seconds: u64,
         /// How long what is left is given to end what it is at, in seconds.
         drain_seconds: u64,
+        /// When it has failed.
+        #[serde(default, skip_serializing_if = "WatchRules::are_usual")]
+        rules: WatchRules,
         /// What is watched.
         routes: Vec<Route>,
         /// Where the same ports led before.

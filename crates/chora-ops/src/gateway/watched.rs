@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chora_core::model::environment::WatchRules;
 use chora_core::model::health::{McpProbe, Probe};
 use chora_core::model::ids::DeploymentId;
 use chora_core::plan::VerifyTarget;
@@ -64,6 +65,7 @@ pub(crate) struct Watch<'a> {
     pub(crate) deployment: &'a DeploymentId,
     pub(crate) until: Timestamp,
     pub(crate) drain: Duration,
+    pub(crate) rules: WatchRules,
     pub(crate) routes: &'a [Route],
     pub(crate) back: &'a [Route],
 }
@@ -80,6 +82,9 @@ pub(crate) fn watch_document(watch: &Watch<'_>, expectations: &ServiceExpectatio
         "back": back,
         "questions": asked(watch.routes, expectations, true),
         "back_questions": asked(watch.back, expectations, false),
+        "every_ms": watch.rules.every_ms,
+        "failures": watch.rules.failures,
+        "errors": watch.rules.errors,
     })
 }
 

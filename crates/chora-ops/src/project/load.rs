@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chora_core::compose::Stack;
-use chora_core::model::environment::{Environment, EnvironmentClass};
+use chora_core::model::environment::{Environment, EnvironmentClass, WatchRules};
 use chora_core::model::ids::EnvironmentName;
 use chora_core::plan::gateway::{GATEWAY, add_gateway};
 use chora_syntax::compose::{ResolveRequest, resolve};
+use chora_syntax::manifest::Watch;
 use chora_syntax::{DiagnosticKind, Diagnostics, FileProblem, Files};
 use indexmap::IndexMap;
 
@@ -119,7 +120,8 @@ fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Projec
         gap_timeout: wanted.gap_timeout.map(|gap| gap.0),
         drain: wanted.drain.map_or(DRAIN, |drain| drain.0),
         drains: super::manifest::drains(manifest.as_ref()),
-        watch: wanted.watch.map(|watch| watch.0).filter(|watch| !watch.is_zero()),
+        watch: wanted.watch.map(|watch| watch.r#for.0).filter(|watch| !watch.is_zero()),
+        watch_rules: wanted.watch.map(watch_rules).unwrap_or_default(),
     };
     let services = super::manifest::services(manifest.as_ref(), &settings.project_dir, &resolved.stack)?;
     let mut unsupported: Vec<String> = resolved.unsupported().iter().map(|diagnostic| diagnostic.render(false)).collect();
@@ -192,4 +194,9 @@ pub(super) struct ServiceSettings {
     pub(super) health: IndexMap<String, chora_core::model::health::ServiceHealth>,
     pub(super) rollouts: IndexMap<String, chora_core::plan::Rollout>,
     pub(super) contracts: IndexMap<String, PathBuf>,
+}
+
+fn watch_rules(watch: Watch) -> WatchRules {
+    let every_ms = u64::try_from(watch.every.0.as_millis()).unwrap_or(u64::MAX).max(1);
+    WatchRules { every_ms, failures: watch.failures, errors: watch.errors }
 }

@@ -195,9 +195,10 @@ impl<'a> Run<'a> {
                 let checks = rehearse(cx, gateway, (routes, targets), self.expectations).await?;
                 Ok(self.passed(checks))
             }
-            Action::Watch { gateway, deployment, seconds, drain_seconds, routes, back } => {
+            Action::Watch { gateway, deployment, seconds, drain_seconds, rules, routes, back } => {
                 let until = cx.clock.now().saturating_add(Duration::from_secs(*seconds)).unwrap_or(Timestamp::MAX);
-                let watch = Watch { deployment, until, drain: Duration::from_secs(*drain_seconds), routes, back };
+                let drain = Duration::from_secs(*drain_seconds);
+                let watch = Watch { deployment, until, drain, rules: *rules, routes, back };
                 cx.gateways.watch(gateway, watch_document(&watch, self.expectations)).await?;
                 Ok(format!("until {until:.0}"))
             }

@@ -3,6 +3,7 @@
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::Watch;
 use crate::compose::model::GoDuration;
 
 /// How careful a deployment has to be.
@@ -104,9 +105,9 @@ pub struct Environment {
     pub promote_from: Option<String>,
     /// Whether a person must approve.
     pub approval: Approval,
-    /// How long a new release is watched, the old one kept warm.
+    /// How long a new release is watched, the old one kept warm, and by which rules.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub watch: Option<GoDuration>,
+    pub watch: Option<Watch>,
     /// How many releases can be rolled back to.
     pub releases_kept: u32,
     /// Whether services with a backup command are backed up before a deployment.

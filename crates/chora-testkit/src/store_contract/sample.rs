@@ -5,7 +5,7 @@ use std::time::Duration;
 use chora_core::compose::Stack;
 use chora_core::model::deployment::{Deployment, DeploymentAction, JournalEntry, JournalMark, Lease, Outcome, OutcomeKind, Owner};
 use chora_core::model::digest::Digest;
-use chora_core::model::environment::{Environment, EnvironmentClass};
+use chora_core::model::environment::{Environment, EnvironmentClass, WatchRules};
 use chora_core::model::event::DeployedBy;
 use chora_core::model::ids::{DeploymentId, EnvironmentName, ImageId, ReleaseId};
 use chora_core::model::image::ImagePin;
@@ -67,6 +67,7 @@ pub fn deployment(id: &str, environment: &str) -> Deployment {
             gap_timeout: Some(Duration::from_millis(500)),
             drains: [("web".to_owned(), Duration::from_secs(60))].into(),
             watch: Some(Duration::from_secs(600)),
+            watch_rules: WatchRules { every_ms: 500, failures: 5, errors: 10 },
         },
         release: ReleaseId::new("r1"),
         version: "v1".into(),

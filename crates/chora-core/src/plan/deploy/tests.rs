@@ -86,6 +86,7 @@ pub(super) fn environment() -> Environment {
         drain: Duration::from_secs(30),
         drains: BTreeMap::new(),
         watch: None,
+        watch_rules: crate::model::environment::WatchRules::default(),
     }
 }
 

@@ -192,7 +192,8 @@ impl Builder<'_> {
         let watched = |route: &&Route| back.iter().any(|other| other.backend() == route.backend());
         let routes: Vec<Route> = self.traffic.now.iter().filter(watched).cloned().collect();
         let (deployment, drain_seconds) = (self.input.deployment.clone(), self.input.environment.drain.as_secs());
-        let action = Action::Watch { gateway, deployment, seconds, drain_seconds, routes, back };
+        let rules = self.input.environment.watch_rules;
+        let action = Action::Watch { gateway, deployment, seconds, drain_seconds, rules, routes, back };
         self.push(StepPhase::Retire, action, None, "the release before stays ready to serve again");
     }
 

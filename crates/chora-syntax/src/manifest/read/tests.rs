@@ -7,7 +7,7 @@ const FULL: &str = r#"
 name: shop
 repository: acme/shop
 environments:
-  staging: {profiles: [app]}
+  staging: {profiles: [app], watch: {for: 1h, every: 500ms, failures: 5}}
   production:
     compose_files: [compose.yaml, compose.production.yaml]
     engine: ssh://deploy@example.com
@@ -51,6 +51,9 @@ fn a_full_file_is_read() {
     assert_eq!(production.approval, Approval::Required);
     assert_eq!(production.gate_timeout.0, Duration::from_secs(90));
     assert_eq!(manifest.environments["staging"].releases_kept, 5);
+    let (usual, own) = (production.watch.unwrap(), manifest.environments["staging"].watch.unwrap());
+    assert_eq!((usual.r#for.0, usual.every.0, usual.failures, usual.errors), (Duration::from_secs(600), Duration::from_secs(2), 3, 5));
+    assert_eq!((own.r#for.0, own.every.0, own.failures, own.errors), (Duration::from_secs(3600), Duration::from_millis(500), 5, 5));
     let api = &manifest.services["api"];
     assert_eq!(api.rollout, Rollout::StartFirst);
     let function = api.health.function.as_ref().unwrap().mcp.as_ref().unwrap();
@@ -90,7 +93,7 @@ hooks: [a]
     insta::assert_snapshot!(problems.to_string(), @r#"
     chora.yaml:1:1: unknown key `enviroments` (did you mean `environments`?)
     chora.yaml:4:12: unknown value `prodution` (did you mean `production`?)
-    chora.yaml:5:12: expected a string, found integer `10`
+    chora.yaml:5:12: expected a duration, or a mapping with `for`, found integer `10`
     chora.yaml:6:19: there is no environment `stagin` (did you mean `staging`?)
     chora.yaml:7:23: unknown value `maybe` (expected one of `required`, `not_required`)
     chora.yaml:10:14: unknown value `fast` (expected one of `auto`, `start-first`, `stop-first`)
@@ -115,6 +118,19 @@ fn broken_yaml_is_reported_at_its_place() {
     insta::assert_snapshot!(problems.to_string(), @"chora.yaml:2:2: broken YAML: illegal placement of ':' indicator");
     let problems = parse("name: a\nname: b\n", "chora.yaml").unwrap_err();
     insta::assert_snapshot!(problems.to_string(), @"chora.yaml:2:1: key `name` is used twice in this mapping");
+}
+
+#[test]
+fn rules_of_a_watch_that_make_no_sense_are_refused() {
+    for (rules, why) in [
+        ("{for: 1h, every: 0s}", "`every` and `failures` are more than 0, `errors` is at most 100"),
+        ("{every: 1s}", "key `for` is missing here"),
+        ("{for: 1h, failure: 2}", "unknown key `failure` (did you mean `failures`?)"),
+        ("soon", "`soon` is not a duration"),
+    ] {
+        let problems = parse(&format!("environments: {{a: {{watch: {rules}}}}}\n"), "chora.yaml").unwrap_err().to_string();
+        assert!(problems.contains(why), "{rules}: {problems}");
+    }
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn running(site: &Site, service: &str) -> Vec<bool> {
 
 #[test]
 fn a_release_that_turns_bad_is_switched_back_while_no_command_runs() {
-    let site = Site::new(PAIR, &asked(LONG));
+    let site = Site::new(PAIR, &asked("{ for: 10m, every: 500ms, failures: 2 }"));
     site.release("v1");
     let load = Load::every(site.port);
     site.set(&[("RELEASE", "v2"), ("WEB_TURNS", TURNS)]);
