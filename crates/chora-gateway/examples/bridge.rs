@@ -17,7 +17,7 @@ async fn main() -> std::io::Result<()> {
         _ => ChildSharing::Shared,
     };
     let command = ChildCommand { command: arguments.collect(), environment: Vec::new(), directory: None };
-    let bridge = Bridge::new(BridgeSettings { command, sharing, max_sessions: 1024, idle: Duration::from_secs(1800) });
+    let bridge = Bridge::new(BridgeSettings { server: command.into(), sharing, max_sessions: 1024, idle: Duration::from_secs(1800) });
     bridge.warm().await.map_err(std::io::Error::other)?;
     let listener = tokio::net::TcpListener::bind(address.to_string_lossy().as_ref()).await?;
     let settings = FrontSettings { guard: Guard::default(), body_bytes: 4 * 1024 * 1024, max_connections: 4096 };

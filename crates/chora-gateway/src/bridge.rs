@@ -1,5 +1,6 @@
 //! Makes one MCP server on standard streams reachable for many clients: who uses which process, and whose is what it says.
 
+mod care;
 mod children;
 mod routing;
 mod silence;
@@ -10,16 +11,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
+pub(crate) use self::care::Condition;
 use self::children::Slot;
 pub(crate) use self::children::Vitals;
-use crate::message::{Fault, Message, code};
+use crate::message::{Fault, code};
 use crate::metrics::Metrics;
 use crate::revision::Revision;
+use crate::server::Server;
 use crate::session::{Session, SessionKey};
 use crate::translate::to_legacy::Parked;
-use crate::transport::stdio::{ChildCommand, Gone};
+use crate::transport::link::Arrival;
+use crate::transport::stdio::Gone;
 use crate::upstream::{Outbound, Started, Upstream};
 
 /// Whose a process is.
@@ -37,7 +41,7 @@ pub enum ChildSharing {
 #[derive(Debug, Clone)]
 pub struct BridgeSettings {
     /// The server.
-    pub command: ChildCommand,
+    pub server: Server,
     /// Whose a process is.
     pub sharing: ChildSharing,
     /// Most sessions at once, and most processes where they are not shared.
@@ -62,6 +66,7 @@ pub struct Bridge {
     pub(crate) parked: Parked,
     /// The server refuses a handshake.
     modern_only: AtomicBool,
+    condition: watch::Sender<Condition>,
     started: Instant,
     me: Weak<Self>,
 }
@@ -90,6 +95,7 @@ impl Bridge {
             tools: tools::Tools::default(),
             parked: Parked::default(),
             modern_only: AtomicBool::new(false),
+            condition: watch::Sender::new(Condition::Unknown),
             started: Instant::now(),
             me: me.clone(),
         })
@@ -280,10 +286,15 @@ impl Bridge {
         self.modern.greeting().await.ok_or_else(|| Gone("did not greet".to_owned()))
     }
 
+    /// What the server said when it was greeted last; `None` where it never was.
+    pub(crate) fn last_greeting(&self) -> Option<Arc<serde_json::value::RawValue>> {
+        self.modern.last_greeting().or_else(|| self.legacy.last_greeting())
+    }
+
     /// Starts a process and listens to it.
     fn start_child(&self, owner: Option<SessionKey>) -> Result<Arc<Upstream>, Gone> {
         let Started { upstream, arriving } =
-            Upstream::start(&self.settings.command, owner).map_err(|error| Gone(format!("cannot be started: {error}")))?;
+            Upstream::start(&self.settings.server, owner).map_err(|error| Gone(format!("cannot be started: {error}")))?;
         self.metrics.children_started.add(1);
         tokio::spawn(silence::watch(Arc::downgrade(&upstream)));
         tokio::spawn(converse(self.me.clone(), Arc::clone(&upstream), arriving));
@@ -297,10 +308,10 @@ impl Bridge {
 }
 
 /// Routes what a server says until it ends.
-async fn converse(bridge: Weak<Bridge>, upstream: Arc<Upstream>, mut arriving: mpsc::Receiver<Message>) {
-    while let Some(message) = arriving.recv().await {
+async fn converse(bridge: Weak<Bridge>, upstream: Arc<Upstream>, mut arriving: mpsc::Receiver<Arrival>) {
+    while let Some(arrival) = arriving.recv().await {
         let Some(bridge) = bridge.upgrade() else { break };
-        bridge.route(&upstream, message).await;
+        bridge.route(&upstream, arrival).await;
     }
     upstream.fell_silent();
     let gone = Gone(upstream.end().unwrap_or_else(|| "ended".to_owned()));

@@ -37,7 +37,7 @@ impl Id {
 }
 
 /// A call that wants an answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) id: Id,
     pub(crate) method: String,
@@ -45,14 +45,14 @@ pub(crate) struct Request {
 }
 
 /// A message that wants none.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Notification {
     pub(crate) method: String,
     pub(crate) params: Option<Box<RawValue>>,
 }
 
 /// The answer to a call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Response {
     /// `None` where the other side could not tell which request it answers.
     pub(crate) id: Option<Id>,
@@ -60,7 +60,7 @@ pub(crate) struct Response {
 }
 
 /// What was answered.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Outcome {
     Result(Box<RawValue>),
     Error(Box<RawValue>),
@@ -243,6 +243,8 @@ pub(crate) mod code {
     pub(crate) const PARSE: i64 = -32700;
     pub(crate) const INVALID_REQUEST: i64 = -32600;
     pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
+    /// Of the revisions with a handshake.
+    pub(crate) const RESOURCE_NOT_FOUND: i64 = -32002;
     pub(crate) const INVALID_PARAMS: i64 = -32602;
     pub(crate) const INTERNAL: i64 = -32603;
     /// The server's own room: here, that its process or its connection is gone.

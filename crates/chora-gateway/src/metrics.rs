@@ -40,14 +40,16 @@ impl Histogram {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "seconds as Prometheus has them")]
-    fn write(&self, name: &str, out: &mut String) {
+    fn write(&self, name: &str, label: &str, out: &mut String) {
+        let before = if label.is_empty() { String::new() } else { format!("{label},") };
         let mut below = 0;
         for (bound, bucket) in BOUNDS.iter().zip(&self.buckets) {
             below += bucket.get();
-            _ = writeln!(out, "{name}_bucket{{le=\"{}\"}} {below}", *bound as f64 / 1e6);
+            _ = writeln!(out, "{name}_bucket{{{before}le=\"{}\"}} {below}", *bound as f64 / 1e6);
         }
-        _ = writeln!(out, "{name}_bucket{{le=\"+Inf\"}} {}", self.count.get());
-        _ = writeln!(out, "{name}_sum {}\n{name}_count {}", self.microseconds.get() as f64 / 1e6, self.count.get());
+        _ = writeln!(out, "{name}_bucket{{{before}le=\"+Inf\"}} {}", self.count.get());
+        let labels = braced(label);
+        _ = writeln!(out, "{name}_sum{labels} {}\n{name}_count{labels} {}", self.microseconds.get() as f64 / 1e6, self.count.get());
     }
 }
 
@@ -66,40 +68,60 @@ pub(crate) struct Metrics {
     pub(crate) streams_overflowed: Counter,
 }
 
-impl Metrics {
-    /// The text that a scrape gets. `sessions` are those that are open now.
-    pub(crate) fn text(&self, sessions: usize) -> String {
-        let mut out = String::with_capacity(4096);
-        let counters = [
-            ("chora_bridge_http_requests_total", "HTTP requests", &self.requests),
-            ("chora_bridge_http_refused_total", "HTTP requests refused for Host, Origin, token or size", &self.refused),
-            ("chora_bridge_calls_failed_total", "calls that ended because the server's process did", &self.calls_failed),
-            ("chora_bridge_sessions_opened_total", "sessions that clients opened", &self.sessions_opened),
-            ("chora_bridge_sessions_expired_total", "sessions ended because nobody used them", &self.sessions_expired),
-            ("chora_bridge_children_started_total", "server processes started", &self.children_started),
-            ("chora_bridge_children_ended_total", "server processes that ended", &self.children_ended),
-            ("chora_bridge_messages_dropped_total", "messages of the server that were meant for nobody", &self.messages_dropped),
-            ("chora_bridge_streams_overflowed_total", "clients that did not read their answers", &self.streams_overflowed),
-        ];
-        for (name, help, counter) in counters {
-            _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {}", counter.get());
+/// The counters of one server.
+pub(crate) struct Measured<'a> {
+    /// Says whose they are, `name="value"`; nothing where there is only one.
+    pub(crate) label: String,
+    pub(crate) metrics: &'a Metrics,
+    /// Sessions that are open now.
+    pub(crate) sessions: usize,
+}
+
+/// A counter's name, what it counts, and where it is.
+type Told = (&'static str, &'static str, fn(&Metrics) -> &Counter);
+
+const COUNTERS: [Told; 9] = [
+    ("http_requests_total", "HTTP requests", |metrics| &metrics.requests),
+    ("http_refused_total", "HTTP requests refused for Host, Origin, token or size", |metrics| &metrics.refused),
+    ("calls_failed_total", "calls that ended because the server's process did", |metrics| &metrics.calls_failed),
+    ("sessions_opened_total", "sessions that clients opened", |metrics| &metrics.sessions_opened),
+    ("sessions_expired_total", "sessions ended because nobody used them", |metrics| &metrics.sessions_expired),
+    ("children_started_total", "server processes started", |metrics| &metrics.children_started),
+    ("children_ended_total", "server processes that ended", |metrics| &metrics.children_ended),
+    ("messages_dropped_total", "messages of the server that were meant for nobody", |metrics| &metrics.messages_dropped),
+    ("streams_overflowed_total", "clients that did not read their answers", |metrics| &metrics.streams_overflowed),
+];
+
+fn braced(label: &str) -> String {
+    if label.is_empty() { String::new() } else { format!("{{{label}}}") }
+}
+
+/// The text that a scrape gets.
+pub(crate) fn text(of: &[Measured<'_>]) -> String {
+    let mut out = String::with_capacity(4096);
+    for (name, help, counter) in COUNTERS {
+        _ = writeln!(out, "# HELP chora_bridge_{name} {help}\n# TYPE chora_bridge_{name} counter");
+        for Measured { label, metrics, .. } in of {
+            _ = writeln!(out, "chora_bridge_{name}{} {}", braced(label), counter(metrics).get());
         }
-        _ = writeln!(
-            out,
-            "# HELP chora_bridge_sessions open sessions\n# TYPE chora_bridge_sessions gauge\nchora_bridge_sessions {sessions}"
-        );
-        let name = "chora_bridge_call_seconds";
-        _ = writeln!(out, "# HELP {name} time from a call to its answer\n# TYPE {name} histogram");
-        self.calls.write(name, &mut out);
-        out
     }
+    _ = writeln!(out, "# HELP chora_bridge_sessions open sessions\n# TYPE chora_bridge_sessions gauge");
+    for Measured { label, sessions, .. } in of {
+        _ = writeln!(out, "chora_bridge_sessions{} {sessions}", braced(label));
+    }
+    let name = "chora_bridge_call_seconds";
+    _ = writeln!(out, "# HELP {name} time from a call to its answer\n# TYPE {name} histogram");
+    for Measured { label, metrics, .. } in of {
+        metrics.calls.write(name, label, &mut out);
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::Metrics;
+    use super::{Measured, Metrics, text};
 
     #[test]
     fn buckets_are_cumulative() {
@@ -108,7 +130,11 @@ mod tests {
             metrics.calls.observe(Duration::from_micros(took));
         }
         metrics.requests.add(3);
-        let text = metrics.text(2);
+        let of = |label: &str| Measured { label: label.to_owned(), metrics: &metrics, sessions: 2 };
+        let labelled = text(&[of("server=\"a\""), of("server=\"b\"")]);
+        assert!(labelled.contains("chora_bridge_call_seconds_bucket{server=\"b\",le=\"0.0001\"} 1"), "{labelled}");
+        assert_eq!(labelled.matches("# TYPE chora_bridge_sessions gauge").count(), 1);
+        let text = text(&[of("")]);
         for line in [
             "chora_bridge_http_requests_total 3",
             "chora_bridge_sessions 2",

@@ -3,6 +3,7 @@
 
 mod errand;
 mod http;
+pub(crate) mod inside;
 mod oldest;
 pub(crate) mod sse;
 mod standing;
@@ -39,6 +40,8 @@ pub struct RemoteSettings {
     pub url: Uri,
     /// Sent with every request, such as `Authorization`. Sensitive values must be marked so.
     pub headers: HeaderMap,
+    /// How long a server that cannot be reached is tried again before a call fails.
+    pub patience: Duration,
 }
 
 /// The server cannot be used at all.

@@ -9,7 +9,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::message::params::{self, Members};
 
 /// Key of the server's name and version in the `_meta` of a result (MCP 2026-07-28).
-const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+pub(crate) const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 /// Key of the client's name and version in a request's `_meta` (MCP 2026-07-28).
 const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
 /// Whatever `_meta` holds under this prefix belongs to the newer era.

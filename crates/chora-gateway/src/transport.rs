@@ -2,5 +2,6 @@
 
 pub(crate) mod http;
 pub(crate) mod lines;
+pub(crate) mod link;
 pub(crate) mod stall;
 pub(crate) mod stdio;

@@ -13,9 +13,11 @@ use tokio::time::Instant;
 
 use crate::message::params::{self, SUBSCRIPTION};
 use crate::message::{Fault, Id, Message, Notification, Outcome, Request, Response, code};
+use crate::server::Server;
 use crate::session::SessionKey;
 use crate::stream::Stream;
-use crate::transport::stdio::{Child, ChildCommand, Gone, Outgoing};
+use crate::transport::link::{Arrival, Link};
+use crate::transport::stdio::{Gone, Outgoing};
 
 /// Messages of a server that may wait to be routed.
 const INBOX: usize = 256;
@@ -92,7 +94,7 @@ pub(crate) enum Unaddressed {
 /// A conversation.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    child: Child,
+    link: Link,
     /// The only session that uses it, where it is nobody else's.
     pub(crate) owner: Option<SessionKey>,
     calls: Mutex<HashMap<u64, Call>>,
@@ -106,26 +108,27 @@ pub(crate) struct Upstream {
 /// A conversation that has begun, and what arrives in it.
 pub(crate) struct Started {
     pub(crate) upstream: Arc<Upstream>,
-    pub(crate) arriving: mpsc::Receiver<Message>,
+    pub(crate) arriving: mpsc::Receiver<Arrival>,
 }
 
 impl Upstream {
-    /// Starts the server's process.
-    pub(crate) fn start(command: &ChildCommand, owner: Option<SessionKey>) -> std::io::Result<Started> {
+    /// Starts a conversation with the server.
+    pub(crate) fn start(server: &Server, owner: Option<SessionKey>) -> std::io::Result<Started> {
         let (messages, arriving) = mpsc::channel(INBOX);
-        let child = Child::start(command, messages)?;
+        let link = server.start(messages)?;
         let (next, heard) = (AtomicU64::new(1), Mutex::new(Instant::now()));
-        let upstream = Self { child, owner, calls: Mutex::default(), next, heard, over: AtomicBool::new(false) };
+        let upstream = Self { link, owner, calls: Mutex::default(), next, heard, over: AtomicBool::new(false) };
         Ok(Started { upstream: Arc::new(upstream), arriving })
     }
 
-    pub(crate) fn pid(&self) -> i32 {
-        self.child.pid()
+    /// Id of its process, where it has one of ours.
+    pub(crate) fn pid(&self) -> Option<i32> {
+        self.link.pid()
     }
 
     /// How it ended, where it has.
     pub(crate) fn end(&self) -> Option<String> {
-        self.child.end().or_else(|| self.over.load(Ordering::SeqCst).then(|| "ended".to_owned()))
+        self.link.end().or_else(|| self.over.load(Ordering::SeqCst).then(|| "ended".to_owned()))
     }
 
     /// Nothing arrives any more: whoever looks from now on sees that it has ended.
@@ -134,7 +137,7 @@ impl Upstream {
     }
 
     pub(crate) async fn stop(&self) {
-        self.child.stop().await;
+        self.link.stop().await;
     }
 
     fn calls(&self) -> MutexGuard<'_, HashMap<u64, Call>> {
@@ -160,16 +163,16 @@ impl Upstream {
         // Nobody is left to take the answer when the caller stops waiting here.
         let mut pending = Pending { upstream: self, number: Some(number) };
         let request = Outgoing::Request(Request { id: Id::number(number), method, params: sent });
-        let result = self.child.send(&request).await;
+        let result = self.link.send(&request).await;
         pending.number = None;
         let gone = match result {
             // A process that ended in between was swept before this call was there to be swept.
-            Ok(()) => match self.child.end() {
+            Ok(()) => match self.link.end() {
                 None => return Ok(number),
                 Some(end) => Gone(end),
             },
             Err(gone) => {
-                self.child.stop().await;
+                self.link.stop().await;
                 gone
             }
         };
@@ -192,11 +195,11 @@ impl Upstream {
     }
 
     pub(crate) async fn notify(&self, method: &str, params: Option<Box<RawValue>>) -> Result<(), Gone> {
-        self.child.send(&Outgoing::Notification(Notification { method: method.to_owned(), params })).await
+        self.link.send(&Outgoing::Notification(Notification { method: method.to_owned(), params })).await
     }
 
     pub(crate) async fn answer(&self, response: Response) -> Result<(), Gone> {
-        self.child.send(&Outgoing::Response(response)).await
+        self.link.send(&Outgoing::Response(response)).await
     }
 
     /// Tells the server that nobody waits for a call any more, and forgets it. A call that was answered is none.
@@ -246,6 +249,11 @@ impl Upstream {
     /// Where the answer to a call goes.
     pub(crate) fn stream_of(&self, number: u64) -> Option<Arc<Stream>> {
         self.calls().get(&number).and_then(|call| call.caller.sink.stream())
+    }
+
+    /// Whose a call is.
+    pub(crate) fn session_of(&self, number: u64) -> Option<SessionKey> {
+        self.calls().get(&number).and_then(|call| call.caller.session)
     }
 
     /// The stream of the newest call of a session, for what the server asks while it works on it.

@@ -25,7 +25,7 @@ const STABLE: Duration = Duration::from_secs(10);
 /// A place for one shared process.
 #[derive(Debug)]
 pub(super) struct Slot {
-    era: Era,
+    pub(super) era: Era,
     present: tokio::sync::Mutex<Present>,
     /// The last process, for those who only look.
     last: std::sync::Mutex<Option<Last>>,
@@ -46,6 +46,7 @@ struct Present {
 #[derive(Debug)]
 struct Last {
     upstream: Arc<Upstream>,
+    greeting: Arc<RawValue>,
     started: Instant,
     restarts: u64,
 }
@@ -53,7 +54,7 @@ struct Last {
 /// What can be said of a process from outside.
 #[derive(Debug, Clone)]
 pub(crate) struct Vitals {
-    pub(crate) pid: i32,
+    pub(crate) pid: Option<i32>,
     pub(crate) started: Instant,
     pub(crate) restarts: u64,
     /// How it ended, where it has.
@@ -66,7 +67,7 @@ impl Slot {
     }
 
     /// The process, where it is there.
-    async fn present(&self) -> Option<Arc<Upstream>> {
+    pub(super) async fn present(&self) -> Option<Arc<Upstream>> {
         self.present.lock().await.upstream.clone().filter(|upstream| upstream.end().is_none())
     }
 
@@ -92,6 +93,12 @@ impl Slot {
     }
 
     async fn start(&self, bridge: &Bridge, present: &mut Present) -> Result<Arc<Upstream>, Gone> {
+        let started = self.try_start(bridge, present).await;
+        bridge.note(&started);
+        started
+    }
+
+    async fn try_start(&self, bridge: &Bridge, present: &mut Present) -> Result<Arc<Upstream>, Gone> {
         if present.stopped {
             return Err(Gone("is being stopped".to_owned()));
         }
@@ -127,10 +134,11 @@ impl Slot {
 
     fn adopt(&self, present: &mut Present, upstream: &Arc<Upstream>, greeting: Box<RawValue>) {
         present.upstream = Some(Arc::clone(upstream));
-        present.greeting = Some(greeting.into());
+        let greeting: Arc<RawValue> = greeting.into();
+        present.greeting = Some(Arc::clone(&greeting));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let restarts = last.as_ref().map_or(0, |last| last.restarts + 1);
-        *last = Some(Last { upstream: Arc::clone(upstream), started: Instant::now(), restarts });
+        *last = Some(Last { upstream: Arc::clone(upstream), greeting, started: Instant::now(), restarts });
     }
 
     /// Takes a process that was started to find out what it speaks.
@@ -138,6 +146,12 @@ impl Slot {
         let mut present = self.present.lock().await;
         present.started = Some(Instant::now());
         self.adopt(&mut present, upstream, greeting);
+    }
+
+    /// What was said in the last greeting, also when whoever said it has ended since.
+    pub(super) fn last_greeting(&self) -> Option<Arc<RawValue>> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().map(|last| Arc::clone(&last.greeting))
     }
 
     /// Whether this was its last process.
@@ -148,7 +162,7 @@ impl Slot {
 
     pub(super) fn vitals(&self) -> Option<Vitals> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().map(|Last { upstream, started, restarts }| Vitals {
+        last.as_ref().map(|Last { upstream, started, restarts, .. }| Vitals {
             pid: upstream.pid(),
             started: *started,
             restarts: *restarts,
@@ -184,7 +198,10 @@ async fn initialize(upstream: &Upstream) -> Result<Box<RawValue>, Gone> {
             upstream.notify("notifications/initialized", None).await?;
             Ok(result)
         }
-        Outcome::Error(error) => Err(Gone(format!("refuses to initialize: {error}"))),
+        Outcome::Error(error) => {
+            let told = params::text(Some(&error), "message").unwrap_or_else(|| error.get().to_owned());
+            Err(Gone(format!("refuses to initialize: {told}")))
+        }
     }
 }
 
@@ -253,6 +270,13 @@ impl Bridge {
         if let Some(era) = *known {
             return Ok(era);
         }
+        let found = self.try_eras().await;
+        *known = found.as_ref().ok().copied();
+        self.note(&found);
+        found
+    }
+
+    async fn try_eras(&self) -> Result<Era, Gone> {
         let upstream = self.start_child(None)?;
         let found = match tokio::time::timeout(GREETING, negotiate(&upstream)).await {
             Ok(found) => found,
@@ -261,7 +285,6 @@ impl Bridge {
         match found {
             Ok((era, greeting)) => {
                 self.slot(era).take(&upstream, greeting).await;
-                *known = Some(era);
                 Ok(era)
             }
             Err(gone) => {

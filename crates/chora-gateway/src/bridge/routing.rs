@@ -10,11 +10,12 @@ use crate::message::{Fault, Id, Message, Notification, Outcome, Request, Respons
 use crate::session::Session;
 use crate::stream::Stream;
 use crate::translate::capability;
+use crate::transport::link::Arrival;
 use crate::upstream::{Routed, Unaddressed, Upstream, written};
 
 impl Bridge {
     /// Delivers one message of a server.
-    pub(super) async fn route(&self, upstream: &Arc<Upstream>, message: Message) {
+    pub(super) async fn route(&self, upstream: &Arc<Upstream>, Arrival { message, about }: Arrival) {
         match upstream.route(message) {
             Routed::Delivered => {}
             Routed::Dropped(reason) => self.dropped(reason),
@@ -22,8 +23,14 @@ impl Bridge {
                 upstream.give_up(number, &Fault::new(code::UNAVAILABLE, "the client does not read its answers"));
                 self.metrics.streams_overflowed.add(1);
             }
-            Routed::Unaddressed(Unaddressed::Request(request)) => self.route_request(upstream, request).await,
-            Routed::Unaddressed(Unaddressed::Notification(notification)) => self.route_notification(upstream, notification),
+            Routed::Unaddressed(Unaddressed::Request(request)) => self.route_request(upstream, request, about).await,
+            Routed::Unaddressed(Unaddressed::Notification(notification)) => match about {
+                Some(number) if notification.method == "notifications/message" => match upstream.stream_of(number) {
+                    Some(stream) => self.push(&stream, &notification),
+                    None => self.dropped("the call it belongs to is over"),
+                },
+                _ => self.route_notification(upstream, notification),
+            },
         }
     }
 
@@ -38,7 +45,9 @@ impl Bridge {
             "notifications/resources/updated" => {
                 let uri = params::text(notification.params.as_deref(), "uri").unwrap_or_default();
                 // A change of a part is told to those who asked for the whole as well.
-                self.tell(upstream, &notification, |session| session.subscriptions().iter().any(|asked| covers(asked, &uri)));
+                // A server of one session's own knows what that has subscribed to.
+                let is_own = upstream.owner.is_some();
+                self.tell(upstream, &notification, |session| is_own || session.subscriptions().iter().any(|asked| covers(asked, &uri)));
             }
             // What the server offers is the same for all its clients.
             "notifications/tools/list_changed" | "notifications/prompts/list_changed" | "notifications/resources/list_changed" => {
@@ -89,11 +98,15 @@ impl Bridge {
     }
 
     /// The server asks something of a client.
-    async fn route_request(&self, upstream: &Arc<Upstream>, request: Request) {
+    async fn route_request(&self, upstream: &Arc<Upstream>, request: Request, about: Option<u64>) {
         if request.method == "ping" {
             return answer(upstream, request.id, Outcome::Result(empty())).await;
         }
-        let Some(meant) = self.only_one_meant(upstream) else {
+        let meant = match about {
+            Some(number) => self.meant_by(upstream, number),
+            None => self.only_one_meant(upstream),
+        };
+        let Some(meant) = meant else {
             self.dropped("it asks, and which client is meant cannot be told");
             let fault = Fault::new(code::INTERNAL, "which client is meant cannot be told: several, or none, have calls under way");
             return answer(upstream, request.id, Outcome::Error(fault.to_raw())).await;
@@ -109,6 +122,13 @@ impl Bridge {
             let fault = Fault::new(code::INTERNAL, "the client does not read");
             answer(upstream, request.id, Outcome::Error(fault.to_raw())).await;
         }
+    }
+
+    /// The session of a call.
+    fn meant_by(&self, upstream: &Upstream, number: u64) -> Option<Meant> {
+        let stream = upstream.stream_of(number)?;
+        let session = self.session_by_key(upstream.session_of(number)?)?;
+        Some(Meant { session, stream })
     }
 
     /// The one session that can be meant: the owner, the only one with calls under way, or the only one there is.

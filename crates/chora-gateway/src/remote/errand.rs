@@ -20,8 +20,8 @@ use crate::message::params::{self, REVISION};
 use crate::message::{Fault, Id, Message, Outcome, Request, code};
 use crate::transport::http::param_headers::annotated;
 
-/// How long a server that is away is tried again.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest pause before a stream that broke off is resumed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// The first pause between two tries; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// How often a stream that broke off is resumed in a row without a word from it.
@@ -85,7 +85,7 @@ impl Remote {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
             match self.http.send(Method::POST, &url, headers, bytes.clone()).await {
-                Err(reason) if reason.unsent && began.elapsed() + pause < PATIENCE => {
+                Err(reason) if reason.unsent && began.elapsed() + pause < self.settings.patience => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                 }
@@ -146,7 +146,7 @@ impl Remote {
                 return Answer::Failed(broken("the answer broke off"));
             };
             fruitless += 1;
-            tokio::time::sleep(pause.min(PATIENCE)).await;
+            tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
             match self.resume(id).await {
                 Some(again) => body = again,
                 None => return Answer::Failed(broken("the answer broke off and cannot be resumed")),

@@ -1,18 +1,18 @@
 //! The side of the clients: streamable HTTP at `/mcp` for every revision that has it, HTTP+SSE at `/sse` for the oldest,
-//! health at `/health` and `/ready`, metrics on a listener of their own.
+//! health at `/health` and `/ready`, metrics on a listener of their own. With many servers each has all this under its name.
 
 mod answer;
 mod events;
 mod exchange;
 mod guard;
 mod health;
+mod house;
 mod legacy;
 mod modern;
 mod oldest;
 pub(crate) mod param_headers;
 mod standard_headers;
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,29 +21,19 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::ORIGIN;
 use hyper::http::request::Parts;
-use hyper::service::Service;
 use hyper::{HeaderMap, Method, Request, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use self::answer::{Answer, refuse};
 pub use self::guard::{Guard, Refusal, Token, is_loopback, open_to};
+pub use self::house::{serve, serve_many, serve_many_metrics, serve_metrics};
 use crate::bridge::Bridge;
 use crate::message::params::{self, REVISION};
 use crate::message::{Fault, Message, NotMessage, code};
 use crate::revision::Revision;
-use crate::transport::stall;
 
-/// How long a client may take to send the head of a request.
-const HEAD: Duration = Duration::from_secs(15);
 /// How long a client may take to send a body.
 const BODY: Duration = Duration::from_secs(60);
-/// How long a client may take nothing of what there is for it.
-const UNREAD: Duration = Duration::from_secs(60);
-/// How long open answers have to end once the server stops.
-const CLOSING: Duration = Duration::from_secs(5);
 
 /// Where a bridge is served, and to whom.
 #[derive(Debug, Clone)]
@@ -56,104 +46,21 @@ pub struct FrontSettings {
     pub max_connections: usize,
 }
 
-/// What all connections share.
+/// What all connections to one server share.
 pub(crate) struct Front {
     pub(crate) bridge: Arc<Bridge>,
-    settings: FrontSettings,
+    /// What its paths begin with: nothing, or a slash and a name.
+    prefix: Box<str>,
+    settings: Arc<FrontSettings>,
     stopping: CancellationToken,
 }
 
-/// Serves a bridge on a listener until `stop` is cancelled; then open streams end and answers under way have a few seconds.
-pub async fn serve(listener: TcpListener, bridge: Arc<Bridge>, settings: FrontSettings, stop: CancellationToken) {
-    let room = Arc::new(tokio::sync::Semaphore::new(settings.max_connections));
-    let front = Arc::new(Front { bridge, settings, stopping: stop.clone() });
-    let graceful = GracefulShutdown::new();
-    loop {
-        // A connection waits in the kernel's queue while all places are taken.
-        let place = tokio::select! {
-            place = Arc::clone(&room).acquire_owned() => place,
-            () = stop.cancelled() => break,
-        };
-        let Ok(place) = place else { break };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.cancelled() => break,
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                // Out of file descriptors, or a client that left: others can still be served.
-                tracing::warn!("a connection cannot be accepted: {error}");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        let connection = connection(stream, Arc::clone(&front));
-        let watched = graceful.watch(connection);
-        tokio::spawn(async move {
-            // A client that breaks off is no failure of ours.
-            _ = watched.await;
-            drop(place);
-        });
-    }
-    _ = tokio::time::timeout(CLOSING, graceful.shutdown()).await;
-}
-
-type Connection = hyper::server::conn::http1::Connection<TokioIo<TcpStream>, Answerer>;
-type Answering = std::pin::Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
-
-struct Answerer(Arc<Front>);
-
-impl Service<Request<Incoming>> for Answerer {
-    type Response = Answer;
-    type Error = Infallible;
-    type Future = Answering;
-
-    fn call(&self, request: Request<Incoming>) -> Answering {
-        let front = Arc::clone(&self.0);
-        Box::pin(async move { Ok(front.answer(request).await) })
-    }
-}
-
-fn connection(stream: TcpStream, front: Arc<Front>) -> Connection {
-    // Answers are small and awaited: waiting for more to send would cost 40 ms each.
-    _ = stream.set_nodelay(true);
-    stall::limit_unless_set(&stream, UNREAD);
-    let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(64 * 1024).half_close(false);
-    http.serve_connection(TokioIo::new(stream), Answerer(front))
-}
-
-/// Serves a bridge's metrics, in the text format of Prometheus, on a listener of their own until `stop` is cancelled.
-pub async fn serve_metrics(listener: TcpListener, bridge: Arc<Bridge>, stop: CancellationToken) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.cancelled() => return,
-        };
-        let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let bridge = Arc::clone(&bridge);
-        tokio::spawn(async move {
-            let scraped = hyper::service::service_fn(move |request: Request<Incoming>| {
-                let answer = health::metrics(&bridge, request.uri().path());
-                async move { Ok::<_, Infallible>(answer) }
-            });
-            let mut http = hyper::server::conn::http1::Builder::new();
-            http.timer(TokioTimer::new()).header_read_timeout(HEAD);
-            // A scraper that breaks off is no failure of ours.
-            _ = http.serve_connection(TokioIo::new(stream), scraped).await;
-        });
-    }
-}
-
 impl Front {
-    async fn answer(&self, request: Request<Incoming>) -> Answer {
+    /// Answers what is asked at `path`, which is without the prefix.
+    async fn answer(&self, path: &str, request: Request<Incoming>) -> Answer {
         self.bridge.metrics.requests.add(1);
         let (parts, body) = request.into_parts();
-        let about_itself = matches!(parts.uri.path(), "/health" | "/ready");
+        let about_itself = matches!(path, "/health" | "/ready");
         let origin = parts.headers.get(ORIGIN).cloned();
         // A page asks without its token whether it may ask with it.
         let asks_first = parts.method == Method::OPTIONS && origin.is_some();
@@ -161,15 +68,15 @@ impl Front {
             self.bridge.metrics.refused.add(1);
             return refuse(refusal.status, refusal.why);
         }
-        let mut answer = if asks_first { answer::empty(StatusCode::NO_CONTENT) } else { self.answer_admitted(&parts, body).await };
+        let mut answer = if asks_first { answer::empty(StatusCode::NO_CONTENT) } else { self.answer_admitted(path, &parts, body).await };
         if let Some(origin) = origin {
             open_to(answer.headers_mut(), origin);
         }
         answer
     }
 
-    async fn answer_admitted(&self, parts: &Parts, body: Incoming) -> Answer {
-        match (parts.uri.path(), &parts.method) {
+    async fn answer_admitted(&self, path: &str, parts: &Parts, body: Incoming) -> Answer {
+        match (path, &parts.method) {
             ("/health", &Method::GET) => health::live(&self.bridge),
             ("/ready", &Method::GET) => health::ready(&self.bridge),
             ("/mcp", &Method::POST) => match self.body(body).await {

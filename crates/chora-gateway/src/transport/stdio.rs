@@ -3,6 +3,7 @@
 //! The process leads a group of its own and is started without a shell, so that ending it ends all it started.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::process::{Child as Process, ChildStderr, ChildStdin, ChildStdout, Com
 use tokio::sync::{Mutex, mpsc, watch};
 
 use super::lines::{Line, Lines};
+use super::link::Arrival;
 use crate::message::{Fault, Message, Notification, Request, Response, code};
 
 /// Longest line that is read from a process, in bytes.
@@ -25,7 +27,7 @@ const LONGEST_REMARK: usize = 4 * 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What to start.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ChildCommand {
     /// Program and arguments; never empty.
     pub command: Vec<OsString>,
@@ -35,12 +37,34 @@ pub struct ChildCommand {
     pub directory: Option<PathBuf>,
 }
 
+impl fmt::Debug for ChildCommand {
+    /// Values of variables are secrets more often than not, and arguments are now and then.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.environment.iter().map(|(name, _)| name).collect();
+        f.debug_struct("ChildCommand")
+            .field("program", &self.command.first())
+            .field("environment", &names)
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A message for the process.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Outgoing {
     Request(Request),
     Notification(Notification),
     Response(Response),
+}
+
+impl Outgoing {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Request(request) => request.write(out),
+            Self::Notification(notification) => notification.write(out),
+            Self::Response(response) => response.write(out),
+        }
+    }
 }
 
 /// A process that runs, or ran.
@@ -81,7 +105,7 @@ pub(crate) struct Gone(pub(crate) String);
 
 impl Child {
     /// Starts the process; what it says arrives at `messages`, which closes when it has ended.
-    pub(crate) fn start(command: &ChildCommand, messages: mpsc::Sender<Message>) -> std::io::Result<Self> {
+    pub(crate) fn start(command: &ChildCommand, messages: mpsc::Sender<Arrival>) -> std::io::Result<Self> {
         let (program, arguments) =
             command.command.split_first().ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidInput, "no program is named"))?;
         let mut starting = Command::new(program);
@@ -119,11 +143,7 @@ impl Child {
         let Input { pipe, buffer } = &mut *input;
         let Some(open) = pipe.as_mut() else { return Err(self.gone()) };
         buffer.clear();
-        match message {
-            Outgoing::Request(request) => request.write(buffer),
-            Outgoing::Notification(notification) => notification.write(buffer),
-            Outgoing::Response(response) => response.write(buffer),
-        }
+        message.write(buffer);
         buffer.push(b'\n');
         let sent = match open.write(buffer).now_or_never() {
             Some(Ok(all)) if all == buffer.len() => true,
@@ -167,7 +187,7 @@ struct Attendance {
     process: Process,
     pid: Pid,
     stdout: ChildStdout,
-    messages: mpsc::Sender<Message>,
+    messages: mpsc::Sender<Arrival>,
     ended: watch::Sender<Option<String>>,
     stopping: watch::Receiver<bool>,
 }
@@ -226,14 +246,14 @@ fn describe(status: ExitStatus) -> String {
 }
 
 /// Passes on what a process says, until it stops talking or talks nonsense that cannot be skipped.
-async fn listen(pid: Pid, stdout: ChildStdout, messages: mpsc::Sender<Message>) {
+async fn listen(pid: Pid, stdout: ChildStdout, messages: mpsc::Sender<Arrival>) {
     let mut lines = Lines::new(stdout, LONGEST_LINE);
     loop {
         match lines.next().await {
             Ok(Line::Whole(line)) if line.iter().all(u8::is_ascii_whitespace) => {}
             Ok(Line::Whole(line)) => match Message::parse(line).or_else(|error| garbled(line).ok_or(error)) {
                 Ok(message) => {
-                    if messages.send(message).await.is_err() {
+                    if messages.send(message.into()).await.is_err() {
                         return;
                     }
                 }

@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 pub(crate) struct Client {
     http: Http<HttpConnector, Full<Bytes>>,
     address: String,
+    /// What every path begins with.
+    prefix: String,
     headers: Vec<(String, String)>,
 }
 
@@ -34,7 +36,7 @@ impl Client {
         let http = Http::builder(TokioExecutor::new()).build(connector);
         let headers = [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        Self { http, address: address.to_owned(), headers }
+        Self { http, address: address.to_owned(), prefix: String::new(), headers }
     }
 
     /// The same client with a header that replaces others of its name.
@@ -45,13 +47,18 @@ impl Client {
         changed
     }
 
+    /// The same client of what is served below a path.
+    pub(crate) fn under(&self, prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), ..self.clone() }
+    }
+
     pub(crate) fn headers(&self) -> &[(String, String)] {
         &self.headers
     }
 
     /// Sends a request and gives back the response with its body still to come.
     pub(crate) async fn send(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Response<Incoming> {
-        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        let mut request = Request::builder().method(method).uri(format!("http://{}{}{path}", self.address, self.prefix));
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }

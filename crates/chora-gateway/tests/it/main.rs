@@ -1,6 +1,8 @@
 //! The bridge with real server processes behind it and real HTTP clients before it.
 
 #[cfg(test)]
+mod aggregate;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod crowd;
@@ -10,6 +12,8 @@ mod failures;
 mod guarded;
 #[cfg(test)]
 mod legacy;
+#[cfg(test)]
+mod many;
 #[cfg(test)]
 mod modern;
 #[cfg(test)]

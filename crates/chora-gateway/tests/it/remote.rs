@@ -20,7 +20,8 @@ impl Desk {
     fn open(url: &str) -> Self {
         let (input, theirs) = tokio::io::duplex(64 * 1024);
         let (ours, output) = tokio::io::duplex(64 * 1024);
-        let settings = RemoteSettings { url: url.parse().expect("an address"), headers: hyper::HeaderMap::new() };
+        let settings =
+            RemoteSettings { url: url.parse().expect("an address"), headers: hyper::HeaderMap::new(), patience: Duration::from_secs(10) };
         let connecting = tokio::spawn(async move { connect(settings, theirs, ours).await.expect("it connects") });
         Self { input: Some(input), output: BufReader::new(output).lines(), connecting }
     }

@@ -58,7 +58,7 @@ impl Setup {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/server.py");
         let command = vec!["python3".into(), script.into_os_string(), self.era.into()];
         let command = ChildCommand { command, environment: Vec::new(), directory: None };
-        let settings = BridgeSettings { command, sharing: self.sharing, max_sessions: self.max_sessions, idle: self.idle };
+        let settings = BridgeSettings { server: command.into(), sharing: self.sharing, max_sessions: self.max_sessions, idle: self.idle };
         let bridge = Bridge::new(settings);
         let listener = TcpListener::bind(address).await.expect("a free port");
         // Those that are accepted inherit it.

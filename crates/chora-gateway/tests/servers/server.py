@@ -1,4 +1,5 @@
-"""An MCP server on standard streams, of the era that is named: legacy, modern or both. Its tools do what tests need."""
+"""An MCP server on standard streams, of the era that is named: legacy, modern or both. Its tools do what tests need. With a
+name it offers more: lists of two pages, prompts, resources, templates, completions, log levels."""
 import json
 import os
 import sys
@@ -7,6 +8,8 @@ import time
 
 era = sys.argv[1] if len(sys.argv) > 1 else "both"
 settled = None if era == "both" else era
+owner = sys.argv[2] if len(sys.argv) > 2 else None
+level, subscribed = None, []
 lock = threading.Lock()
 cancelled, answers, waiting = [], {}, {}
 VERSION = "io.modelcontextprotocol/protocolVersion"
@@ -47,6 +50,13 @@ def tool(id, name, arguments, meta):
         time.sleep(arguments.get("after", 0))
         answer = ask("sampling/createMessage", {"messages": [], "maxTokens": 1})
         return text(json.dumps(answer))
+    if name in ("c", "b_c"):
+        return anything(id, arguments, meta)
+    if name == "who":
+        return text(json.dumps({"name": owner, "level": level, "subscribed": subscribed}))
+    if name == "lists":
+        send({"method": "notifications/tools/list_changed"})
+        return text("changed")
     if name == "cancelled":
         return text(json.dumps(cancelled))
     if name == "pid":
@@ -85,6 +95,22 @@ def tool(id, name, arguments, meta):
     raise KeyError(name)
 
 
+def anything(id, arguments, meta):
+    """What the arguments say; else it tells its progress and who it is."""
+    for other in ("die", "pid", "cancelled", "lists"):
+        if other in arguments:
+            return tool(id, other, arguments, meta)
+    if "ask" in arguments:
+        return tool(id, "sample", arguments, meta)
+    if "sleep" in arguments:
+        return tool(id, "sleep", {"seconds": arguments["sleep"]}, meta)
+    if "changed" in arguments:
+        return tool(id, "changed", {"uri": arguments["changed"]}, meta)
+    if "progressToken" in meta:
+        tool(id, "progress", arguments, meta)
+    return text(f"{owner} {arguments['text']}")
+
+
 def unruly(id, how):
     out, half = sys.stdout.buffer, b'{"jsonrpc":"2.0","id":%d,"result":{"content":' % id
     # Nobody else says anything meanwhile.
@@ -107,15 +133,61 @@ def unruly(id, how):
         time.sleep(1000)
 
 
+def named(method, params):
+    """What only a server with a name offers."""
+    global level
+    if method == "tools/list":
+        tools = [{"name": tool, "inputSchema": {"type": "object"}} for tool in ("who", "b_c" if owner == "a" else "c")]
+        if "cursor" in params:
+            assert params["cursor"] == "second"
+            return {"tools": tools[1:]}
+        return {"tools": tools[:1], "nextCursor": "second"}
+    if method == "prompts/list":
+        return {"prompts": [{"name": "greet"}]}
+    if method == "prompts/get":
+        return {"messages": [], "description": f"{owner} {params['name']}"}
+    if method == "resources/list":
+        return {"resources": [{"uri": uri, "name": uri} for uri in (f"test://{owner}/1", "test://shared")]}
+    if method == "resources/templates/list":
+        return {"resourceTemplates": [{"uriTemplate": f"test://{owner}/{{id}}", "name": "by id"}]}
+    if method == "resources/read":
+        return {"contents": [{"uri": params["uri"], "text": owner}]}
+    if method == "completion/complete":
+        return {"completion": {"values": [owner, params["ref"].get("name", params["ref"].get("uri"))]}}
+    if method == "logging/setLevel":
+        level = params["level"]
+        return {}
+    if method == "resources/subscribe":
+        subscribed.append(params["uri"])
+        return {}
+    return None
+
+
+def finished(method, params, result):
+    if VERSION in params.get("_meta", {}):
+        result = {"resultType": "complete", **result}
+        if method.endswith("/list"):
+            result = {"ttlMs": 5000, "cacheScope": "public", **result}
+    return result
+
+
 def answer(message):
     id, method, params = message["id"], message["method"], message.get("params") or {}
     try:
+        more = named(method, params) if owner else None
+        if more is not None:
+            return send({"id": id, "result": finished(method, params, more)})
         if method == "initialize":
             version = params["protocolVersion"]
             result = {"protocolVersion": version if version < "2026" else "2025-11-25", "capabilities": {"tools": {}, "resources": {"subscribe": True}},
                       "serverInfo": {"name": "test", "version": "1"}}
+            if owner:
+                result["capabilities"] |= {"prompts": {}, "logging": {}, "completions": {}}
+                result["instructions"] = f"this is {owner}"
         elif method == "server/discover":
             result = {"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}, "ttlMs": 0, "cacheScope": "public"}
+            if owner:
+                result["capabilities"] |= {"prompts": {}, "resources": {}, "completions": {}}
         elif method == "tools/list":
             result = {"tools": [{"name": "echo", "inputSchema": {"type": "object", "properties": {"text": {"type": "string", "x-mcp-header": "Text"}}}}]}
         elif method == "tools/call" and params["name"] == "ask":

@@ -1,4 +1,8 @@
-//! `chora gateway`: the process that owns published ports and sends what comes to the release that serves.
+//! `chora gateway`: the process that owns published ports and sends what comes to the release that serves; or one that serves
+//! many MCP servers on one address.
+
+mod many;
+mod servers;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -11,6 +15,7 @@ use chora_ops::{Failure, FailureKind};
 use clap::{Args, Subcommand};
 use tokio_util::sync::CancellationToken;
 
+use super::front;
 use super::output::{Answer, Output};
 use crate::serve::{Stop, say};
 
@@ -19,20 +24,30 @@ use crate::serve::{Stop, say};
 /// Ports, routes, services and their releases are a table in a state file, which a restarted gateway takes up again. Switching
 /// a service to another release, holding its requests, draining a release and maintenance are asked for over a unix socket
 /// that only its owner can use; docs/guide/gateway.md has the calls.
+///
+/// With `--servers FILE` it is something else: what `chora bridge` is to one MCP server, for many at once. Each is served under
+/// its name, at `/NAME/mcp` and `/NAME/sse`; docs/guide/servers.md describes it.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct GatewayArgs {
     #[command(subcommand)]
     command: Option<GatewayCommand>,
     /// File with the table; changes are written back to it
-    #[arg(long, value_name = "FILE", required = true)]
+    #[arg(long, value_name = "FILE", required_unless_present = "servers", conflicts_with_all = front::OPTIONS)]
     state: Option<PathBuf>,
     /// Unix socket to make for those who may change the table
-    #[arg(long, value_name = "SOCKET", required = true)]
+    #[arg(long, value_name = "SOCKET", required_unless_present = "servers")]
     control: Option<PathBuf>,
     /// Begin with an empty table where the state file is missing
     #[arg(long)]
     new: bool,
+    /// Serve the MCP servers of this file, `{"mcpServers": {NAME: {"command", "args", "env", "cwd"} | {"url", "headers"}}}`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["state", "control", "new"], help_heading = many::HEADING)]
+    servers: Option<PathBuf>,
+    #[command(flatten, next_help_heading = many::HEADING)]
+    many: many::ManyArgs,
+    #[command(flatten, next_help_heading = many::HEADING)]
+    front: front::FrontArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -54,6 +69,10 @@ struct AttendArgs {
 pub(crate) fn run(args: &GatewayArgs, output: Output) -> Result<Answer, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(FailureKind::Unavailable, format!("no runtime could be started: {error}")))?;
+    if let Some(file) = &args.servers {
+        let ended = runtime.block_on(many::serve(file, &args.many, &args.front, output));
+        return ended.map(|()| Answer::written(0));
+    }
     let ended = match (&args.command, &args.state, &args.control) {
         (Some(GatewayCommand::Attend(AttendArgs { control })), ..) => runtime.block_on(pass_on(control)),
         (None, Some(state), Some(control)) => {

@@ -2,6 +2,7 @@
 
 mod bridge;
 mod http;
+mod many;
 pub(crate) mod sdk;
 mod stdio;
 

@@ -24,9 +24,13 @@ pub(super) fn whole(status: StatusCode, media_type: &'static str, body: impl Int
     response
 }
 
-/// A message as JSON.
+/// A message as JSON. One that says to try again says when.
 pub(super) fn json(status: StatusCode, message: Bytes) -> Answer {
-    whole(status, "application/json", message)
+    let mut response = whole(status, "application/json", message);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
 }
 
 /// An answer without a body.
@@ -51,13 +55,9 @@ pub(super) fn not_allowed(allowed: &'static str) -> Answer {
     response
 }
 
-/// A JSON-RPC error. One that says to try again says when.
+/// A JSON-RPC error.
 pub(super) fn fault(status: StatusCode, id: Option<Id>, fault: &Fault) -> Answer {
-    let mut response = json(status, written(&Message::Response(Reply::error(id, fault))));
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    response
+    json(status, written(&Message::Response(Reply::error(id, fault))))
 }
 
 /// A body of events, sent as they come; no proxy on the way may hold them back.

@@ -1,7 +1,7 @@
 //! One call of a client and its answer: plain JSON where the answer is all there is, events where the server has more to say.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -9,9 +9,9 @@ use hyper::StatusCode;
 use super::Front;
 use super::answer::{Answer, empty, json};
 use super::events::{Held, Telling, tell};
+use crate::calls::{LoneCall, PassingCall, Took};
 use crate::session::{Connected, Session};
 use crate::stream::Stream;
-use crate::upstream::Upstream;
 
 /// After so long without a word the answer begins anyway, so that it can be kept alive.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -68,76 +68,14 @@ impl Held for SessionCall {
     }
 }
 
-/// A call that stands alone: it is cancelled when nobody waits for it any more.
-pub(super) struct LoneCall {
-    pub(super) upstream: Arc<Upstream>,
-    pub(super) number: u64,
-    /// The process is this call's own.
-    pub(super) own_process: bool,
-    pub(super) took: Took,
-    pub(super) is_over: bool,
-}
-
 impl Held for LoneCall {
     fn finished(&mut self) {
-        self.is_over = true;
-        self.took.observe();
+        self.end();
     }
-}
-
-impl Drop for LoneCall {
-    fn drop(&mut self) {
-        if self.is_over && !self.own_process {
-            return;
-        }
-        let (upstream, number, cancel, stop) = (Arc::clone(&self.upstream), self.number, !self.is_over, self.own_process);
-        tokio::spawn(async move {
-            if cancel {
-                upstream.cancel(number, Some("the client has left")).await;
-            }
-            if stop {
-                upstream.stop().await;
-            }
-        });
-    }
-}
-
-/// A call that stands alone before a server that wants sessions: its session ends with it, unless it waits for input.
-pub(super) struct PassingCall {
-    pub(super) session: Arc<Session>,
-    pub(super) took: Took,
-    pub(super) is_over: bool,
-    pub(super) _connected: Connected,
 }
 
 impl Held for PassingCall {
     fn finished(&mut self) {
-        self.is_over = true;
-        self.took.observe();
-    }
-}
-
-impl Drop for PassingCall {
-    fn drop(&mut self) {
-        if !self.is_over {
-            let (bridge, session) = (Arc::clone(&self.took.bridge), Arc::clone(&self.session));
-            tokio::spawn(async move { bridge.end_session(&session.id).await });
-        }
-    }
-}
-
-/// Measures how long an answer took.
-pub(super) struct Took {
-    pub(super) bridge: Arc<crate::bridge::Bridge>,
-    pub(super) since: Instant,
-}
-
-impl Took {
-    pub(super) fn new(front: &Front) -> Self {
-        Self { bridge: Arc::clone(&front.bridge), since: Instant::now() }
-    }
-
-    fn observe(&self) {
-        self.bridge.metrics.calls.observe(self.since.elapsed());
+        self.end();
     }
 }

@@ -4,7 +4,9 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, whole};
-use crate::bridge::{Bridge, Vitals};
+use crate::bridge::{Bridge, Condition, Vitals};
+use crate::many::Many;
+use crate::metrics::{Measured, text};
 
 /// The bridge answers: it lives. What the server does is told beside it.
 pub(super) fn live(bridge: &Bridge) -> Answer {
@@ -21,27 +23,96 @@ pub(super) fn metrics(bridge: &Bridge, path: &str) -> Answer {
     if path != "/metrics" {
         return super::answer::refuse(StatusCode::NOT_FOUND, "metrics are at /metrics");
     }
-    let sessions = bridge.sessions().len();
-    whole(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", bridge.metrics.text(sessions))
+    prometheus(&[Measured { label: String::new(), metrics: &bridge.metrics, sessions: bridge.sessions().len() }])
+}
+
+/// What a scrape gets of many servers; the endpoint that offers all as one has no name.
+pub(super) fn metrics_of_many(many: &Many, path: &str) -> Answer {
+    if path != "/metrics" {
+        return super::answer::refuse(StatusCode::NOT_FOUND, "metrics are at /metrics");
+    }
+    let together = many.together().map(|bridge| ("", bridge));
+    let named = many.servers().iter().map(|named| (&*named.name, &named.bridge));
+    let measured: Vec<_> = named.chain(together).map(|(name, bridge)| measured(name, bridge)).collect();
+    prometheus(&measured)
+}
+
+fn measured<'a>(name: &str, bridge: &'a Bridge) -> Measured<'a> {
+    Measured { label: format!("server=\"{name}\""), metrics: &bridge.metrics, sessions: bridge.sessions().len() }
+}
+
+fn prometheus(of: &[Measured<'_>]) -> Answer {
+    whole(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text(of))
+}
+
+/// The gateway answers: it lives. How each server does is told beside it.
+pub(super) fn all_live(many: &Many) -> Answer {
+    document_of_many(many, false)
+}
+
+/// 503 while no server is there.
+pub(super) fn all_ready(many: &Many) -> Answer {
+    document_of_many(many, true)
+}
+
+fn document_of_many(many: &Many, strict: bool) -> Answer {
+    let (mut well, mut checks, mut servers) = (0, serde_json::Map::new(), serde_json::Map::new());
+    for named in many.servers() {
+        let is_well = named.bridge.is_well();
+        well += usize::from(is_well);
+        let mut told = facts(&named.bridge);
+        if let (Some(why), Some(object)) = (trouble(&named.bridge), told.as_object_mut()) {
+            object.insert("error".to_owned(), why.into());
+        }
+        checks.insert(named.name.to_string(), if is_well { "ok" } else { "down" }.into());
+        servers.insert(named.name.to_string(), told);
+    }
+    let all_down = well == 0;
+    let document = json!({
+        "status": match (all_down && strict, well == many.servers().len()) { (true, _) => "down", (_, true) => "ok", _ => "degraded" },
+        "timestamp": jiff::Timestamp::now().to_string(),
+        "uptime_seconds": many.uptime().as_secs(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "checks": checks,
+        "metadata": { "servers": servers, "remarks": many.remarks() },
+    });
+    let status = if all_down && strict { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    whole(status, "application/json", document.to_string())
+}
+
+/// What is wrong with a server, where something is.
+fn trouble(bridge: &Bridge) -> Option<String> {
+    if bridge.is_well() {
+        return None;
+    }
+    let condition = bridge.condition();
+    match &*condition.borrow() {
+        Condition::Down(why) => Some(why.clone()),
+        Condition::Unknown => Some("the server was not started yet".to_owned()),
+        Condition::Up => {
+            let children = bridge.children();
+            let end = children.iter().find_map(|child| child.end.as_deref()).unwrap_or("is not running");
+            Some(format!("the server's process {end}"))
+        }
+    }
+}
+
+fn facts(bridge: &Bridge) -> Value {
+    json!({ "sessions": bridge.sessions().len(), "children": bridge.children().iter().map(child).collect::<Vec<_>>() })
 }
 
 fn document(bridge: &Bridge, strict: bool) -> Answer {
-    let children = bridge.children();
-    let dead = children.iter().any(|child| child.end.is_some()) || children.is_empty();
+    let dead = !bridge.is_well();
     let mut document = json!({
         "status": match (dead, strict) { (false, _) => "ok", (true, true) => "down", (true, false) => "degraded" },
         "timestamp": jiff::Timestamp::now().to_string(),
         "uptime_seconds": bridge.uptime().as_secs(),
         "version": env!("CARGO_PKG_VERSION"),
         "checks": { "server": if dead { "down" } else { "ok" } },
-        "metadata": {
-            "sessions": bridge.sessions().len(),
-            "children": children.iter().map(child).collect::<Vec<_>>(),
-        },
+        "metadata": facts(bridge),
     });
-    if let (true, Some(object)) = (dead, document.as_object_mut()) {
-        let end = children.iter().find_map(|child| child.end.as_deref()).unwrap_or("is not running");
-        object.insert("error".to_owned(), format!("the server's process {end}").into());
+    if let (Some(why), Some(object)) = (trouble(bridge), document.as_object_mut()) {
+        object.insert("error".to_owned(), why.into());
     }
     let status = if dead && strict { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     whole(status, "application/json", document.to_string())

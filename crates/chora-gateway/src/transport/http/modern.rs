@@ -7,14 +7,14 @@ use hyper::StatusCode;
 use hyper::http::request::Parts;
 
 use super::answer::{Answer, empty, fault, json, refuse};
-use super::exchange::{Exchange, LoneCall, PassingCall, Took, exchange};
+use super::exchange::{Exchange, exchange};
 use super::{Front, header, param_headers, says, standard_headers};
-use crate::bridge::{ChildSharing, Era};
-use crate::message::{Fault, Message, Request, Response, code, params};
+use crate::bridge::Era;
+use crate::calls::{self, Lone};
+use crate::message::{Fault, Id, Message, Outcome, Request, Response, code, params};
 use crate::revision::Revision;
 use crate::stream::Stream;
-use crate::translate::to_legacy::{self, Begun};
-use crate::upstream::{Caller, Outbound, Sink, unavailable, written};
+use crate::upstream::{unavailable, written};
 
 /// Answers one message.
 pub(super) async fn post(front: &Front, parts: &Parts, message: Message) -> Answer {
@@ -45,40 +45,31 @@ async fn call(front: &Front, parts: &Parts, request: Request) -> Answer {
         return fault(StatusCode::NOT_FOUND, Some(request.id), &no);
     }
     match front.bridge.era().await {
-        Ok(Era::Modern) => {}
-        Ok(Era::Legacy) => return translated(front, request).await,
+        Ok(Era::Modern) => {
+            if let Err(no) = check_params(front, parts, &request).await {
+                return fault(StatusCode::BAD_REQUEST, Some(request.id), &no);
+            }
+        }
+        Ok(Era::Legacy) => {}
         Err(gone) => return fault(StatusCode::SERVICE_UNAVAILABLE, Some(request.id), &unavailable(&gone)),
-    }
-    if let Err(no) = check_params(front, parts, &request).await {
-        return fault(StatusCode::BAD_REQUEST, Some(request.id), &no);
     }
     let stream = Arc::new(Stream::new(false));
-    let caller = Caller { session: None, id: request.id.clone(), sink: Sink::Client(Arc::clone(&stream)) };
-    let took = Took::new(front);
-    let (upstream, number) = match front.bridge.lone_call(Outbound { caller, method: request.method, params: request.params }).await {
-        Ok(sent) => sent,
-        Err(gone) => return fault(StatusCode::SERVICE_UNAVAILABLE, Some(request.id), &unavailable(&gone)),
-    };
-    let own_process = front.bridge.settings.sharing == ChildSharing::Request;
-    let held = LoneCall { upstream, number, own_process, took, is_over: false };
-    exchange(front, Exchange { stream, name: None, opening: Bytes::new(), status, held }).await
+    let id = request.id.clone();
+    match calls::begin(&front.bridge, request, &stream).await {
+        Ok(Lone::Sent(held)) => exchange(front, Exchange { stream, name: None, opening: Bytes::new(), status, held }).await,
+        Ok(Lone::Passing(held)) => exchange(front, Exchange { stream, name: None, opening: Bytes::new(), status, held }).await,
+        Err(outcome) => answered(id, outcome),
+    }
 }
 
-/// Answers a request before a server that wants a handshake.
-async fn translated(front: &Front, request: Request) -> Answer {
-    let stream = Arc::new(Stream::new(false));
-    let took = Took::new(front);
-    match to_legacy::begin(&front.bridge, &request, &stream).await {
-        Begun::Answered(outcome) => {
-            let answered = status(outcome.code());
-            json(answered, written(&Message::Response(Response { id: Some(request.id), outcome })))
-        }
-        Begun::UnderWay(session) => {
-            let connected = session.connected();
-            let held = PassingCall { session, took, is_over: false, _connected: connected };
-            exchange(front, Exchange { stream, name: None, opening: Bytes::new(), status, held }).await
-        }
-    }
+/// An answer that is there at once.
+fn answered(id: Id, outcome: Outcome) -> Answer {
+    let status = match outcome.code() {
+        // The server is gone: its client may try again.
+        Some(code::UNAVAILABLE) => StatusCode::SERVICE_UNAVAILABLE,
+        error => status(error),
+    };
+    json(status, written(&Message::Response(Response { id: Some(id), outcome })))
 }
 
 /// Compares a call's `Mcp-Param-*` headers with its arguments. What the tool wants there is remembered; before a no it is

@@ -8,8 +8,8 @@ use hyper::http::request::Parts;
 use super::Front;
 use super::answer::{Answer, empty, fault, refuse};
 use super::events::{Held, Telling, tell};
-use super::legacy::{answered, answered_here, greet, notify};
 use crate::bridge::Bridge;
+use crate::client::{answered, answered_here, greet, notify};
 use crate::message::{Fault, Message, Outcome, Request, Response, code};
 use crate::revision::Revision;
 use crate::session::{Connected, Session};
@@ -26,7 +26,7 @@ pub(super) async fn open(front: &Front) -> Answer {
         Ok(session) => session,
         Err(no) => return fault(StatusCode::SERVICE_UNAVAILABLE, None, &no),
     };
-    let opening = format!("event: endpoint\ndata: /messages?sessionId={}\n\n", session.id).into();
+    let opening = format!("event: endpoint\ndata: {}/messages?sessionId={}\n\n", front.prefix, session.id).into();
     let stream = Arc::clone(&session.standing);
     let reader = stream.read();
     let telling = Telling { stream, reader, name: None, opening, stopping: front.stopping.clone() };
@@ -76,12 +76,12 @@ pub(super) async fn post(front: &Front, parts: &Parts, body: &[u8]) -> Answer {
 
 async fn call(front: &Front, session: &Arc<Session>, request: Request) {
     let here = if request.method == "initialize" {
-        Some(match greet(front, session, &request).await {
+        Some(match greet(&front.bridge, session, &request).await {
             Ok(result) => Outcome::Result(result),
             Err((_, no)) => Outcome::Error(no.to_raw()),
         })
     } else {
-        answered_here(front, session, &request).await
+        answered_here(&front.bridge, session, &request).await
     };
     let outcome = match here {
         Some(outcome) => outcome,
