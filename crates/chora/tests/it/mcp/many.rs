@@ -66,7 +66,9 @@ fn servers_are_reached_under_their_names_and_as_one_in_both_eras() {
                 assert_all_went_through(&seen, 36, &format!("{name} {sharing} {mode}, as one"));
             }
         }
-        for (path, prefix, tools) in [("/near/sse", "", 18), ("/sse", "far_", 36)] {
+        // Servers whose process is shared have greeted a client that can be asked more than one of the oldest revision.
+        let oldest = [("/near/sse", "", 18), ("/sse", "near_", 36), ("/sse", "far_", 36)];
+        for (path, prefix, tools) in oldest.into_iter().filter(|_| sharing == "session") {
             let seen = drive_over("--sse", &gateway.url(path), &["--mode", "legacy", "--answer", "accept"], &steps(prefix));
             assert_all_went_through(&seen, tools, &format!("{sharing} {path}"));
         }
