@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Holds `chora bridge` against the official MCP conformance suite: the suite speaks streamable HTTP to the bridge, behind
 # which the reference "everything" server of the Python SDK runs on standard streams. Both eras, shared and own children.
+# Then the same with `chora gateway --aggregate`, where the server is two: what the suite asks for by name is named so that it
+# has that name with the server's before it.
 #
 #   scripts/bridge-conformance.sh [PROGRAM]     PROGRAM is target/…/debug/chora unless named
 #
@@ -9,10 +11,12 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=prelude.sh
 . "$(dirname "$0")/prelude.sh"
 
-# REVISION CHILDREN SCENARIOS: as many as the suite scores for the revision
+# THROUGH REVISION CHILDREN SCENARIOS: as many as the suite scores for the revision
 runs=(
-  "2025-11-25 session 30"
-  "2026-07-28 shared 37"
+  "bridge 2025-11-25 session 30"
+  "bridge 2026-07-28 shared 37"
+  "gateway 2025-11-25 session 30"
+  "gateway 2026-07-28 shared 37"
 )
 
 case ${1:-} in
@@ -57,20 +61,36 @@ import logging, sys
 sys.path.insert(0, "$examples/examples/servers/everything-server")
 logging.basicConfig(level="ERROR")
 from mcp_everything_server.server import mcp
+prefix = sys.argv[1] if len(sys.argv) > 1 else ""
+for things in (mcp._tool_manager._tools, mcp._prompt_manager._prompts):
+    for name in list(things):
+        thing = things.pop(name)
+        if name.startswith(prefix):
+            thing.name = name.removeprefix(prefix)
+            things[thing.name] = thing
 mcp.run(transport="stdio")
 SERVER
+cat >"$work/servers.json" <<SERVERS
+{ "mcpServers": {
+  "test": { "command": "$python", "args": ["$work/server.py", "test_"] },
+  "json": { "command": "$python", "args": ["$work/server.py", "json_"] }
+} }
+SERVERS
 
-# The address that the bridge says it serves on.
+# The address that the bridge or the gateway says it serves on.
 listen() {
-  "$program" bridge --stdio --listen 127.0.0.1:0 --child "$1" -- "$python" "$work/server.py" 2>"$work/bridge" &
+  case $1 in
+    bridge) "$program" bridge --stdio --listen 127.0.0.1:0 --child "$2" -- "$python" "$work/server.py" 2>"$work/bridge" & ;;
+    gateway) "$program" gateway --servers "$work/servers.json" --aggregate --listen 127.0.0.1:0 --child "$2" 2>"$work/bridge" & ;;
+  esac
   bridge=$!
-  until address=$(sed -n 's,.*\(http://127[^ ,]*/mcp\).*,\1,p' "$work/bridge" | head -n 1) && [ -n "$address" ]; do
+  until address=$(sed -n 's,.*\(http://127[^/ ]*/mcp\).*,\1,p' "$work/bridge" | head -n 1) && [ -n "$address" ]; do
     kill -0 "$bridge" 2>/dev/null || die "the bridge did not start: $(cat "$work/bridge")"
     sleep 0.1
   done
   # A server in Python takes a moment to load.
   for _ in $(seq 300); do
-    ! curl --silent --fail --output /dev/null "${address%/mcp}/ready" || return 0
+    ! curl --silent --fail "${address%/mcp}/health" | grep -q '"status":"ok"' || return 0
     sleep 0.1
   done
   die "the server behind the bridge is not ready: $(tail -n 5 "$work/bridge")"
@@ -78,15 +98,15 @@ listen() {
 
 worst=0
 for run in "${runs[@]}"; do
-  read -r revision children wanted <<<"$run"
-  listen "$children"
+  read -r through revision children wanted <<<"$run"
+  listen "$through" "$children"
   (cd "$work" && "$folder/node_modules/.bin/node" "$folder/node_modules/@modelcontextprotocol/conformance/dist/index.js" server \
-    --url "$address" --requirements "$revision" --timeout 20000 -o "$work/out-$revision") >"$work/log" 2>&1 || true
+    --url "$address" --requirements "$revision" --timeout 20000 -o "$work/out-$through-$revision") >"$work/log" 2>&1 || true
   stop
   sed -n '/^Not scored/,$s/^  [✓✗] \([^ ]*\) (.*/ \1:/p' "$work/log" >"$work/unscored"
   scored=$(sed -n '/=== SUMMARY/,/^Total/p' "$work/log" | grep -E '^(✓|✗) ' | grep -vFf "$work/unscored" || true)
   passed=$(grep -c '^✓' <<<"$scored" || true)
-  echo "$passed of $wanted scenarios of $revision pass, $children children"
+  echo "$passed of $wanted scenarios of $revision pass through the $through, $children children"
   if [ "$passed" != "$wanted" ] || grep -q '^✗' <<<"$scored"; then
     worst=1
     grep '^✗' <<<"$scored" || tail -n 20 "$work/log"
