@@ -138,15 +138,15 @@ impl Bridge {
     /// Ends the server's processes.
     pub async fn stop(&self) {
         let sessions: Vec<_> = self.sessions().drain().map(|(_, session)| session).collect();
-        for session in sessions {
+        // All at once: each may take as long as it is given.
+        let own = sessions.iter().filter_map(|session| {
             session.standing.close();
             let upstream = session.upstream();
-            if upstream.owner.is_some() {
-                upstream.stop().await;
-            }
-        }
-        self.legacy.stop().await;
-        self.modern.stop().await;
+            upstream.owner.is_some().then_some(upstream)
+        });
+        let own: Vec<_> = own.collect();
+        let own = futures_util::future::join_all(own.iter().map(|upstream| upstream.stop()));
+        tokio::join!(own, self.legacy.stop(), self.modern.stop());
     }
 
     pub(crate) fn uptime(&self) -> Duration {

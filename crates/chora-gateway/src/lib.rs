@@ -31,4 +31,4 @@ pub use server::Server;
 pub use transport::http::{
     FrontSettings, Guard, Refusal, Token, is_loopback, open_to, serve, serve_many, serve_many_metrics, serve_metrics,
 };
-pub use transport::stdio::ChildCommand;
+pub use transport::stdio::{ChildCommand, PATIENCE};

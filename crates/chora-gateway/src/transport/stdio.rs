@@ -23,8 +23,8 @@ use crate::message::{Fault, Message, Notification, Request, Response, code};
 const LONGEST_LINE: usize = 64 * 1024 * 1024;
 /// Longest line of standard error that is told; the rest of it is cut.
 const LONGEST_REMARK: usize = 4 * 1024;
-/// How long a process that was told to end may take before it is killed.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a process that was told to end may take before it is killed, where nobody says.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What to start.
 #[derive(Clone)]
@@ -35,6 +35,8 @@ pub struct ChildCommand {
     pub environment: Vec<(String, OsString)>,
     /// Working directory; the present one where `None`.
     pub directory: Option<PathBuf>,
+    /// How long it may take when it was told to end, before it is killed.
+    pub patience: Duration,
 }
 
 impl fmt::Debug for ChildCommand {
@@ -123,7 +125,7 @@ impl Child {
         let (ended_sender, ended) = watch::channel(None);
         let (stop, stopping) = watch::channel(false);
         tokio::spawn(remark(pid, stderr));
-        tokio::spawn(attend(Attendance { process, pid, stdout, messages, ended: ended_sender, stopping }));
+        tokio::spawn(attend(Attendance { process, pid, stdout, messages, ended: ended_sender, stopping, patience: command.patience }));
         Ok(Self { pid, input: Arc::new(Mutex::new(Input { pipe: Some(stdin), buffer: Vec::with_capacity(1024) })), ended, stop })
     }
 
@@ -190,11 +192,12 @@ struct Attendance {
     messages: mpsc::Sender<Arrival>,
     ended: watch::Sender<Option<String>>,
     stopping: watch::Receiver<bool>,
+    patience: Duration,
 }
 
 /// Reads what a process says until it ends, and sees to its end.
 async fn attend(attendance: Attendance) {
-    let Attendance { mut process, pid, stdout, messages, ended, mut stopping } = attendance;
+    let Attendance { mut process, pid, stdout, messages, ended, mut stopping, patience } = attendance;
     let mut listening = std::pin::pin!(listen(pid, stdout, messages));
     let mut heard_all = false;
     let status = tokio::select! {
@@ -202,9 +205,9 @@ async fn attend(attendance: Attendance) {
         // An output that is closed or spoilt is the end of the conversation, not always of the process.
         () = &mut listening => {
             heard_all = true;
-            end(&mut process, pid).await
+            end(&mut process, pid, patience).await
         }
-        () = told(&mut stopping) => end(&mut process, pid).await,
+        () = told(&mut stopping) => end(&mut process, pid, patience).await,
     };
     // What it started does not outlive it.
     _ = kill_process_group(pid, Signal::KILL);
@@ -224,12 +227,12 @@ async fn told(stopping: &mut watch::Receiver<bool>) {
 }
 
 /// Asks the group to end, waits, kills.
-async fn end(process: &mut Process, pid: Pid) -> std::io::Result<ExitStatus> {
+async fn end(process: &mut Process, pid: Pid, patience: Duration) -> std::io::Result<ExitStatus> {
     if let Ok(status) = tokio::time::timeout(Duration::from_millis(100), process.wait()).await {
         return status;
     }
     _ = kill_process_group(pid, Signal::TERM);
-    if let Ok(status) = tokio::time::timeout(PATIENCE, process.wait()).await {
+    if let Ok(status) = tokio::time::timeout(patience, process.wait()).await {
         return status;
     }
     _ = kill_process_group(pid, Signal::KILL);

@@ -57,7 +57,7 @@ impl Setup {
     pub(crate) async fn serve_at(self, address: &str) -> Served {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/server.py");
         let command = vec!["python3".into(), script.into_os_string(), self.era.into()];
-        let command = ChildCommand { command, environment: Vec::new(), directory: None };
+        let command = ChildCommand { command, environment: Vec::new(), directory: None, patience: chora_gateway::PATIENCE };
         let settings = BridgeSettings { server: command.into(), sharing: self.sharing, max_sessions: self.max_sessions, idle: self.idle };
         let bridge = Bridge::new(settings);
         let listener = TcpListener::bind(address).await.expect("a free port");

@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Args)]
 pub(crate) struct BridgeArgs {
     /// The remote server to make available on standard input and output, such as `https://example.com/mcp`
-    #[arg(required_unless_present = "stdio", conflicts_with_all = ["stdio", "set", "directory"], conflicts_with_all = front::OPTIONS)]
+    #[arg(required_unless_present = "stdio", conflicts_with_all = ["stdio", "set", "directory", "patience"], conflicts_with_all = front::OPTIONS)]
     url: Option<String>,
     /// Serve the MCP server that the command after `--` starts
     #[arg(long, requires = "command")]
@@ -51,6 +51,9 @@ struct ProcessArgs {
     /// Working directory of the server's process
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
+    /// How long the server may take to end before it is killed, such as `5s`
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = super::duration::duration)]
+    patience: Duration,
 }
 
 /// How a remote server is called, and who may call a served one.
@@ -83,7 +86,7 @@ async fn served(args: BridgeArgs, output: Output) -> Result<(), Failure> {
     let (listener, address) = listen(front.listen).await?;
     let metrics = front.metrics().await?;
     let bridge = Bridge::new(BridgeSettings {
-        server: ChildCommand { command, environment: variables(&process.set)?, directory: process.directory }.into(),
+        server: ChildCommand { command, environment: variables(&process.set)?, directory: process.directory, patience: process.patience }.into(),
         sharing: front.sharing(),
         max_sessions: front.max_sessions,
         idle: front.idle,
