@@ -1,5 +1,6 @@
 //! `chora.yaml`: what a Compose file cannot say. Every key has a default, so an empty file is a valid one.
 
+mod bridge;
 mod checks;
 mod environment;
 mod health;
@@ -7,6 +8,7 @@ mod read;
 mod service;
 mod watch;
 
+pub use bridge::{Bridge, BridgeChild, BridgeOptions};
 pub use environment::{Approval, Environment, EnvironmentClass};
 pub use health::{
     ConfigurationCheck, ContainerCheck, EndpointCheck, Expectation, FunctionCheck, Health, HttpCheck, McpCheck, McpTransport, ProcessCheck,

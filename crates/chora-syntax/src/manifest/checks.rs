@@ -1,6 +1,6 @@
 //! Rules that types cannot say.
 
-use super::{EndpointCheck, FunctionCheck, Manifest, McpCheck, McpTransport};
+use super::{Bridge, BridgeOptions, EndpointCheck, FunctionCheck, Manifest, McpCheck, McpTransport};
 use crate::diagnostic::{DiagnosticKind, Problem};
 use crate::nearest::nearest;
 use crate::span::Span;
@@ -25,6 +25,9 @@ pub(super) fn check(manifest: &Manifest, tree: &Node, problems: &mut Vec<Problem
         }
         if service.backup.as_ref().is_some_and(|backup| backup.command.is_empty()) {
             problems.push(Problem::value(span(tree, &["services", name, "backup"]), "a backup needs a `command`"));
+        }
+        if let Some(Bridge::On(options)) = &service.bridge {
+            check_bridge(options, span(tree, &["services", name, "bridge"]), problems);
         }
     }
     for (name, source) in &manifest.secrets {
@@ -65,6 +68,19 @@ fn check_function(function: &FunctionCheck, span: Span, problems: &mut Vec<Probl
     }
     if function.command.as_ref().is_some_and(Vec::is_empty) {
         problems.push(Problem::value(span, "`command` is blank"));
+    }
+}
+
+fn check_bridge(options: &BridgeOptions, span: Span, problems: &mut Vec<Problem>) {
+    if options.port == Some(0) {
+        problems.push(Problem::value(span, "a bridge listens on a port that is known: 1 to 65535"));
+    }
+    if options.max_sessions == Some(0) {
+        problems.push(Problem::value(span, "`max_sessions` is at least 1"));
+    }
+    let words = options.allow_hosts.iter().chain(&options.allow_origins).chain(&options.token);
+    if words.into_iter().any(|word| word.trim().is_empty()) {
+        problems.push(Problem::value(span, "`token`, `allow_hosts` and `allow_origins` hold no blank words"));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Health};
+use super::{Bridge, Command, Health};
 use crate::compose::model::GoDuration;
 
 /// In which order the new and the old containers of a service meet.
@@ -35,6 +35,9 @@ pub struct ServiceSettings {
     /// How long its requests in flight may take to end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain: Option<GoDuration>,
+    /// Whether a server on standard streams is run under a bridge, and how; decided from `stdin_open` and ports by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<Bridge>,
 }
 
 /// How the data of a service is backed up and restored, inside its container.

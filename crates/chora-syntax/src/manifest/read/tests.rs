@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::parse;
-use crate::manifest::{Approval, EnvironmentClass, Manifest, McpTransport, Rollout};
+use crate::manifest::{Approval, Bridge, BridgeChild, BridgeOptions, EnvironmentClass, Manifest, McpTransport, Rollout};
 
 const FULL: &str = r#"
 name: shop
@@ -33,6 +33,10 @@ services:
           transport: streamable_http
           headers: {Authorization: "Bearer x"}
           tool: {name: echo, arguments: {text: hi, n: 2}, expect: {contains: hi}}
+  tools:
+    bridge: {port: 9000, child: session, max_sessions: 5, idle: 1m, token: key, allow_hosts: [tools.example]}
+  shell: {bridge: false}
+  echo: {bridge: true}
   db:
     backup: {command: [pg_dump, shop], restore: [psql, shop]}
     health: {endpoint: {tcp: 5432}}
@@ -59,6 +63,10 @@ fn a_full_file_is_read() {
     let function = api.health.function.as_ref().unwrap().mcp.as_ref().unwrap();
     assert_eq!(function.transport, McpTransport::StreamableHttp);
     assert_eq!(function.tool.as_ref().unwrap().arguments["n"], 2);
+    let bridge = |name: &str| manifest.services[name].bridge.clone().unwrap();
+    let Bridge::On(options) = bridge("tools") else { panic!("it is on") };
+    assert_eq!((options.port, options.child, options.idle.unwrap().0), (Some(9000), BridgeChild::Session, Duration::from_secs(60)));
+    assert_eq!((bridge("shell"), bridge("echo")), (Bridge::Off, Bridge::On(BridgeOptions::default())));
     assert_eq!(manifest.hooks.before_deploy, [["make", "check"]]);
     let again: Manifest = serde_json::from_value(serde_json::to_value(&manifest).unwrap()).unwrap();
     assert_eq!(again, manifest);
@@ -138,5 +146,22 @@ fn the_schema_names_every_key() {
     let schema = Manifest::json_schema().to_string();
     for key in ["environments", "gate_timeout", "releases_kept", "body_json", "before_deploy", "required_variables", "transport"] {
         assert!(schema.contains(&format!("\"{key}\"")), "{key}");
+    }
+}
+
+#[test]
+fn a_bridge_that_could_not_be_is_refused_with_its_place() {
+    let cases = [
+        ("bridge: maybe", "`true`, `false` or the options of a bridge"),
+        ("bridge: {prt: 1}", "did you mean `port`"),
+        ("bridge: {child: other}", "session"),
+        ("bridge: {port: 0}", "1 to 65535"),
+        ("bridge: {max_sessions: 0}", "at least 1"),
+        ("bridge: {token: \"\"}", "blank"),
+    ];
+    for (text, expected) in cases {
+        let problems = parse(&format!("services:\n  tools: {{{text}}}\n"), "chora.yaml").unwrap_err();
+        let told = problems.0.iter().map(|problem| problem.render(false)).collect::<String>();
+        assert!(told.contains(expected) && told.contains("chora.yaml:2:"), "{text}: {told}");
     }
 }
