@@ -1,5 +1,6 @@
 //! What Chora talks about: releases, deployments, health, events.
 
+pub mod bridge;
 pub mod container;
 pub mod contract;
 pub mod deployment;

@@ -1,5 +1,6 @@
 //! What to do next, as data. Steps know nothing of colours; each knows its undo when it is planned.
 
+pub mod bridge;
 mod definition;
 pub mod deploy;
 mod describe;

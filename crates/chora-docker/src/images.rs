@@ -45,6 +45,7 @@ struct ConfigDocument {
     exposed_ports: Option<IndexMap<String, serde_json::Value>>,
     volumes: Option<IndexMap<String, serde_json::Value>>,
     entrypoint: Option<Vec<String>>,
+    cmd: Option<Vec<String>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -65,6 +66,8 @@ impl From<ImageDocument> for Image {
             digests: named(document.repo_digests),
             labels: config.labels.unwrap_or_default(),
             healthcheck: config.healthcheck.and_then(|check| check.test).unwrap_or_default(),
+            entrypoint: config.entrypoint.unwrap_or_default(),
+            command: config.cmd.unwrap_or_default(),
             exposed: config.exposed_ports.unwrap_or_default().into_keys().collect(),
             volumes: config.volumes.unwrap_or_default().into_keys().collect(),
             size_bytes: document.size,

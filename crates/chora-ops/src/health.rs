@@ -1,5 +1,6 @@
 //! Health on five levels (SPEC §6): level by level, the first failing one ends the examination of a container.
 
+mod bridged;
 mod checks;
 mod operation;
 
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 
 use crate::context::Context;
 
+pub(crate) use bridged::{mcp_under_bridge, under_bridge, with_token};
 pub use operation::{HealthOutcome, HealthRequest, health};
 
 /// The shortest time a single question may be given.
@@ -40,6 +42,8 @@ pub(crate) struct Expectation {
     pub(crate) service: Service,
     pub(crate) files: Vec<FileRef>,
     pub(crate) health: ServiceHealth,
+    /// The file in its containers with the token that their bridge asks for.
+    pub(crate) token_file: Option<String>,
 }
 
 impl Expectation {
@@ -56,8 +60,13 @@ impl ServiceExpectations {
     pub fn new(release: &Release, asked: &IndexMap<String, ServiceHealth>) -> Self {
         let services = release.stack.services.iter().map(|(name, service)| {
             let files = file_targets(service, &release.files);
-            let health = asked.get(name).cloned().unwrap_or_default();
-            (name.clone(), Expectation { service: service.clone(), files, health })
+            let mut health = asked.get(name).cloned().unwrap_or_default();
+            let bridge = release.bridges.get(name);
+            if let Some(bridge) = bridge {
+                health = under_bridge(health, bridge);
+            }
+            let token_file = bridge.and_then(|bridge| bridge.token_file.clone());
+            (name.clone(), Expectation { service: service.clone(), files, health, token_file })
         });
         Self { services: services.collect() }
     }

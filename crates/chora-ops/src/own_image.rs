@@ -1,6 +1,7 @@
 //! The image of this very program: one static binary on nothing, put on the engine once from its own executable.
 
 mod archive;
+mod volume;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use indexmap::IndexMap;
 use tokio::sync::OnceCell;
 
 use self::archive::Source;
+pub(crate) use self::volume::remove_unused_volumes;
 use crate::failure::{Failure, FailureKind};
 use crate::probe::sidecar;
 
@@ -27,6 +29,8 @@ pub(crate) enum OwnImageError {
     Unusable { executable: String, source: std::io::Error },
     #[error("the image of this program is not on the engine after it was loaded")]
     NotLoaded,
+    #[error("this program could not be written to volume {volume}: exit code {code}")]
+    NotWritten { volume: String, code: i64 },
     #[error(transparent)]
     Engine(#[from] EngineError),
 }
@@ -35,9 +39,9 @@ impl From<OwnImageError> for Failure {
     fn from(error: OwnImageError) -> Self {
         match error {
             OwnImageError::Engine(error) => error.into(),
-            error @ OwnImageError::Foreign { .. } => Self::new(FailureKind::Invalid, format!("no gateway: {error}"))
+            error @ OwnImageError::Foreign { .. } => Self::new(FailureKind::Invalid, format!("no gateway and no bridge: {error}"))
                 .state("nothing was changed")
-                .hint("use the chora of the engine's platform, or set `gateway: false` for the environment in chora.yaml"),
+                .hint("use the chora of the engine's platform, or set `gateway: false` for the environment and `bridge: false` for its services in chora.yaml"),
             error => Self::new(FailureKind::Internal, error.to_string()).hint("make chora's own file readable"),
         }
     }
@@ -56,14 +60,16 @@ struct Inner {
     reference: OnceCell<String>,
     /// Held while the image is loaded, so that it is loaded once.
     loading: tokio::sync::Mutex<()>,
+    /// Whether the volume is known to hold the program; held while it is filled.
+    filled: tokio::sync::Mutex<bool>,
 }
 
 impl OwnImage {
     /// `executable` is the static `chora` binary for the engine's platform.
     #[must_use]
     pub fn new(engine: Arc<dyn Engine>, executable: PathBuf) -> Self {
-        let (reference, loading) = (OnceCell::new(), tokio::sync::Mutex::default());
-        Self { inner: Arc::new(Inner { engine, executable, reference, loading }) }
+        let (reference, loading, filled) = (OnceCell::new(), tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
+        Self { inner: Arc::new(Inner { engine, executable, reference, loading, filled }) }
     }
 
     /// Loads the image unless the engine has it; its tag names the content, so an old one is never taken for it.

@@ -39,6 +39,10 @@ pub(crate) async fn preflight(cx: &Context, project: &Project) -> Result<Vec<Str
         );
     }
     known_to_the_engine(&project.stack, &facts)?;
+    if !project.bridges.is_empty() {
+        // Only a program for the engine's platform runs in its containers.
+        cx.own_image.reference().await?;
+    }
     outside_objects(cx, &project.stack).await?;
     bind_sources(&project.stack, &facts)?;
     ports(project, &facts, &running)?;

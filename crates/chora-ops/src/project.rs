@@ -8,6 +8,7 @@ mod recall;
 use std::path::PathBuf;
 
 use chora_core::compose::Stack;
+use chora_core::model::bridge::Bridge;
 use chora_core::model::environment::Environment;
 use chora_core::model::health::ServiceHealth;
 use chora_core::plan::Rollout;
@@ -41,6 +42,8 @@ pub struct Project {
     pub files: Vec<PathBuf>,
     /// The Compose files among them that were asked for.
     pub compose_files: Vec<PathBuf>,
+    /// Bridges that services are run under, by service.
+    pub bridges: IndexMap<String, Bridge>,
     /// Checks asked for, by service.
     pub health: IndexMap<String, ServiceHealth>,
     /// Rollout asked for, by service.

@@ -50,7 +50,7 @@ pub(crate) fn make(
     let mut fingerprints = IndexMap::new();
     for (name, service) in &project.stack.services {
         let Some(pin) = images.get(name) else { continue };
-        let digest = fingerprint(&project.stack, service, &pin.id, &files)
+        let digest = fingerprint(&project.stack, service, &pin.id, &files, project.bridges.get(name))
             .map_err(|error| Failure::new(FailureKind::Internal, error.to_string()))?;
         fingerprints.insert(name.clone(), digest);
     }
@@ -63,6 +63,7 @@ pub(crate) fn make(
         images,
         files,
         fingerprints,
+        bridges: project.bridges.clone(),
     })
 }
 

@@ -222,6 +222,7 @@ async fn prune_held(cx: &Context, project: &Project, dry_run: bool) -> Result<Re
     }
     if !dry_run {
         removed.images.extend(crate::own_image::remove_unused_images(cx.engine.as_ref()).await?);
+        removed.volumes.extend(crate::own_image::remove_unused_volumes(cx.engine.as_ref()).await?);
     }
     Ok(removed)
 }

@@ -19,6 +19,7 @@ mod gateway;
 mod header;
 mod health;
 mod history;
+mod install;
 mod logs;
 mod maintenance;
 mod man;
@@ -124,6 +125,8 @@ enum Command {
     Bridge(bridge::BridgeArgs),
     Connect(connect::ConnectArgs),
     Gateway(gateway::GatewayArgs),
+    #[command(name = "install-into", hide = true)]
+    Install(install::InstallArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
@@ -153,6 +156,7 @@ fn dispatch(command: Command, flags: &Flags, output: Output) -> Result<Answer, F
         Command::Entrypoint(args) => Ok(entrypoint::run(args, output)),
         Command::Bridge(args) => bridge::run(args, output),
         Command::Gateway(args) => gateway::run(&args, output),
+        Command::Install(args) => install::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Schema(args) => schema::run(&args),

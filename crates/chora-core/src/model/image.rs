@@ -19,6 +19,10 @@ pub struct Image {
     pub labels: IndexMap<String, String>,
     /// `healthcheck.test` of its configuration (`["CMD", …]`, `["CMD-SHELL", …]`, `["NONE"]`), empty when it has none.
     pub healthcheck: Vec<String>,
+    /// Entry point of its configuration, empty when it has none.
+    pub entrypoint: Vec<String>,
+    /// Command of its configuration, empty when it has none.
+    pub command: Vec<String>,
     /// Exposed ports, such as `8000/tcp`.
     pub exposed: Vec<String>,
     /// Declared anonymous volumes.

@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use jiff::Timestamp;
 
+use super::bridge::Bridge;
 use super::digest::Digest;
 use super::ids::{EnvironmentName, ReleaseId};
 use super::image::ImagePin;
@@ -28,4 +29,7 @@ pub struct Release {
     pub files: IndexMap<String, Digest>,
     /// What makes two containers of a service interchangeable: image, configuration and files.
     pub fingerprints: IndexMap<String, Digest>,
+    /// The bridge of each service that is run under one.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub bridges: IndexMap<String, Bridge>,
 }

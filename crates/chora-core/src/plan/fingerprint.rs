@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use serde_json::json;
 
 use crate::compose::{Service, Stack};
+use crate::model::bridge::Bridge;
 use crate::model::digest::Digest;
 use crate::model::ids::ImageId;
 use crate::plan::gateway::{is_direct, is_gateway};
@@ -11,7 +12,8 @@ use crate::plan::gateway::{is_direct, is_gateway};
 /// Hashes everything that a container of the service is made of: image, configuration, files, networks and volumes.
 /// What only orders or scales it (build, `depends_on`, profiles, replicas) is left out, and ports that the gateway publishes for it.
 ///
-/// `files` holds the content hash of each `config:<key>` and `secret:<key>`.
+/// `files` holds the content hash of each `config:<key>` and `secret:<key>`. A bridge counts with what it does, not with the build of
+/// Chora that provides it: another Chora is no reason to replace what runs.
 ///
 /// # Errors
 /// When the service cannot be written as JSON.
@@ -20,6 +22,7 @@ pub fn fingerprint(
     service: &Service,
     image: &ImageId,
     files: &IndexMap<String, Digest>,
+    bridge: Option<&Bridge>,
 ) -> Result<Digest, serde_json::Error> {
     let mut own = service.clone();
     own.build = None;
@@ -46,10 +49,15 @@ pub fn fingerprint(
     };
     let networks: Vec<_> = own.networks.keys().map(|key| (key, stack.networks.get(key))).collect();
     let volumes: Vec<_> = own.volumes.iter().filter_map(|mount| mount.source.as_ref()).map(|key| (key, stack.volumes.get(key))).collect();
-    Digest::of_json(&json!({
+    let mut whole = json!({
         "service": own, "image": image, "networks": networks, "volumes": volumes,
         "configs": used("config", &own.configs), "secrets": used("secret", &own.secrets),
-    }))
+    });
+    // Without one nothing is added: what ran before there were bridges stays what it is.
+    if let (Some(bridge), Some(fields)) = (bridge, whole.as_object_mut()) {
+        fields.insert("bridge".to_owned(), serde_json::to_value(Bridge { why: String::new(), ..bridge.clone() })?);
+    }
+    Digest::of_json(&whole)
 }
 
 /// Map order carries no meaning in Compose; it must not change the hash.
@@ -73,12 +81,25 @@ mod tests {
 
     use super::fingerprint;
     use crate::compose::{Dependency, FileReference, Service, Stack};
+    use crate::model::bridge::Bridge;
     use crate::model::digest::Digest;
     use crate::model::ids::ImageId;
 
     fn of(service: &Service, image: &str, secret: &str) -> Digest {
         let files = IndexMap::from([("secret:key".to_owned(), Digest::of(secret.as_bytes()))]);
-        fingerprint(&Stack::default(), service, &ImageId::new(image), &files).unwrap()
+        fingerprint(&Stack::default(), service, &ImageId::new(image), &files, None).unwrap()
+    }
+
+    #[test]
+    fn changes_with_the_bridge_and_not_with_its_reason() {
+        let bridged = |bridge: &Bridge| {
+            let service = Service::default();
+            fingerprint(&Stack::default(), &service, &ImageId::new("sha256:a"), &IndexMap::new(), Some(bridge)).unwrap()
+        };
+        let plain = Bridge { port: 8000, why: "asked for".into(), ..Bridge::default() };
+        assert_ne!(bridged(&plain), of(&Service::default(), "sha256:a", "one"), "on and off");
+        assert_ne!(bridged(&plain), bridged(&Bridge { port: 8001, ..plain.clone() }), "options");
+        assert_eq!(bridged(&plain), bridged(&Bridge { why: String::new(), ..plain.clone() }), "the reason");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chora_core::model::bridge::Bridge;
 use chora_core::model::container::{Container, ContainerFilter};
 use chora_core::model::health::{FunctionCheck, McpProbe, McpTransport, Probe};
 use chora_core::plan::labels;
@@ -10,7 +11,9 @@ use indexmap::IndexMap;
 use super::{ContractError, ContractRequest, DiffOutcome, RecordOutcome, diff_contract, record_contract};
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
+use crate::health::{mcp_under_bridge, with_token};
 use crate::project::{Project, Selection, load};
+use crate::release;
 
 /// How long a server may take to say what it offers, unless told otherwise.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -70,22 +73,30 @@ async fn question(cx: &Context, request: &ServerRequest) -> Result<(Container, C
     };
     let first = cx.engine.containers(&filter).await?.into_iter().next().ok_or_else(idle)?;
     let container = cx.engine.container(first.id.as_str()).await?.ok_or_else(idle)?;
-    let how = how(&project, request, &container)?;
+    let bridge = bridge_of(cx, &project, &container).await?;
+    let mut how = how(&project, request, (&container, bridge.as_ref()))?;
+    if let Some(file) = bridge.and_then(|bridge| bridge.token_file) {
+        how = with_token(cx, &container, &file, how).await;
+    }
     let limit = request.limit_ms.map_or(LIMIT, Duration::from_millis);
     let file = project.contracts.get(&service).cloned();
     Ok((container, ContractRequest { service, project: cx.settings.project_dir.clone(), file, how, limit }))
 }
 
 /// As the service's own check asks; over standard streams where it keeps its input open and no port is known.
-fn how(project: &Project, request: &ServerRequest, container: &Container) -> Result<McpProbe, Failure> {
+fn how(project: &Project, request: &ServerRequest, (container, bridge): (&Container, Option<&Bridge>)) -> Result<McpProbe, Failure> {
     let service = &request.service;
     let mut how = own_check(project, service).unwrap_or_default();
+    if let Some(bridge) = bridge {
+        how = mcp_under_bridge(how, bridge);
+    }
     if let Some(path) = &request.path {
         how.path.clone_from(path);
     }
     let own_port = Some(how.port).filter(|port| *port != 0);
     let port = request.port.or(own_port).or_else(|| first_port(container));
     let keeps_input = project.stack.services.get(service).is_some_and(|service| service.stdin_open && service.ports.is_empty());
+    let keeps_input = keeps_input && bridge.is_none();
     let names_a_place = request.port.is_some() || request.path.is_some() || own_port.is_some();
     if !names_a_place && (how.transport == McpTransport::Stdio || keeps_input) {
         how.transport = McpTransport::Stdio;
@@ -97,6 +108,12 @@ fn how(project: &Project, request: &ServerRequest, container: &Container) -> Res
     let no_port = || Failure::new(FailureKind::Invalid, format!("`{service}` has no port to ask on")).hint("name one");
     how.port = port.ok_or_else(no_port)?;
     Ok(how)
+}
+
+/// The bridge that a container's service is run under, as its release says.
+async fn bridge_of(cx: &Context, project: &Project, container: &Container) -> Result<Option<Bridge>, Failure> {
+    let Some(live) = release::live(cx, &project.environment.name).await? else { return Ok(None) };
+    Ok(container.labels.get(labels::SERVICE).and_then(|service| live.bridges.get(service)).cloned())
 }
 
 fn own_check(project: &Project, service: &str) -> Option<McpProbe> {

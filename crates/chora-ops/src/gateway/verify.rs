@@ -93,6 +93,8 @@ pub(super) fn questions(expectation: &Expectation, target: &VerifyTarget) -> Vec
     };
     let function = match &expectation.health.function {
         Some(FunctionCheck::Probe(probe)) => match probe.as_ref() {
+            // A token stays with the containers that it is for; their gate has asked with it.
+            Probe::Mcp(_) if expectation.token_file.is_some() => None,
             Probe::Mcp(mcp) if mcp.transport != McpTransport::Stdio && is_it(mcp.port) => {
                 Some(Probe::Mcp(McpProbe { port: target.port, ..mcp.clone() }))
             }

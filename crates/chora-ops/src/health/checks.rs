@@ -251,6 +251,11 @@ pub(super) async fn function(cx: &Context, container: &Container, expectation: &
     match &expectation.health.function {
         None => Finding::skip("no function check in chora.yaml, no contract"),
         Some(FunctionCheck::Probe(probe)) => match with_port(probe, container, expectation) {
+            Some(Probe::Mcp(mcp)) if expectation.token_file.is_some() => {
+                let file = expectation.token_file.as_deref().unwrap_or_default();
+                let mcp = Box::pin(super::with_token(cx, container, file, mcp)).await;
+                from_answer(cx.prober.probe(container, &Probe::Mcp(mcp), limit).await)
+            }
             Some(probe) => from_answer(cx.prober.probe(container, &probe, limit).await),
             None => Finding::fail(Standing::Never, "mcp", "the service has no port to ask on, published or exposed"),
         },

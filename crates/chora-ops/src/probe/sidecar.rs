@@ -154,6 +154,11 @@ impl Inner {
     }
 }
 
+/// The labels of containers that go with the process that made them.
+pub(crate) fn labels() -> IndexMap<String, String> {
+    IndexMap::from([(LABEL.0.to_owned(), LABEL.1.to_owned())])
+}
+
 /// Whether a container with these labels is a sidecar.
 pub(crate) fn is_one(labels: &IndexMap<String, String>) -> bool {
     labels.get(LABEL.0).is_some_and(|value| value == LABEL.1)
@@ -183,7 +188,7 @@ fn specification(image: ImageId, share: Share, target: &ContainerId) -> Containe
         name: format!("chora-probe-{}", uuid::Uuid::now_v7().simple()),
         image,
         service,
-        labels: IndexMap::from([(LABEL.0.to_owned(), LABEL.1.to_owned())]),
+        labels: labels(),
         attachments: Vec::new(),
         network_mode: Some(network_mode),
         mounts: Vec::new(),

@@ -128,6 +128,10 @@ fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Projec
     unsupported.extend(super::manifest::not_honoured(manifest.as_ref(), &name, &wanted));
     unsupported.extend(super::manifest::out_of_reach(manifest.as_ref(), &name, &wanted));
     let mut stack = resolved.stack;
+    let recorded = |service: &str| services.health.get(service).is_some_and(|health| health.function.is_some());
+    let bridges = super::manifest::bridges(manifest.as_ref(), &mut stack, environment.class, recorded)?;
+    let mut warnings: Vec<String> = resolved.warnings.iter().map(ToString::to_string).collect();
+    warnings.extend(super::manifest::astray(&stack, &bridges));
     if wanted.gateway {
         check_name_is_free(&stack)?;
         add_gateway(&mut stack, environment.class);
@@ -141,11 +145,12 @@ fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Projec
         variables: resolved.environment,
         files: resolved.files,
         compose_files: resolved.compose_files.clone(),
+        bridges,
         health: services.health,
         rollouts: services.rollouts,
         contracts: services.contracts,
         unsupported,
-        warnings: resolved.warnings.iter().map(ToString::to_string).collect(),
+        warnings,
     };
     Ok((project, resolved.canonical))
 }

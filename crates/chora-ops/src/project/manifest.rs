@@ -1,5 +1,6 @@
 //! `chora.yaml`, turned into what operations need.
 
+mod bridge;
 mod health;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use chora_core::compose::Stack;
 use chora_core::plan::Rollout;
 use chora_syntax::manifest::{self, Environment, Manifest};
 
+pub(super) use self::bridge::{astray, bridges};
 use super::load::ServiceSettings;
 use crate::failure::{Failure, FailureKind};
 

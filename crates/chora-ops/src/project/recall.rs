@@ -49,6 +49,7 @@ async fn recall(cx: &Context, environment: &EnvironmentName) -> Result<Option<Pr
         environment: last.environment,
         engine: engine(&cx.settings, environment.as_str()),
         stack: release.stack,
+        bridges: release.bridges,
         variables: cx.settings.variables.clone(),
         files: Vec::new(),
         compose_files: Vec::new(),

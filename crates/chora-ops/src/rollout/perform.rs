@@ -12,6 +12,7 @@ use chora_core::ports::{BlobError, EngineError, SecretError, StoreError};
 
 use crate::context::Context;
 use crate::gateway::{Drained, GatewayError, Held, VerifyError};
+use crate::rollout::bridged::put_under;
 use crate::rollout::gate::Refusal;
 use crate::rollout::materialise;
 
@@ -123,7 +124,7 @@ pub(crate) async fn perform(cx: &Context, action: &Action, release: &Release) ->
         Action::CreateNetwork { spec } => engine.create_network(spec).await?,
         Action::RemoveNetwork { name } => engine.remove_network(name).await?,
         Action::CreateVolume { spec } => engine.create_volume(spec).await?,
-        Action::CreateContainer { instance } => create(cx, instance, release).await?,
+        Action::CreateContainer { instance } => Box::pin(create(cx, instance, release)).await?,
         Action::RemoveContainer { container } => engine.remove_container(container, true).await?,
         Action::StartContainer { container, .. } => engine.start_container(container).await?,
         Action::StopContainer { container, grace_seconds, .. } => {
@@ -239,6 +240,9 @@ async fn spec(cx: &Context, instance: &Instance, release: &Release) -> Result<Co
         files.push((file, content(cx, file, release).await?));
     }
     let files = place(cx, &service, files, &mut mounts).await?;
+    if let Some(bridge) = release.bridges.get(&instance.service) {
+        Box::pin(put_under(cx, bridge, &instance.image, &mut service, &mut mounts)).await?;
+    }
     stays_stopped(&mut service);
     Ok(ContainerSpec {
         name: instance.name.clone(),

@@ -26,6 +26,8 @@ enum Undertaking {
     RefusedBehind,
     /// As `Rollback`, behind a gateway.
     RollbackBehind,
+    /// As `Deploy`, one service under a bridge.
+    DeployBridged,
     /// v1 is live and stays ready while v2 is deployed and watched.
     DeployWatched,
     /// v2 is rolled back to v1, which is ready.
@@ -38,6 +40,7 @@ impl Undertaking {
     async fn prepare(self) -> World {
         let world = match self {
             _ if self.is_watched() => World::watched(),
+            Self::DeployBridged => World::bridged(),
             _ if self.is_behind() => World::with_gateway(),
             _ => World::new(),
         };
@@ -53,7 +56,7 @@ impl Undertaking {
 
     async fn run(self, world: &World) -> Result<DeployOutcome, Failure> {
         match self {
-            Self::Deploy | Self::DeployBehind | Self::DeployWatched => world.deploy("2").await,
+            Self::Deploy | Self::DeployBehind | Self::DeployBridged | Self::DeployWatched => world.deploy("2").await,
             Self::Refused | Self::RefusedBehind => world.deploy("bad").await,
             Self::Rollback | Self::RollbackBehind | Self::RollbackWatched | Self::Collect => world.roll_back().await,
         }
@@ -62,7 +65,7 @@ impl Undertaking {
     /// Version live before and, when all goes well, after.
     const fn versions(self) -> (&'static str, &'static str) {
         match self {
-            Self::Deploy | Self::DeployBehind | Self::DeployWatched => ("1", "2"),
+            Self::Deploy | Self::DeployBehind | Self::DeployBridged | Self::DeployWatched => ("1", "2"),
             Self::Refused | Self::RefusedBehind => ("1", "1"),
             Self::Rollback | Self::RollbackBehind | Self::RollbackWatched | Self::Collect => ("2", "1"),
         }
@@ -232,6 +235,21 @@ async fn a_rollback_survives_a_time_out_at_every_call() {
 #[tokio::test]
 async fn a_rollback_survives_death_at_every_call() {
     check(Undertaking::Rollback, Kind::Death).await;
+}
+
+#[tokio::test]
+async fn a_deploy_under_a_bridge_survives_an_error_at_every_call() {
+    check(Undertaking::DeployBridged, Kind::Error).await;
+}
+
+#[tokio::test]
+async fn a_deploy_under_a_bridge_survives_a_time_out_at_every_call() {
+    check(Undertaking::DeployBridged, Kind::Timeout).await;
+}
+
+#[tokio::test]
+async fn a_deploy_under_a_bridge_survives_death_at_every_call() {
+    check(Undertaking::DeployBridged, Kind::Death).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Operations against fakes that are stricter than the real thing.
 
 #[cfg(test)]
+mod bridged;
+#[cfg(test)]
 mod clock;
 #[cfg(test)]
 mod faults;

@@ -102,6 +102,8 @@ impl World {
                 let broken = version == "bad";
                 state.add_image(&format!("web:{version}"), if broken { Behaviour::Unhealthy } else { Behaviour::Healthy });
                 state.add_image(&format!("api:{version}"), Behaviour::Healthy);
+                let api = state.images.get_mut(&format!("sha256:api:{version}")).unwrap();
+                (api.entrypoint, api.command) = (vec!["/run.sh".to_owned()], vec!["serve".to_owned()]);
                 state.add_image(&format!("migrate:{version}"), Behaviour::Exits(0));
             }
             ["1", "2", "bad"].into_iter().for_each(|version| state.add_image(&format!("db:{version}"), Behaviour::Healthy));
@@ -128,6 +130,19 @@ impl World {
         let world = Self { published: true, ..Self::new() };
         std::fs::write(world.project.path().join("chora.yaml"), "environments: {production: {gate_timeout: 1s}}\n").unwrap();
         world
+    }
+
+    /// A world in which `api` is run under a bridge.
+    pub(crate) fn bridged() -> Self {
+        let world = Self::new();
+        world.configure("services: {api: {bridge: true}}");
+        world
+    }
+
+    /// Sets what `chora.yaml` says beside the environment.
+    pub(crate) fn configure(&self, services: &str) {
+        let text = format!("environments: {{production: {{gate_timeout: 1s, gateway: false}}}}\n{services}\n");
+        std::fs::write(self.project.path().join("chora.yaml"), text).unwrap();
     }
 
     /// A world with a gateway that watches every new release for ten minutes; nothing is swapped in it.
@@ -222,7 +237,7 @@ impl World {
 
     /// What runs, as `service image` pairs.
     pub(crate) fn running(&self) -> Vec<String> {
-        let running = self.engine.world().running().into_iter().filter(|(service, _)| service != GATEWAY);
+        let running = self.engine.world().running().into_iter().filter(|(service, _)| service != GATEWAY && !service.is_empty());
         running.map(|(service, image)| format!("{service} {image}")).collect()
     }
 

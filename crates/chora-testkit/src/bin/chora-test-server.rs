@@ -49,8 +49,47 @@ fn once(words: &[&str]) -> std::io::Result<ExitCode> {
         }
         ["get", address, path] => return get(address, path),
         ["screen"] => return screen(),
+        ["mcp"] => return streams(),
         _ => return Err(std::io::Error::other(format!("unknown: {words:?}"))),
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// An MCP server on standard streams: its tools are the one that `TOOL` names (`add`), `version`, and `count`, which tells how often this
+/// very process was asked for it. It says so when its input ends.
+fn streams() -> std::io::Result<ExitCode> {
+    use serde_json::{Value, json};
+    let (mut counted, added) = (0, variable("TOOL").unwrap_or_else(|| "add".to_owned()));
+    for line in std::io::stdin().lines() {
+        let message: Value = serde_json::from_str(&line?)?;
+        let Some(id) = message.get("id") else { continue };
+        let number = |name: &str| message.pointer(&format!("/params/arguments/{name}")).and_then(Value::as_i64).unwrap_or(0);
+        let tool = message.pointer("/params/name").and_then(Value::as_str);
+        let text = match message.get("method").and_then(Value::as_str) {
+            Some("initialize") => Err(json!({
+                "protocolVersion": "2025-11-25", "capabilities": { "tools": {} }, "serverInfo": { "name": "tools", "version": "1" },
+            })),
+            Some("tools/list") => {
+                let listed = |name: &str| json!({ "name": name, "inputSchema": { "type": "object" } });
+                Err(json!({ "tools": [listed(&added), listed("version"), listed("count")] }))
+            }
+            Some("tools/call") if tool == Some("version") => Ok(variable("VERSION").unwrap_or_default()),
+            Some("tools/call") if tool == Some("count") => {
+                counted += 1;
+                Ok(counted.to_string())
+            }
+            Some("tools/call") if tool == Some(&added) => Ok((number("a") + number("b")).to_string()),
+            Some("ping") => Err(json!({})),
+            _ => {
+                let error = json!({ "code": -32601, "message": "unknown" });
+                println!("{}", json!({ "jsonrpc": "2.0", "id": id, "error": error }));
+                continue;
+            }
+        };
+        let result = text.map_or_else(|result| result, |text| json!({ "content": [{ "type": "text", "text": text }] }));
+        println!("{}", json!({ "jsonrpc": "2.0", "id": id, "result": result }));
+    }
+    eprintln!("its input has ended");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chora_core::compose::Stack;
+use chora_core::model::bridge::Bridge;
 use chora_core::model::deployment::{Deployment, DeploymentAction, JournalEntry, JournalMark, Lease, Outcome, OutcomeKind, Owner};
 use chora_core::model::digest::Digest;
 use chora_core::model::environment::{Environment, EnvironmentClass, WatchRules};
@@ -45,6 +46,7 @@ pub fn release(id: &str) -> Release {
         images: IndexMap::from([("web".to_owned(), image)]),
         files: IndexMap::from([("secret:key".to_owned(), Digest::of(b"key"))]),
         fingerprints: IndexMap::from([("web".to_owned(), Digest::of(b"web")), ("db".to_owned(), Digest::of(b"db"))]),
+        bridges: IndexMap::from([("web".to_owned(), Bridge { port: 8000, why: "asked for".into(), ..Bridge::default() })]),
     }
 }
 

@@ -492,6 +492,9 @@ impl<'a> Builder<'a> {
             if service.is_swapped() && replaced {
                 why += &if self.held(service).is_some() { HELD.to_owned() } else { self.longest_gap(service) };
             }
+            if let Some(bridge) = self.input.release.bridges.get(service.name).filter(|_| service.change != Change::Keep) {
+                why += &format!("; {bridge}");
+            }
             plans.push(ServicePlan { service: service.name.to_owned(), change: service.change, rollout, why });
         }
         let removed: BTreeSet<&str> = self.survey.removed.iter().map(|container| container.service.as_str()).collect();

@@ -203,6 +203,13 @@ fn differs(input: &DeployInput<'_>, name: &str) -> String {
     if without_image(before) != without_image(after) {
         parts.push("configuration");
     }
+    let same_bridge = match (live.bridges.get(name), input.release.bridges.get(name)) {
+        (Some(before), Some(after)) => before.does_the_same(after),
+        (before, after) => before.is_none() && after.is_none(),
+    };
+    if !same_bridge {
+        parts.push("bridge");
+    }
     let used = after.map(|service| {
         let configs = service.configs.iter().map(|reference| format!("config:{}", reference.source));
         configs.chain(service.secrets.iter().map(|reference| format!("secret:{}", reference.source))).collect::<Vec<_>>()

@@ -49,6 +49,7 @@ pub(super) fn release(id: &str, images: &[(&str, &str)]) -> Release {
         images: images.iter().map(|(service, image)| ((*service).to_owned(), pin(image))).collect(),
         files: IndexMap::new(),
         fingerprints: images.iter().map(|(service, image)| ((*service).to_owned(), Digest::of(image.as_bytes()))).collect(),
+        bridges: IndexMap::new(),
     }
 }
 

@@ -1,0 +1,84 @@
+//! The program in a volume of the engine, for containers of other images: written once for all of them, mounted read-only, so that it
+//! reaches a read-only root, an image without anything else in it, and an engine on another machine.
+
+use std::time::Duration;
+
+use chora_core::compose::{Mount, MountKind, Service, Volume};
+use chora_core::model::container::ContainerSpec;
+use chora_core::model::ids::ImageId;
+use chora_core::model::network::VolumeSpec;
+use chora_core::ports::{Engine, EngineError};
+
+use super::{OwnImage, OwnImageError, labels};
+use crate::probe::sidecar;
+
+/// Where the volume is mounted while the program is written to it.
+const PLACE: &str = "/program";
+/// How long that may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+impl OwnImage {
+    /// The volume that holds this program, made and filled where it is not; its name tells the content.
+    ///
+    /// The program writes itself, whole or not at all, from a container of its own image: a volume that a killed process left empty
+    /// is filled by the next.
+    pub(crate) async fn volume(&self) -> Result<String, OwnImageError> {
+        let engine = &self.inner.engine;
+        let name = format!("chora-program-{}", self.reference().await?.rsplit(':').next().unwrap_or_default());
+        let mut filled = self.inner.filled.lock().await;
+        if *filled && engine.volume(&name).await?.is_some() {
+            return Ok(name);
+        }
+        let volume = Volume { name: name.clone(), ..Volume::default() };
+        engine.create_volume(&VolumeSpec { name: name.clone(), volume, labels: labels() }).await?;
+        let pipes = match engine.run_piped(&filler(self.provide().await?, &name)).await {
+            // Another command may have pruned the image in between.
+            Err(EngineError::NotFound { .. }) => engine.run_piped(&filler(self.provide().await?, &name)).await?,
+            outcome => outcome?,
+        };
+        match pipes.finish(LIMIT).await? {
+            0 => *filled = true,
+            code => return Err(OwnImageError::NotWritten { volume: name, code }),
+        }
+        Ok(name)
+    }
+}
+
+fn filler(image: ImageId, volume: &str) -> ContainerSpec {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let mount = Mount { kind: MountKind::Volume, source: Some(volume.to_owned()), target: PLACE.to_owned(), ..Mount::default() };
+    ContainerSpec {
+        name: format!("chora-program-{}", uuid::Uuid::now_v7().simple()),
+        image,
+        service: Service {
+            entrypoint: Some(Vec::new()),
+            command: Some(words(&["/chora", "install-into", PLACE])),
+            cap_drop: words(&["ALL"]),
+            security_opt: words(&["no-new-privileges:true"]),
+            read_only: true,
+            ..Service::default()
+        },
+        labels: sidecar::labels(),
+        attachments: Vec::new(),
+        network_mode: Some("none".to_owned()),
+        mounts: vec![mount],
+        files: Vec::new(),
+        publish: false,
+    }
+}
+
+/// Removes the volumes with this program, of any version, that no container has; gives their names.
+///
+/// # Errors
+/// What the engine says.
+pub(crate) async fn remove_unused_volumes(engine: &dyn Engine) -> Result<Vec<String>, EngineError> {
+    let mut removed = Vec::new();
+    for volume in engine.volumes(&labels()).await? {
+        match engine.remove_volume(&volume.name).await {
+            Ok(()) => removed.push(volume.name),
+            Err(EngineError::Conflict { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(removed)
+}
