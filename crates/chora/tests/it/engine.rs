@@ -2,6 +2,7 @@
 
 mod apart;
 mod bad_input;
+mod bridged;
 mod daemon;
 mod deaths;
 mod deploy;

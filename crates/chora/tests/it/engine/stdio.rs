@@ -43,6 +43,7 @@ environments:
   production: { gate_timeout: 100s }
 services:
   tools:
+    bridge: false
     contract: api/tools.json
     health:
       process: { name: tools.py, fatal: true }
@@ -127,7 +128,7 @@ services:
 /// Nothing but one static program in the image; it speaks with a handshake and without.
 #[test]
 fn a_server_in_an_empty_image_is_asked_in_both_eras() {
-    let site = Site::new(CHORA, "services: { chora: { health: { function: { mcp: {} } } } }\n");
+    let site = Site::new(CHORA, "services: { chora: { bridge: false, health: { function: { mcp: {} } } } }\n");
     std::fs::copy(Path::new(env!("CARGO_BIN_EXE_chora")), site.chora.path().join("chora")).unwrap();
     site.chora.write("image/compose.yaml", "services: { web: { image: web } }\n");
     site.chora.write("Dockerfile", "FROM scratch\nCOPY chora /chora\nCOPY image /project\nENTRYPOINT [\"/chora\"]\n");
@@ -138,7 +139,7 @@ fn a_server_in_an_empty_image_is_asked_in_both_eras() {
     assert!(recorded.contains("\"protocol_version\": \"2025-11-25\""), "{recorded}");
     site.chora.write(".chora/contracts/chora.json", recorded.replace("\"2025-11-25\"", "\"2026-07-28\""));
     // A recorded server needs no check of its own.
-    site.chora.write("chora.yaml", "");
+    site.chora.write("chora.yaml", "services: { chora: { bridge: false } }\n");
     let check = function(&site.json(&["health"]), "chora");
     assert_eq!(check["verdict"], "pass", "{check:#}");
     let answered = check["answered"].as_str().unwrap();
