@@ -62,7 +62,7 @@ impl Guard {
             return Err(Refusal { status: StatusCode::FORBIDDEN, why: "this Host is not served here; name it with --allow-host" });
         }
         let mut origins = parts.headers.get_all(ORIGIN).iter();
-        if origins.any(|origin| !origin.to_str().is_ok_and(|origin| self.knows_origin(origin) || is_own(origin, host(parts)))) {
+        if origins.any(|origin| !origin.to_str().is_ok_and(|origin| self.knows_origin(origin) || self.is_own(origin, host(parts)))) {
             return Err(Refusal { status: StatusCode::FORBIDDEN, why: "this Origin may not call; name it with --allow-origin" });
         }
         if !open && !self.knows_token(&parts.headers) {
@@ -73,9 +73,18 @@ impl Guard {
 
     /// Rebinding a name needs a name: an address in the Host header is no attack.
     fn knows_host(&self, host: Option<&str>) -> bool {
-        let Some(name) = host.map(without_port) else { return false };
-        let name = name.to_ascii_lowercase();
-        name == "localhost" || is_address(&name) || self.hosts.iter().any(|allowed| allowed == "*" || *allowed == name)
+        host.is_some_and(|host| self.hosts.iter().any(|allowed| allowed == "*") || self.is_named(host))
+    }
+
+    fn is_named(&self, host: &str) -> bool {
+        let name = without_port(host).to_ascii_lowercase();
+        name == "localhost" || is_address(&name) || self.hosts.contains(&name)
+    }
+
+    /// A page of this very server. Where any name will do, one that was rebound would be its own as well: such a name is no proof.
+    fn is_own(&self, origin: &str, host: Option<&str>) -> bool {
+        let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        authority.zip(host).is_some_and(|(authority, host)| authority.eq_ignore_ascii_case(host) && self.is_named(host))
     }
 
     fn knows_origin(&self, origin: &str) -> bool {
@@ -125,12 +134,6 @@ fn without_port(authority: &str) -> &str {
 
 fn is_address(name: &str) -> bool {
     name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name).parse::<IpAddr>().is_ok()
-}
-
-/// A page of this very server; its Host is checked as well.
-fn is_own(origin: &str, host: Option<&str>) -> bool {
-    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-    authority.zip(host).is_some_and(|(authority, host)| authority.eq_ignore_ascii_case(host))
 }
 
 /// Whether nobody but this machine can reach an address.
@@ -189,6 +192,19 @@ mod tests {
             "file://localhost",
         ] {
             assert_eq!(check(&guard, &[("host", "localhost"), ("origin", origin)]), Some(StatusCode::FORBIDDEN.as_u16()), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_a_name_that_was_rebound_may_not_call_where_any_name_will_do() {
+        let any = Guard { hosts: vec!["*".into(), "tools.example".into()], origins: vec!["https://app.example".into()], token: None };
+        for (host, origin, refused) in [
+            ("evil.example", "http://evil.example", Some(403)),
+            ("tools.example", "http://tools.example", None),
+            ("10.0.0.5:8000", "http://10.0.0.5:8000", None),
+            ("evil.example", "https://app.example", None),
+        ] {
+            assert_eq!(check(&any, &[("host", host), ("origin", origin)]), refused, "{host} {origin}");
         }
     }
 
