@@ -30,13 +30,13 @@ pub struct BridgeOptions {
     /// How long a session may be unused before it is ended; 30m by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<GoDuration>,
-    /// The secret of the Compose file that holds the token which clients must send; none by default.
+    /// The secret of the service that holds the token which clients must send, by its name in the Compose file; none by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
     /// Names that clients may call it by (Host header); any by default.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow_hosts: Vec<String>,
-    /// Origins of web pages that may call, such as `https://app.example.com`; only its own by default.
+    /// Origins of web pages that may call, such as `https://app.example.com`; none by default.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow_origins: Vec<String>,
 }

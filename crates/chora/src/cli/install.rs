@@ -36,7 +36,8 @@ fn copy(program: &Path, directory: &Path) -> io::Result<()> {
     if fs::read(&place).is_ok_and(|there| there == content) {
         return Ok(());
     }
-    let unfinished = directory.join(format!(".{NAME}-{}", std::process::id()));
+    // Several may write at once, each the first process of a container of its own.
+    let unfinished = directory.join(format!(".{NAME}-{}", uuid::Uuid::now_v7().simple()));
     fs::write(&unfinished, &content)?;
     fs::set_permissions(&unfinished, Permissions::from_mode(0o755))?;
     fs::File::open(&unfinished)?.sync_all()?;

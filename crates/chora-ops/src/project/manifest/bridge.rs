@@ -29,10 +29,10 @@ pub(in crate::project) fn bridges(
             Some(manifest::Bridge::Off) | None => BridgeOptions::default(),
         };
         if let Some(token) = options.token.as_ref().filter(|token| !stack.secrets.contains_key(*token)) {
-            let message = format!("services.{name}.bridge.token in chora.yaml names `{token}`, which is no secret of the Compose file");
+            let message = format!("services.{name}.bridge.token in chora.yaml names `{token}`, and no service has a secret of that name");
             return Err(Failure::new(FailureKind::Invalid, message)
                 .state("nothing was changed")
-                .hint(format!("declare it under `secrets:` of the Compose file, such as `{token}: {{ file: {token}.txt }}`")));
+                .hint(format!("declare it in the Compose file (`secrets: {{ {token}: {{ file: {token}.txt }} }}`), and list it under the service's `secrets:`")));
         }
         if let Some(service) = stack.services.get_mut(&name) {
             bridges.insert(name, bridge(options, service, why));
@@ -179,7 +179,7 @@ mod tests {
         let text = "services: {tools: {bridge: {port: 9000, token: other}}}";
         let manifest = manifest::parse(text, "chora.yaml").unwrap();
         let refused = bridges(Some(&manifest), &mut stack(), Production, |_| false).unwrap_err();
-        assert!(refused.message.contains("`other`, which is no secret"), "{}", refused.message);
+        assert!(refused.message.contains("names `other`, and no service has a secret"), "{}", refused.message);
         let manifest = manifest::parse(&text.replace(", token: other", ""), "chora.yaml").unwrap();
         let mut stack = stack();
         let found = bridges(Some(&manifest), &mut stack, Production, |_| false).unwrap();

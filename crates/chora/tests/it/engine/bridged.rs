@@ -216,7 +216,8 @@ fn a_bridge_comes_and_goes_and_comes_back() {
 fn a_token_is_asked_for_of_clients_and_known_to_the_checks() {
     let secret = "secrets: { key: { file: key.txt } }\n";
     let manifest = CHECKS.replace("    contract:", "    bridge: { token: key, child: session, max_sessions: 5 }\n    contract:");
-    let site = Site::new(&format!("{COMPOSE}{secret}"), &manifest);
+    let compose = COMPOSE.replace("    stdin_open: true\n", "    stdin_open: true\n    secrets: [key]\n");
+    let site = Site::new(&format!("{compose}{secret}"), &manifest);
     site.chora.write("key.txt", "correct-horse-battery\n");
     site.release("v1");
     assert_eq!(passed(&site.json(&["health"]), "tools"), five());
@@ -239,14 +240,20 @@ fn a_fastmcp_server_is_served_as_its_image_is() {
 services:
   tools:
     image: chora-test/fastmcp:1
-    command: [/srv/venv/bin/python, -c, 'from fastmcp import FastMCP; FastMCP(\"tools\", version=\"1\").run(show_banner=False)']
+    command: [/srv/venv/bin/python, /srv/tools.py]
+    environment: { TOOL: add, STAYS: \"\" }
     stdin_open: true
     stop_grace_period: 3s
     ports: [\"127.0.0.1:${PORT}:8000\"]
+    configs: [{ source: tools, target: /srv/tools.py }]
+configs:
+  tools: { file: tools.py }
 ";
     let site = Site::new(compose, "environments: { production: { gate_timeout: 100s } }\n");
+    site.chora.write("tools.py", super::stdio::SERVER);
     site.release("v1");
     let client = Client::greet(site.port, None).expect("it serves");
-    assert_eq!(client.result("tools/list", &json!({}))["tools"], json!([]));
+    assert_eq!(client.result("tools/list", &json!({}))["tools"].as_array().map(Vec::len), Some(1));
+    assert_eq!(client.call("add"), "3");
     assert!(passed(&site.json(&["health"]), "tools").contains("function"));
 }

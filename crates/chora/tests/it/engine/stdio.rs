@@ -21,7 +21,7 @@ configs:
 "#;
 
 /// With `STAYS` it is deaf to the end of its input and to the first signal.
-const SERVER: &str = r#"
+pub(super) const SERVER: &str = r#"
 import os, signal, time
 from fastmcp import FastMCP
 
