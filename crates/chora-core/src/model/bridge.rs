@@ -87,7 +87,7 @@ impl Bridge {
         if let Some(idle) = self.idle {
             option("--idle", format!("{}ms", idle.as_millis()));
         }
-        // Behind a gateway it is called by any name. What a rebound name would let in is a page, and pages are known by their origin.
+        // Behind a gateway it is called by any name. What a rebound name would let in is a page, and pages are held to their origin.
         let any = ["*".to_owned()];
         for host in if self.hosts.is_empty() { any.as_slice() } else { &self.hosts } {
             option("--allow-host", host.clone());
