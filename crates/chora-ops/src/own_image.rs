@@ -60,16 +60,14 @@ struct Inner {
     reference: OnceCell<String>,
     /// Held while the image is loaded, so that it is loaded once.
     loading: tokio::sync::Mutex<()>,
-    /// Whether the volume is known to hold the program; held while it is filled.
-    filled: tokio::sync::Mutex<bool>,
 }
 
 impl OwnImage {
     /// `executable` is the static `chora` binary for the engine's platform.
     #[must_use]
     pub fn new(engine: Arc<dyn Engine>, executable: PathBuf) -> Self {
-        let (reference, loading, filled) = (OnceCell::new(), tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
-        Self { inner: Arc::new(Inner { engine, executable, reference, loading, filled }) }
+        let (reference, loading) = (OnceCell::new(), tokio::sync::Mutex::default());
+        Self { inner: Arc::new(Inner { engine, executable, reference, loading }) }
     }
 
     /// Loads the image unless the engine has it; its tag names the content, so an old one is never taken for it.
@@ -127,7 +125,7 @@ const fn own_architecture() -> &'static str {
     }
 }
 
-fn labels() -> IndexMap<String, String> {
+pub(crate) fn labels() -> IndexMap<String, String> {
     IndexMap::from([(LABEL.0.to_owned(), LABEL.1.to_owned())])
 }
 

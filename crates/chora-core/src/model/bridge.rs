@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Where the program is mounted, in the containers of services that run under the bridge.
 pub const MOUNTED_AT: &str = "/.chora";
 /// The program there.
-const PROGRAM: &str = "/.chora/chora";
+pub const PROGRAM: &str = "/.chora/chora";
 /// The container port that it listens on where nothing says another one.
 pub const DEFAULT_PORT: u16 = 8000;
 /// What the engine gives a container to end in, where the Compose file says nothing.

@@ -1,6 +1,8 @@
 //! Which services are run under a bridge, and what becomes of their command: a server that speaks MCP over its standard streams is made
 //! reachable without a change to its image.
 
+use indexmap::IndexMap;
+
 use crate::compose::{Mount, MountKind, Port, Service, Stack, VolumeOptions};
 use crate::model::bridge::{DEFAULT_PORT, MOUNTED_AT};
 use crate::model::environment::EnvironmentClass;
@@ -76,15 +78,16 @@ pub fn own_command(service: &Service, image: &Image) -> Vec<String> {
     entrypoint.iter().chain(command.into_iter().flatten()).cloned().collect()
 }
 
-/// The mount that brings the program into a container, from the volume that holds it.
+/// The mount that brings the program into a container, from the volume that holds it. Should the volume be removed before the container
+/// has it, the engine makes it anew with these labels.
 #[must_use]
-pub fn program_mount(volume: &str) -> Mount {
+pub fn program_mount(volume: &str, labels: IndexMap<String, String>) -> Mount {
     Mount {
         kind: MountKind::Volume,
         source: Some(volume.to_owned()),
         target: MOUNTED_AT.to_owned(),
         read_only: true,
-        volume: Some(VolumeOptions { nocopy: true, ..VolumeOptions::default() }),
+        volume: Some(VolumeOptions { nocopy: true, labels, ..VolumeOptions::default() }),
         ..Mount::default()
     }
 }

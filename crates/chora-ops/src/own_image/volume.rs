@@ -18,29 +18,28 @@ const PLACE: &str = "/program";
 const LIMIT: Duration = Duration::from_secs(60);
 
 impl OwnImage {
-    /// The volume that holds this program, made and filled where it is not; its name tells the content.
-    ///
-    /// The program writes itself, whole or not at all, from a container of its own image: a volume that a killed process left empty
-    /// is filled by the next.
+    /// The volume for this program, made where it is not there; its name tells the content that it has once it is filled.
     pub(crate) async fn volume(&self) -> Result<String, OwnImageError> {
-        let engine = &self.inner.engine;
         let name = format!("chora-program-{}", self.reference().await?.rsplit(':').next().unwrap_or_default());
-        let mut filled = self.inner.filled.lock().await;
-        if *filled && engine.volume(&name).await?.is_some() {
-            return Ok(name);
-        }
         let volume = Volume { name: name.clone(), ..Volume::default() };
-        engine.create_volume(&VolumeSpec { name: name.clone(), volume, labels: labels() }).await?;
+        self.inner.engine.create_volume(&VolumeSpec { name: name.clone(), volume, labels: labels() }).await?;
+        Ok(name)
+    }
+
+    /// Lets the program write itself into its volume, whole or not at all, from a container of its own image; there already is fine.
+    ///
+    /// Filled when a container has the volume, so that nobody can remove it as unused any more.
+    pub(crate) async fn fill(&self) -> Result<(), OwnImageError> {
+        let (engine, name) = (&self.inner.engine, self.volume().await?);
         let pipes = match engine.run_piped(&filler(self.provide().await?, &name)).await {
             // Another command may have pruned the image in between.
             Err(EngineError::NotFound { .. }) => engine.run_piped(&filler(self.provide().await?, &name)).await?,
             outcome => outcome?,
         };
         match pipes.finish(LIMIT).await? {
-            0 => *filled = true,
-            code => return Err(OwnImageError::NotWritten { volume: name, code }),
+            0 => Ok(()),
+            code => Err(OwnImageError::NotWritten { volume: name, code }),
         }
-        Ok(name)
     }
 }
 

@@ -12,7 +12,7 @@ use chora_core::ports::{BlobError, EngineError, SecretError, StoreError};
 
 use crate::context::Context;
 use crate::gateway::{Drained, GatewayError, Held, VerifyError};
-use crate::rollout::bridged::put_under;
+use crate::rollout::bridged::{complete, put_under};
 use crate::rollout::gate::Refusal;
 use crate::rollout::materialise;
 
@@ -201,7 +201,10 @@ async fn create(cx: &Context, instance: &Instance, release: &Release) -> Result<
     loop {
         let reason = match cx.engine.create_container(&spec).await {
             Err(EngineError::Conflict { reason }) if cx.clock.elapsed().saturating_sub(began) < CREATION => reason,
-            done => return Ok(done.map(drop)?),
+            done => {
+                done?;
+                break;
+            }
         };
         match cx.engine.container(&instance.name).await? {
             Some(found) if found.labels.get(labels::DEPLOYMENT) == instance.labels.get(labels::DEPLOYMENT) => {
@@ -212,6 +215,7 @@ async fn create(cx: &Context, instance: &Instance, release: &Release) -> Result<
             None => cx.clock.sleep(LOOK).await,
         }
     }
+    if release.bridges.contains_key(&instance.service) { Box::pin(complete(cx, &instance.name)).await } else { Ok(()) }
 }
 
 /// Looks up what the plan only refers to: the service's definition, volume names, contents of configs and secrets.
