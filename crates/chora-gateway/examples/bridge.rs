@@ -16,7 +16,8 @@ async fn main() -> std::io::Result<()> {
         Some("request") => ChildSharing::Request,
         _ => ChildSharing::Shared,
     };
-    let command = ChildCommand { command: arguments.collect(), environment: Vec::new(), directory: None, patience: chora_gateway::PATIENCE };
+    let command =
+        ChildCommand { command: arguments.collect(), environment: Vec::new(), directory: None, patience: chora_gateway::PATIENCE };
     let bridge = Bridge::new(BridgeSettings { server: command.into(), sharing, max_sessions: 1024, idle: Duration::from_secs(1800) });
     bridge.warm().await.map_err(std::io::Error::other)?;
     let listener = tokio::net::TcpListener::bind(address.to_string_lossy().as_ref()).await?;

@@ -233,7 +233,12 @@ mod tests {
 
     #[tokio::test]
     async fn answers_that_nobody_came_for_and_calls_under_way_have_a_limit() {
-        let command = ChildCommand { command: vec!["sleep".into(), "1000".into()], environment: Vec::new(), directory: None, patience: crate::transport::stdio::PATIENCE };
+        let command = ChildCommand {
+            command: vec!["sleep".into(), "1000".into()],
+            environment: Vec::new(),
+            directory: None,
+            patience: crate::transport::stdio::PATIENCE,
+        };
         let upstream = Upstream::start(&command.into(), None).expect("a process").upstream;
         let session = Session::new(SessionKey(1), Revision::V2025_11_25, upstream);
         for _ in 0..2 * MOST_CALLS {

@@ -62,7 +62,13 @@ async fn nothing_is_left_when_the_bridge_stops() {
 #[tokio::test]
 async fn a_server_that_cannot_be_started_is_said_to_be() {
     let settings = chora_gateway::BridgeSettings {
-        server: chora_gateway::ChildCommand { command: vec!["no-such-program".into()], environment: Vec::new(), directory: None, patience: chora_gateway::PATIENCE }.into(),
+        server: chora_gateway::ChildCommand {
+            command: vec!["no-such-program".into()],
+            environment: Vec::new(),
+            directory: None,
+            patience: chora_gateway::PATIENCE,
+        }
+        .into(),
         sharing: chora_gateway::ChildSharing::Shared,
         max_sessions: 1,
         idle: Duration::from_secs(1),

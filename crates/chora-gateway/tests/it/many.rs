@@ -29,12 +29,20 @@ pub(crate) struct Served {
 pub(crate) fn server(name: &str, era: &str) -> NamedServer {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/server.py");
     let command = vec!["python3".into(), script.into_os_string(), era.into(), name.into()];
-    NamedServer { name: name.to_owned(), server: ChildCommand { command, environment: Vec::new(), directory: None, patience: chora_gateway::PATIENCE }.into() }
+    NamedServer {
+        name: name.to_owned(),
+        server: ChildCommand { command, environment: Vec::new(), directory: None, patience: chora_gateway::PATIENCE }.into(),
+    }
 }
 
 /// A server that cannot be started.
 pub(crate) fn broken(name: &str) -> NamedServer {
-    let command = ChildCommand { command: vec!["no-such-program".into()], environment: Vec::new(), directory: None, patience: chora_gateway::PATIENCE };
+    let command = ChildCommand {
+        command: vec!["no-such-program".into()],
+        environment: Vec::new(),
+        directory: None,
+        patience: chora_gateway::PATIENCE,
+    };
     NamedServer { name: name.to_owned(), server: command.into() }
 }
 

@@ -156,8 +156,13 @@ async fn let_time_pass_with_a_word(served: &Served, client: &Client) {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_never_greets_is_told() {
     let settings = chora_gateway::BridgeSettings {
-        server: chora_gateway::ChildCommand { command: vec!["sleep".into(), "1000".into()], environment: Vec::new(), directory: None, patience: chora_gateway::PATIENCE }
-            .into(),
+        server: chora_gateway::ChildCommand {
+            command: vec!["sleep".into(), "1000".into()],
+            environment: Vec::new(),
+            directory: None,
+            patience: chora_gateway::PATIENCE,
+        }
+        .into(),
         sharing: chora_gateway::ChildSharing::Shared,
         max_sessions: 1,
         idle: Duration::from_secs(600),

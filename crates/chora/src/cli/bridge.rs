@@ -86,7 +86,8 @@ async fn served(args: BridgeArgs, output: Output) -> Result<(), Failure> {
     let (listener, address) = listen(front.listen).await?;
     let metrics = front.metrics().await?;
     let bridge = Bridge::new(BridgeSettings {
-        server: ChildCommand { command, environment: variables(&process.set)?, directory: process.directory, patience: process.patience }.into(),
+        server: ChildCommand { command, environment: variables(&process.set)?, directory: process.directory, patience: process.patience }
+            .into(),
         sharing: front.sharing(),
         max_sessions: front.max_sessions,
         idle: front.idle,

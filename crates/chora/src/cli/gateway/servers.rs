@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::http::HeaderMap;
-use chora_gateway::{ChildCommand, NamedServer, PATIENCE, RemoteSettings, Server};
+use chora_gateway::{ChildCommand, NamedServer, RemoteSettings, Server};
 use chora_ops::{Failure, FailureKind};
 use serde_json::{Map, Value};
 
@@ -59,7 +59,7 @@ fn process(told: &Map<String, Value>) -> Result<ChildCommand, String> {
     };
     let command = std::iter::once(OsString::from(program)).chain(arguments).collect();
     let environment = pairs(told, "env")?.into_iter().map(|(name, value)| (name, value.into())).collect();
-    Ok(ChildCommand { command, environment, directory: text(told, "cwd")?.map(PathBuf::from), patience: PATIENCE })
+    Ok(ChildCommand { command, environment, directory: text(told, "cwd")?.map(PathBuf::from), patience: chora_gateway::PATIENCE })
 }
 
 fn remote(told: &Map<String, Value>) -> Result<RemoteSettings, String> {
