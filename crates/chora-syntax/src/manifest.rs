@@ -2,6 +2,7 @@
 
 mod bridge;
 mod checks;
+mod edge;
 mod environment;
 mod health;
 mod read;
@@ -9,6 +10,7 @@ mod service;
 mod watch;
 
 pub use bridge::{Bridge, BridgeChild, BridgeOptions};
+pub use edge::{Acme, CertificateFiles, Challenge, PublicPort, Tls, is_for};
 pub use environment::{Approval, Environment, EnvironmentClass};
 pub use health::{
     ConfigurationCheck, ContainerCheck, EndpointCheck, Expectation, FunctionCheck, Health, HttpCheck, McpCheck, McpTransport, ProcessCheck,

@@ -4,6 +4,7 @@
 //! our canonical tree and serialises back to the same document. Unknown keys are refused here as a second net.
 
 mod build;
+mod edge;
 mod network;
 mod runtime;
 mod service;
@@ -11,6 +12,7 @@ mod units;
 mod volume;
 
 pub use build::{Build, BuildSecret};
+pub use edge::{Edge, EdgeAcme, EdgeCertificate, EdgeService, EdgeTls};
 pub use network::{Ipam, IpamPool, Network, ServiceNetwork};
 pub use runtime::{
     BlkioConfig, Deploy, DeployResources, Device, Healthcheck, LimitResources, Logging, ReservedResources, RestartPolicy, ThrottleDevice,
@@ -43,6 +45,9 @@ pub struct Stack {
     /// Secrets by key.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub secrets: IndexMap<String, FileObject>,
+    /// What the gateway serves by host and path; never part of a Compose file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edge: Option<Edge>,
 }
 
 /// A top-level config or secret: exactly one of `file`, `content`, `environment` or `external`.

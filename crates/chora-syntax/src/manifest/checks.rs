@@ -1,5 +1,7 @@
 //! Rules that types cannot say.
 
+mod edge;
+
 use super::{Bridge, BridgeOptions, EndpointCheck, FunctionCheck, Manifest, McpCheck, McpTransport};
 use crate::diagnostic::{DiagnosticKind, Problem};
 use crate::nearest::nearest;
@@ -8,6 +10,7 @@ use crate::yaml::Node;
 
 /// Checks a manifest; the tree gives the places.
 pub(super) fn check(manifest: &Manifest, tree: &Node, problems: &mut Vec<Problem>) {
+    edge::check(manifest, tree, problems);
     for (name, environment) in &manifest.environments {
         if let Some(from) = environment.promote_from.as_deref().filter(|from| !manifest.environments.contains_key(*from)) {
             let span = span(tree, &["environments", name, "promote_from"]);

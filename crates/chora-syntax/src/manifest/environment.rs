@@ -3,7 +3,7 @@
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::Watch;
+use super::{PublicPort, Tls, Watch};
 use crate::compose::model::GoDuration;
 
 /// How careful a deployment has to be.
@@ -122,6 +122,15 @@ pub struct Environment {
     pub drain: Option<GoDuration>,
     /// Whether a gateway owns the published ports, so that releases are switched without a gap; never in development.
     pub gateway: bool,
+    /// Where the gateway takes requests for services that name hosts or paths; 80 on every address by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_port: Option<PublicPort>,
+    /// The same with TLS; 443 on every address by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub https_port: Option<PublicPort>,
+    /// TLS for the hosts that services name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
 }
 
 impl Default for Environment {
@@ -142,6 +151,9 @@ impl Default for Environment {
             gap_timeout: None,
             drain: None,
             gateway: true,
+            http_port: None,
+            https_port: None,
+            tls: None,
         }
     }
 }

@@ -38,6 +38,31 @@ pub struct ServiceSettings {
     /// Whether a server on standard streams is run under a bridge, and how; decided from `stdin_open` and ports by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bridge: Option<Bridge>,
+    /// Requests for these hosts come here, through the gateway; for every host where there are only `paths`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// Only those for these paths and what lies below them; all by default.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
+    /// The container's port for them; the first published or exposed one by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+}
+
+impl ServiceSettings {
+    /// Whether the gateway takes requests for it by host or path.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        !self.hosts.is_empty() || !self.paths.is_empty()
+    }
+
+    /// Each host (empty: any) with each path.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&str, &str)> {
+        let any = |list: &[String]| list.is_empty() && self.is_public();
+        let hosts = self.hosts.iter().map(String::as_str).chain(any(&self.hosts).then_some(""));
+        let root = any(&self.paths).then_some("/");
+        hosts.flat_map(move |host| self.paths.iter().map(String::as_str).chain(root).map(move |path| (host, path)))
+    }
 }
 
 /// How the data of a service is backed up and restored, inside its container.

@@ -165,3 +165,41 @@ fn a_bridge_that_could_not_be_is_refused_with_its_place() {
         assert!(told.contains(expected) && told.contains("chora.yaml:2:"), "{text}: {told}");
     }
 }
+
+#[test]
+fn public_ports_are_a_number_or_an_address_with_one() {
+    let manifest = parse("environments: {production: {http_port: 8080, https_port: '127.0.0.1:8443'}}", "chora.yaml").unwrap();
+    let production = &manifest.environments["production"];
+    let words = [&production.http_port, &production.https_port].map(|port| port.as_ref().map(ToString::to_string));
+    assert_eq!(words, [Some("8080".to_owned()), Some("127.0.0.1:8443".to_owned())]);
+}
+
+#[test]
+fn faults_of_hosts_and_tls_have_a_place() {
+    let text = "\
+environments:
+  development: {tls: {acme: {directory: 'https://ca/dir'}}}
+  production:
+    http_port: 0
+    tls: {certificates: [{hosts: ['*.example'], certificate: a.pem, key: a.key}]}
+services:
+  web: {hosts: [a.example, b.c.example]}
+  api: {hosts: [A.example], paths: [/, api]}
+  tool: {hosts: ['*.example']}
+  db: {port: 5432}
+";
+    let problems = parse(text, "chora.yaml").unwrap_err().to_string();
+    let expected = [
+        (2, "`tls` needs a gateway, and environment `development` has none"),
+        (4, "`0` is neither a port nor `address:port`"),
+        (5, "no certificate is for `b.c.example`"),
+        (8, "`A.example/` belongs to service `web` already"),
+        (8, "`api` does not start with `/`"),
+        (9, "`*.example` is no host; a star is not possible here"),
+        (10, "`port` belongs to `hosts` or `paths`"),
+    ];
+    for (line, words) in expected {
+        let told = problems.lines().any(|told| told.starts_with(&format!("chora.yaml:{line}:")) && told.contains(words));
+        assert!(told, "line {line}, {words}:\n{problems}");
+    }
+}
