@@ -6,7 +6,7 @@ use std::time::Duration;
 use chora_core::model::deployment::{Deployment, DeploymentAction, OutcomeKind, Traffic};
 use chora_core::model::ids::{DeploymentId, ImageId};
 use chora_core::model::release::Release;
-use chora_core::plan::gateway::GATEWAY;
+use chora_core::plan::gateway::{GATEWAY, keep_certificates};
 use chora_core::plan::{Observed, Plan, Reuse};
 use futures_util::future::{join, try_join_all};
 
@@ -197,7 +197,10 @@ async fn prepare(
         );
         return Err(nothing(message));
     };
-    let target = with_gateway_image(cx, target).await?;
+    let mut target = with_gateway_image(cx, target).await?;
+    if let Some(live) = &live {
+        keep_certificates(&mut target, live);
+    }
     let (available, observed) = join(check_available(cx, &target), observe(cx, &project.environment.project, &target.stack)).await;
     available?;
     let kept = project.environment.releases_kept as usize;

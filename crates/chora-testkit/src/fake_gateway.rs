@@ -120,7 +120,8 @@ impl FakeTable {
             table.insert(name.clone(), addresses);
             drains.extend(service.get("drain_ms").and_then(Value::as_u64).map(|drain| (name.clone(), drain)));
         }
-        for listener in body.get("listeners").and_then(Value::as_array).into_iter().flatten() {
+        let serves = |listener: &&Value| listener.pointer("/http/redirect_to_https").is_none();
+        for listener in body.get("listeners").and_then(Value::as_array).into_iter().flatten().filter(serves) {
             let service = ["/auto/service", "/tcp/service"].iter().find_map(|kind| listener.pointer(kind)?.as_str());
             if service.or_else(|| listener.pointer("/http/routes/0/service")?.as_str()).is_none_or(|name| !table.contains_key(name)) {
                 return bad("a listener for a service that is not there");

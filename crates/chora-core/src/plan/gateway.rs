@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
 
-use crate::compose::{Mount, MountKind, Network, Port, Service, Stack, Volume};
+use crate::compose::{Edge, EdgeTls, FileObject, FileReference, Mount, MountKind, Network, Port, Service, Stack, Volume};
 use crate::model::digest::Digest;
 use crate::model::environment::{Environment, EnvironmentClass};
+use crate::model::release::Release;
 
 /// Its service name.
 pub const GATEWAY: &str = "chora-gateway";
@@ -31,6 +32,15 @@ pub struct EdgePort<'a> {
     pub port: &'a Port,
     /// Where the gateway listens, inside its container.
     pub inner: u16,
+    /// What is served by host and path: the port itself is not published, so that only Chora asks there.
+    pub shared: bool,
+}
+
+/// Where the gateway listens for everything that is served by host and path, inside its container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Doors {
+    http: u16,
+    https: Option<u16>,
 }
 
 /// Whether a stack has a gateway.
@@ -56,9 +66,13 @@ fn can_be_routed(service: &Service, port: &Port) -> bool {
     tcp && !is_gateway(service) && !service.networks.is_empty() && service.network_mode.is_none()
 }
 
-/// The ports of a stack that its gateway publishes, or would.
+/// The ports of a stack that its gateway listens at for one service each, or would.
 #[must_use]
 pub fn edge_ports(stack: &Stack) -> Vec<EdgePort<'_>> {
+    listening(stack).0
+}
+
+fn listening(stack: &Stack) -> (Vec<EdgePort<'_>>, Option<Doors>) {
     let mut ports: Vec<(&str, &Port)> = stack
         .services
         .iter()
@@ -80,7 +94,13 @@ pub fn edge_ports(stack: &Stack) -> Vec<EdgePort<'_>> {
         taken.insert(number);
         number
     };
-    ports.into_iter().map(|(service, port)| EdgePort { service, port, inner: inner(port) }).collect()
+    let mut all: Vec<EdgePort<'_>> =
+        ports.into_iter().map(|(service, port)| EdgePort { service, port, inner: inner(port), shared: false }).collect();
+    let Some(edge) = &stack.edge else { return (all, None) };
+    let doors = Doors { http: inner(&edge.http), https: edge.https.as_ref().map(&mut inner) };
+    // They come last: a service that gets a host must not move the ports of others.
+    all.extend(edge.services.iter().map(|one| EdgePort { service: &one.service, port: &one.port, inner: inner(&one.port), shared: true }));
+    (all, Some(doors))
 }
 
 /// The number of a published port, where the file fixes it.
@@ -93,25 +113,82 @@ pub fn add_gateway(stack: &mut Stack, class: EnvironmentClass) {
     if class == EnvironmentClass::Development || stack.services.contains_key(GATEWAY) {
         return;
     }
-    let ports: Vec<Port> = edge_ports(stack)
-        .into_iter()
-        .map(|edge| Port { target: edge.inner, name: None, app_protocol: None, protocol: Some("tcp".to_owned()), ..edge.port.clone() })
-        .collect();
+    let (edges, doors) = listening(stack);
+    let published =
+        |port: &Port, inner: u16| Port { target: inner, name: None, app_protocol: None, protocol: Some("tcp".to_owned()), ..port.clone() };
+    let mut ports: Vec<Port> = edges.iter().filter(|edge| !edge.shared).map(|edge| published(edge.port, edge.inner)).collect();
+    if let (Some(edge), Some(doors)) = (&stack.edge, doors) {
+        ports.push(published(&edge.http, doors.http));
+        ports.extend(edge.https.as_ref().zip(doors.https).map(|(port, inner)| published(port, inner)));
+    }
     if ports.is_empty() {
         return;
     }
-    let served: BTreeSet<&str> = edge_ports(stack).iter().map(|edge| edge.service).collect();
+    let served: BTreeSet<&str> = edges.iter().map(|edge| edge.service).collect();
     let networks =
         stack.services.iter().filter(|(name, _)| served.contains(name.as_str())).flat_map(|(_, service)| service.networks.keys());
     let mut networks: IndexMap<String, Option<_>> = networks.map(|key| (key.clone(), None)).collect();
     networks.insert(EDGE.to_owned(), None);
-    stack.services.insert(GATEWAY.to_owned(), service(ports, networks));
+    let secrets = stack.edge.as_ref().map(|edge| files(edge, stack)).unwrap_or_default();
+    stack.services.insert(GATEWAY.to_owned(), Service { secrets, ..service(ports, networks) });
     // Engines publish ports through the network whose name sorts first. Were that one of the others, a candidate's network could take
     // its place, and every connection would be cut.
     let edge = Network { name: format!("0-{}-edge", stack.name), ..Network::default() };
     stack.networks.insert(EDGE.to_owned(), edge);
     let volume = Volume { name: format!("{}_{GATEWAY}", stack.name), ..Volume::default() };
     stack.volumes.insert(GATEWAY.to_owned(), volume);
+}
+
+/// Keys of the stack's secrets that only the gateway gets begin so; the path in the project follows.
+const FILE: &str = "chora-gateway:";
+
+/// Adds a file of the project to the secrets of a stack; gives the path that it will have in the gateway's container.
+pub fn gateway_file(stack: &mut Stack, named: &str, path: String) -> String {
+    let key = format!("{FILE}{named}");
+    let object = FileObject { name: key.clone(), file: Some(path), ..FileObject::default() };
+    let target = target_of(&key);
+    stack.secrets.insert(key, object);
+    target
+}
+
+fn target_of(key: &str) -> String {
+    format!("/run/secrets/{}.pem", Digest::of(key.as_bytes()).short())
+}
+
+/// The files that TLS needs in the gateway's container, for it alone.
+fn files(edge: &Edge, stack: &Stack) -> Vec<FileReference> {
+    let Some(tls) = &edge.tls else { return Vec::new() };
+    let certificates = tls.certificates.iter().flat_map(|one| [&one.certificate, &one.key]);
+    let wanted: BTreeSet<&String> = certificates.chain(tls.acme.iter().filter_map(|acme| acme.ca.as_ref())).collect();
+    let keys = stack.secrets.keys().filter(|key| key.starts_with(FILE) && wanted.contains(&target_of(key)));
+    let reference = |key: &String| FileReference {
+        source: key.clone(),
+        target: Some(target_of(key)),
+        mode: Some("0400".to_owned()),
+        ..FileReference::default()
+    };
+    keys.map(reference).collect()
+}
+
+/// Gives a release that is gone back to the certificates of the live one, where the gateway stays the same but for them: those of then
+/// may have ended, and their files may be gone.
+pub fn keep_certificates(target: &mut Release, live: &Release) {
+    let command = |release: &Release| release.stack.services.get(GATEWAY).and_then(|gateway| gateway.command.clone());
+    let tls = live.stack.edge.as_ref().and_then(|edge| edge.tls.clone());
+    let (Some(tls), true) = (tls, command(target) == command(live)) else { return };
+    let Some(edge) = target.stack.edge.as_mut().filter(|edge| edge.tls.is_some()) else { return };
+    edge.tls = Some(tls);
+    let own = |key: &str| key.strip_prefix("secret:").unwrap_or(key).starts_with(FILE);
+    target.stack.secrets.retain(|key, _| !own(key));
+    target.stack.secrets.extend(live.stack.secrets.iter().filter(|(key, _)| own(key)).map(|(key, object)| (key.clone(), object.clone())));
+    target.files.retain(|key, _| !own(key));
+    target.files.extend(live.files.iter().filter(|(key, _)| own(key)).map(|(key, digest)| (key.clone(), digest.clone())));
+    if let (Some(gateway), Some(now)) = (target.stack.services.get_mut(GATEWAY), live.stack.services.get(GATEWAY)) {
+        gateway.secrets.clone_from(&now.secrets);
+    }
+    if let Some(fingerprint) = live.fingerprints.get(GATEWAY) {
+        target.fingerprints.insert(GATEWAY.to_owned(), fingerprint.clone());
+    }
 }
 
 fn service(ports: Vec<Port>, networks: IndexMap<String, Option<crate::compose::ServiceNetwork>>) -> Service {
@@ -152,14 +229,54 @@ pub struct Route {
     /// How long a release before has to end what it is at, in seconds, where the service needs another time than the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain_seconds: Option<u64>,
+    /// Which requests at the ports that services share go there as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedRoute>,
 }
 
 impl Route {
     /// What the gateway calls the service behind this port.
     #[must_use]
     pub fn backend(&self) -> String {
-        format!("{}:{}", self.service, self.port)
+        match &self.shared {
+            // Its port moves when another service gets a host.
+            Some(_) => self.service.clone(),
+            None => format!("{}:{}", self.service, self.port),
+        }
     }
+}
+
+/// Requests by host and path. What belongs to the ports is the same in every route.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct SharedRoute {
+    /// Hosts; all where there are none.
+    pub hosts: Vec<String>,
+    /// Path prefixes; all where there are none.
+    pub paths: Vec<String>,
+    /// Port without TLS, inside the gateway's container.
+    pub http: u16,
+    /// Port with TLS, inside its container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https: Option<u16>,
+    /// The same as users see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_https: Option<u16>,
+    /// How TLS ends there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<EdgeTls>,
+}
+
+fn shared_route(stack: &Stack, service: &str, doors: Doors) -> Option<SharedRoute> {
+    let edge = stack.edge.as_ref()?;
+    let one = edge.services.iter().find(|one| one.service == service)?;
+    Some(SharedRoute {
+        hosts: one.hosts.clone(),
+        paths: one.paths.clone(),
+        http: doors.http,
+        https: doors.https,
+        public_https: edge.https.as_ref().and_then(fixed),
+        tls: edge.tls.clone(),
+    })
 }
 
 /// A container that serves, and the deployment that made it.
@@ -174,25 +291,56 @@ pub(super) fn routes(stack: &Stack, environment: &Environment, serving: impl Fn(
     if !has_gateway(stack) {
         return Vec::new();
     }
+    let (edges, doors) = listening(stack);
     let route = |edge: EdgePort<'_>| {
         let containers = serving(edge.service);
         let release = containers.first()?.deployment.clone();
         let addresses = containers.iter().map(|serving| format!("{}:{}", serving.container, edge.port.target)).collect();
         let protocol = edge.port.app_protocol.clone().filter(|name| ["http", "tcp"].contains(&name.as_str()));
         let drain_seconds = environment.drains.get(edge.service).map(std::time::Duration::as_secs);
-        Some(Route { port: edge.inner, service: edge.service.to_owned(), release, addresses, protocol, drain_seconds })
+        let shared = doors.filter(|_| edge.shared).and_then(|doors| shared_route(stack, edge.service, doors));
+        Some(Route { port: edge.inner, service: edge.service.to_owned(), release, addresses, protocol, drain_seconds, shared })
     };
-    edge_ports(stack).into_iter().filter_map(route).collect()
+    edges.into_iter().filter_map(route).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::{GATEWAY, add_gateway, edge_ports, is_direct};
-    use crate::compose::{Port, Service, Stack};
+    use crate::compose::{Edge, EdgeService, Port, Service, Stack};
     use crate::model::environment::EnvironmentClass::{Development, Production};
 
     fn port(published: Option<&str>, target: u16, host_ip: Option<&str>) -> Port {
         Port { target, published: published.map(str::to_owned), host_ip: host_ip.map(str::to_owned), ..Port::default() }
+    }
+
+    fn with_hosts() -> Stack {
+        let one = |service: &str, host: &str, target| EdgeService {
+            service: service.to_owned(),
+            hosts: vec![host.to_owned()],
+            port: Port { target, app_protocol: Some("http".to_owned()), ..Port::default() },
+            ..EdgeService::default()
+        };
+        let edge = Edge {
+            http: port(Some("8080"), 0, None),
+            services: vec![one("db", "db.example", 5000), one("web", "web.example", 8000)],
+            ..Edge::default()
+        };
+        Stack { edge: Some(edge), ..stack() }
+    }
+
+    #[test]
+    fn services_with_hosts_share_a_port_and_have_one_that_only_chora_asks() {
+        let mut stack = with_hosts();
+        let ports: Vec<_> = edge_ports(&stack).into_iter().filter(|edge| edge.shared).map(|edge| (edge.service, edge.inner)).collect();
+        assert_eq!(ports, [("db", 40_002), ("web", 40_003)]);
+        add_gateway(&mut stack, Production);
+        let published: Vec<_> = stack.services[GATEWAY].ports.iter().map(|port| (port.published.as_deref(), port.target)).collect();
+        assert_eq!(published, [(Some("80"), 80), (Some("80"), 40_000), (None, 40_001), (Some("8080"), 8080)]);
+        let mut fewer = with_hosts();
+        fewer.edge.as_mut().unwrap().services.pop();
+        add_gateway(&mut fewer, Production);
+        assert_eq!(fewer.services[GATEWAY], stack.services[GATEWAY], "a host more needs no other gateway");
     }
 
     fn stack() -> Stack {

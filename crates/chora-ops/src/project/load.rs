@@ -134,6 +134,9 @@ fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Projec
     warnings.extend(super::manifest::astray(&stack, &bridges));
     if wanted.gateway {
         check_name_is_free(&stack)?;
+        if environment.class != EnvironmentClass::Development {
+            super::manifest::edge::add(&mut stack, manifest.as_ref(), &wanted, &settings.project_dir)?;
+        }
         add_gateway(&mut stack, environment.class);
     }
     let project = Project {

@@ -1,6 +1,7 @@
 //! `chora.yaml`, turned into what operations need.
 
 mod bridge;
+pub(super) mod edge;
 mod health;
 
 use std::collections::BTreeMap;

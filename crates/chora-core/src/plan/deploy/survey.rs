@@ -182,10 +182,15 @@ fn reason(input: &DeployInput<'_>, name: &str, change: Change, forced: bool, mis
 /// What the gateway is for.
 fn publishes(input: &DeployInput<'_>) -> String {
     let stack = &input.release.stack;
-    let ports: Vec<String> = edge_ports(stack)
+    let mut ports: Vec<String> = edge_ports(stack)
         .iter()
+        .filter(|edge| !edge.shared)
         .map(|edge| format!("{} for {}", edge.port.published.as_deref().unwrap_or("a free port"), edge.service))
         .collect();
+    if let Some(edge) = &stack.edge {
+        let doors = edge.https.iter().chain([&edge.http]);
+        ports.extend(doors.map(|port| format!("{} for hosts and paths", port.published.as_deref().unwrap_or_default())));
+    }
     format!("publishes {}", ports.join(", "))
 }
 

@@ -96,7 +96,7 @@ impl Builder<'_> {
     pub(super) fn let_through(&mut self, service: &ServiceSurvey<'_>) {
         let Some((gateway, backends)) = self.held(service) else { return };
         let wanted = self.wanted_routes();
-        let renewed = |route: &Route| wanted.iter().find(|other| other.port == route.port && other.service == route.service).cloned();
+        let renewed = |route: &Route| wanted.iter().find(|other| other.backend() == route.backend()).cloned();
         let after: Vec<Route> = self
             .traffic
             .now
