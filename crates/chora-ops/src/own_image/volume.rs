@@ -16,6 +16,8 @@ use crate::probe::sidecar;
 const PLACE: &str = "/program";
 /// How long that may take.
 const LIMIT: Duration = Duration::from_secs(60);
+/// How often it is tried.
+const TRIES: u32 = 3;
 
 impl OwnImage {
     /// The volume for this program, made where it is not there; its name tells the content that it has once it is filled.
@@ -30,15 +32,24 @@ impl OwnImage {
     ///
     /// Filled when a container has the volume, so that nobody can remove it as unused any more.
     pub(crate) async fn fill(&self) -> Result<(), OwnImageError> {
-        let (engine, name) = (&self.inner.engine, self.volume().await?);
-        let pipes = match engine.run_piped(&filler(self.provide().await?, &name)).await {
-            // Another command may have pruned the image in between.
-            Err(EngineError::NotFound { .. }) => engine.run_piped(&filler(self.provide().await?, &name)).await?,
-            outcome => outcome?,
-        };
+        let name = self.volume().await?;
+        let mut outcome = self.write(&name).await;
+        for _ in 1..TRIES {
+            // Another command may have pruned the image, or the container before its start.
+            match &outcome {
+                Err(OwnImageError::Engine(EngineError::NotFound { .. }) | OwnImageError::NotWritten { .. }) => {}
+                _ => break,
+            }
+            outcome = self.write(&name).await;
+        }
+        outcome
+    }
+
+    async fn write(&self, volume: &str) -> Result<(), OwnImageError> {
+        let pipes = self.inner.engine.run_piped(&filler(self.provide().await?, volume)).await?;
         match pipes.finish(LIMIT).await? {
             0 => Ok(()),
-            code => Err(OwnImageError::NotWritten { volume: name, code }),
+            code => Err(OwnImageError::NotWritten { volume: volume.to_owned(), code }),
         }
     }
 }

@@ -6,6 +6,7 @@ mod bridged;
 mod daemon;
 mod deaths;
 mod deploy;
+mod edge;
 mod files;
 mod full_disk;
 mod gates;
