@@ -109,7 +109,7 @@ fn a_deploy_killed_at_any_step_is_ended_by_the_next_command() {
     let site = Site::new(PAIR, ASKED);
     // From the third release on, plans also tidy up.
     ["v1", "v2", "v3"].iter().for_each(|version| site.release(version));
-    let (load, places) = (Load::every(site.port), places());
+    let (load, places) = (Load::light(site.port), places());
     let mut live = "v3".to_owned();
     let mut round = 0;
     loop {
@@ -140,7 +140,7 @@ fn a_deploy_killed_at_any_step_is_ended_by_the_next_command() {
 fn a_rollback_killed_at_any_step_is_ended_by_the_next_command() {
     let site = Site::new(PAIR, ASKED);
     ["v1", "v2"].iter().for_each(|version| site.release(version));
-    let (load, places) = (Load::every(site.port), places());
+    let (load, places) = (Load::light(site.port), places());
     let mut live = "v2";
     let mut round = 0;
     loop {

@@ -1,4 +1,4 @@
-//! Clients that never pause: plain HTTP, MCP sessions with long calls and open streams, MCP without sessions.
+//! Clients that never stop: plain HTTP, MCP sessions with long calls and open streams, MCP without sessions.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -12,6 +12,11 @@ use serde_json::json;
 
 /// Longer than any request may wait, a hold included.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two requests of a client of plain HTTP.
+const OFTEN: Duration = Duration::from_millis(5);
+/// The same over many releases.
+const SELDOM: Duration = Duration::from_millis(20);
 
 /// What clients have seen.
 #[derive(Debug, Default)]
@@ -45,14 +50,23 @@ struct Answer {
 impl Load {
     /// Only plain HTTP, with connections kept and with new ones.
     pub(super) fn plain(port: u16) -> Self {
-        Self::of(vec![Box::new(move |stop| plain(port, true, stop)), Box::new(move |stop| plain(port, false, stop))])
+        Self::of(vec![Box::new(move |stop| plain(port, true, OFTEN, stop)), Box::new(move |stop| plain(port, false, OFTEN, stop))])
     }
 
     /// All kinds of clients.
     pub(super) fn every(port: u16) -> Self {
+        Self::all(port, OFTEN)
+    }
+
+    /// The same, lighter: for what takes so long that each moment is met often enough.
+    pub(super) fn light(port: u16) -> Self {
+        Self::all(port, SELDOM)
+    }
+
+    fn all(port: u16, pause: Duration) -> Self {
         Self::of(vec![
-            Box::new(move |stop| plain(port, true, stop)),
-            Box::new(move |stop| plain(port, false, stop)),
+            Box::new(move |stop| plain(port, true, pause, stop)),
+            Box::new(move |stop| plain(port, false, pause, stop)),
             Box::new(move |stop| sessions(port, stop)),
             Box::new(move |stop| stateless(port, stop)),
         ])
@@ -139,7 +153,7 @@ fn ask(reader: &mut BufReader<TcpStream>, head: &str, body: &str) -> std::io::Re
     Ok(Answer { status, head, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
-fn plain(port: u16, keeps: bool, stop: &AtomicBool) -> Seen {
+fn plain(port: u16, keeps: bool, pause: Duration, stop: &AtomicBool) -> Seen {
     let (mut seen, mut kept) = (Seen::default(), None);
     while !stop.load(Ordering::Relaxed) {
         let began = Instant::now();
@@ -152,7 +166,7 @@ fn plain(port: u16, keeps: bool, stop: &AtomicBool) -> Seen {
         if let Some(answer) = seen.take(if keeps { "kept connection" } else { "new connection" }, began, asked) {
             seen.releases.insert(answer.body);
         }
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(pause);
     }
     seen
 }
