@@ -1,5 +1,6 @@
 //! The one error that operations return: what happened, the state of the world, the next command.
 
+use chora_core::plan::gateway::named_by_tls;
 use chora_core::ports::{BlobError, EngineError, SecretError, StoreError};
 
 use crate::event_log::LogError;
@@ -189,7 +190,12 @@ impl From<SecretError> for Failure {
             SecretError::Missing { .. } => FailureKind::Invalid,
             SecretError::Unreadable { .. } => FailureKind::Denied,
         };
-        Self::new(kind, error.to_string()).hint("provide the value where the Compose file says it is")
+        let (SecretError::Missing { name, reason } | SecretError::Unreadable { name, reason }) = &error;
+        match named_by_tls(name) {
+            Some(file) => Self::new(kind, format!("`{file}`, which `tls` in chora.yaml names, cannot be read: {reason}"))
+                .hint("put the file there, or mend `tls` in chora.yaml"),
+            None => Self::new(kind, error.to_string()).hint("provide the value where the Compose file says it is"),
+        }
     }
 }
 
@@ -206,7 +212,21 @@ impl From<LogError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::{Failure, FailureKind};
-    use chora_core::ports::EngineError;
+    use chora_core::compose::Stack;
+    use chora_core::plan::gateway::gateway_file;
+    use chora_core::ports::{EngineError, SecretError};
+
+    #[test]
+    fn a_file_of_tls_is_named_as_chora_yaml_names_it() {
+        let mut stack = Stack::default();
+        gateway_file(&mut stack, "certs/a.key", "/p/certs/a.key".to_owned());
+        let name = stack.secrets.keys().next().unwrap().clone();
+        let failure = Failure::from(SecretError::Missing { name, reason: "no such file".into() });
+        assert!(failure.message.starts_with("`certs/a.key`, which `tls` in chora.yaml names, cannot be read"), "{}", failure.message);
+        assert!(failure.hint.contains("`tls`"));
+        let other = Failure::from(SecretError::Missing { name: "token".into(), reason: "no such file".into() });
+        assert!(other.message.starts_with("`token` has no value") && other.hint.contains("Compose file"));
+    }
 
     #[test]
     fn every_failure_of_the_engine_names_a_next_command() {

@@ -151,6 +151,12 @@ pub fn gateway_file(stack: &mut Stack, named: &str, path: String) -> String {
     target
 }
 
+/// The file as `chora.yaml` names it, where a secret is one that only the gateway gets.
+#[must_use]
+pub fn named_by_tls(key: &str) -> Option<&str> {
+    key.strip_prefix(FILE)
+}
+
 fn target_of(key: &str) -> String {
     format!("/run/secrets/{}.pem", Digest::of(key.as_bytes()).short())
 }
