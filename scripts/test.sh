@@ -91,7 +91,7 @@ oldest)
   part 'ssh server' ssh_server
   part 'base image' base_image
   part 'authority' authority
-  export CHORA_TEST_DEATHS=before
+  export CHORA_TEST_DEATHS=oldest
   part 'tests' cargo test --workspace --locked --quiet --no-fail-fast
   part 'Compose record against the live reference' scripts/oracles.sh compare
   ;;
@@ -102,7 +102,7 @@ newest)
   part 'ssh server' ssh_server
   part 'base image' base_image
   part 'authority' authority
-  export CHORA_TEST_DEATHS=after CHORA_TEST_ROUNDS=20
+  export CHORA_TEST_DEATHS=newest CHORA_TEST_ROUNDS=20
   part 'integration suites' cargo test --workspace --locked --quiet --no-fail-fast --test it
   part 'the bridge against the MCP conformance suite' scripts/bridge-conformance.sh
   part 'real MCP clients through the bridge' scripts/bridge-clients.sh

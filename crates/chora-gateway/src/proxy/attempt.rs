@@ -78,14 +78,14 @@ async fn exchange(out: &Outgoing, upstream: &Arc<Upstream>, limits: &Limits, fre
     };
     let mut request = out.request();
     loop {
-        let error = match in_time(out, limits, connection.sender.try_send_request(request)).await.ok_or(Failure::Late)? {
-            Ok(response) => {
-                let lent = (!out.upgrades).then(|| upstream.lend(connection.sender));
-                return Ok((response, lent));
-            }
+        if out.upgrades {
+            connection.kept.may_upgrade();
+        }
+        let sent = in_time(out, limits, connection.kept.send(request)).await.ok_or(Failure::Late)?;
+        let mut error = match sent {
+            Ok(response) => return Ok((response, (!out.upgrades).then(|| upstream.lend(connection.kept)))),
             Err(error) => error,
         };
-        let mut error = error;
         match error.take_message() {
             // The replica had closed the kept connection: nothing of the request was written.
             Some(unsent) if connection.reused => {

@@ -191,12 +191,13 @@ impl Plane {
         }
     }
 
-    /// Forgets MCP sessions that nobody uses, for as long as it is polled.
+    /// Forgets MCP sessions that nobody uses, and connections to replicas, for as long as it is polled.
     pub(super) async fn tend(&self) {
         loop {
             tokio::time::sleep(TENDING).await;
             for service in self.services().values() {
                 service.sessions.tend(Duration::from_millis(service.limits().session_idle_ms));
+                service.releases().iter().for_each(|release| release.tend());
             }
         }
     }

@@ -1,10 +1,16 @@
 //! Connections to one replica, kept open between requests.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -24,34 +30,107 @@ pub(super) struct Upstream {
 
 #[derive(Default)]
 struct Idle {
-    waiting: Vec<(SendRequest<RequestBody>, Instant)>,
+    waiting: Vec<(Kept, Instant)>,
     closed: bool,
 }
 
 /// A connection in use.
 pub(super) struct Connection {
-    pub(super) sender: SendRequest<RequestBody>,
+    pub(super) kept: Kept,
     /// Whether it carried a request before.
     pub(super) reused: bool,
 }
 
+/// A connection, and what moves its bytes.
+pub(super) struct Kept {
+    sender: SendRequest<RequestBody>,
+    driver: Driver,
+}
+
+/// Moves the bytes of a connection. It is no task of its own: whoever waits for a response moves them, so that nothing of a
+/// request is handed from task to task. None once the connection has ended, or is in other hands.
+struct Driver(Option<Box<http1::Connection<TokioIo<TcpStream>, RequestBody>>>);
+
 /// A connection with a response that is under way; its upstream has it back for the next request when this is dropped.
 pub(super) struct Lent {
-    sender: Option<SendRequest<RequestBody>>,
+    kept: Option<Kept>,
     upstream: Arc<Upstream>,
+}
+
+impl Driver {
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        // How a connection ends is told to the request that it carries.
+        if self.0.as_mut().is_some_and(|connection| Pin::new(connection).poll(cx).is_ready()) {
+            self.0 = None;
+        }
+    }
+
+    /// Polls what only this connection brings on.
+    fn poll<T>(&mut self, cx: &mut Context<'_>, mut brought: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        // What is polled asks the connection for more, and has it after the connection's next turn.
+        for _ in 0..2 {
+            self.drive(cx);
+            if self.0.is_none() {
+                return brought(cx);
+            }
+            // The connection is woken by what comes; nobody else has to be.
+            let polled = brought(&mut Context::from_waker(Waker::noop()));
+            if polled.is_ready() {
+                return polled;
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Kept {
+    /// Whether it takes a request now.
+    fn is_ready(&mut self) -> bool {
+        self.driver.drive(&mut Context::from_waker(Waker::noop()));
+        self.sender.is_ready()
+    }
+
+    /// Sends a request and waits for the head of the response.
+    pub(super) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+        let mut response = pin!(self.sender.try_send_request(request));
+        poll_fn(|cx| self.driver.poll(cx, |cx| response.as_mut().poll(cx))).await
+    }
+
+    /// Waits until it takes a request; `false` when it never will.
+    async fn settle(&mut self) -> bool {
+        let Self { sender, driver } = self;
+        poll_fn(|cx| driver.poll(cx, |cx| sender.poll_ready(cx))).await.is_ok()
+    }
+
+    /// Lets it change its protocol, which needs a task of its own.
+    pub(super) fn may_upgrade(&mut self) {
+        if let Some(connection) = self.driver.0.take() {
+            tokio::spawn(connection.with_upgrades());
+        }
+    }
+}
+
+impl Lent {
+    /// Polls what the connection carries.
+    pub(super) fn poll<T>(&mut self, cx: &mut Context<'_>, mut carried: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        match &mut self.kept {
+            Some(kept) => kept.driver.poll(cx, carried),
+            None => carried(cx),
+        }
+    }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let Some(mut sender) = self.sender.take() else { return };
-        if sender.is_ready() {
-            return self.upstream.put(sender);
+        let Some(mut kept) = self.kept.take() else { return };
+        if kept.is_ready() {
+            return self.upstream.put(kept);
         }
         let upstream = Arc::clone(&self.upstream);
+        // Ready once the response, and a request that is longer than it, have come to their ends.
         tokio::spawn(async move {
-            // Ready once the response has been read to its end; an error when it never will be.
-            if sender.ready().await.is_ok() {
-                upstream.put(sender);
+            if kept.settle().await {
+                upstream.put(kept);
             }
         });
     }
@@ -65,16 +144,22 @@ impl Upstream {
     /// The connection used last, when one still stands.
     pub(super) fn waiting(&self) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((sender, since)) = idle.waiting.pop() {
+        while let Some((mut kept, since)) = idle.waiting.pop() {
             if since.elapsed() > IDLE {
                 idle.waiting.clear();
                 return None;
             }
-            if sender.is_ready() {
-                return Some(Connection { sender, reused: true });
+            if kept.is_ready() {
+                return Some(Connection { kept, reused: true });
             }
         }
         None
+    }
+
+    /// Closes what has waited for too long, and what its replica has closed.
+    pub(super) fn tend(&self) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.waiting.retain_mut(|(kept, since)| since.elapsed() <= IDLE && kept.is_ready());
     }
 
     /// A plain connection.
@@ -88,17 +173,15 @@ impl Upstream {
     pub(super) async fn connect(&self, limit: Duration) -> io::Result<Connection> {
         let stream = self.dial(limit).await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        // How the connection ends is told to the request that it carries.
-        tokio::spawn(async move { connection.with_upgrades().await });
-        Ok(Connection { sender, reused: false })
+        Ok(Connection { kept: Kept { sender, driver: Driver(Some(Box::new(connection))) }, reused: false })
     }
 
     /// Takes back a connection whose response is under way once that has ended.
-    pub(super) fn lend(self: &Arc<Self>, sender: SendRequest<RequestBody>) -> Lent {
-        Lent { sender: Some(sender), upstream: Arc::clone(self) }
+    pub(super) fn lend(self: &Arc<Self>, kept: Kept) -> Lent {
+        Lent { kept: Some(kept), upstream: Arc::clone(self) }
     }
 
-    fn put(&self, sender: SendRequest<RequestBody>) {
+    fn put(&self, kept: Kept) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.closed {
             return;
@@ -106,7 +189,7 @@ impl Upstream {
         let old = idle.waiting.iter().take_while(|(_, since)| since.elapsed() > IDLE).count();
         idle.waiting.drain(..old);
         if idle.waiting.len() < MOST_IDLE {
-            idle.waiting.push((sender, Instant::now()));
+            idle.waiting.push((kept, Instant::now()));
         }
     }
 

@@ -140,6 +140,11 @@ impl Release {
         &self.cut
     }
 
+    /// Closes the connections to its replicas that have waited for too long.
+    pub(super) fn tend(&self) {
+        self.upstreams.iter().for_each(|upstream| upstream.tend());
+    }
+
     /// Closes the connections to its replicas that wait for a request, and keeps none from now on.
     pub(super) fn close(&self) {
         for upstream in &self.upstreams {

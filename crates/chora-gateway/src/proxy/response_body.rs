@@ -36,7 +36,9 @@ pub(super) struct ResponseBody {
     cut: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     silence: Option<Silence>,
     stream: Option<Stream>,
-    _lent: Option<Lent>,
+    lent: Option<Lent>,
+    /// What it ends with after the client has what came before.
+    broken: Option<hyper::Error>,
     carried: Carried,
     // Dropped last: a release is idle only when everything else of the response is gone.
     admission: Admission,
@@ -95,13 +97,22 @@ impl ResponseBody {
 
     fn unending(body: Incoming, admission: Admission, (carried, lent): Ways, stream: Option<Stream>) -> Self {
         let cut = (!carried.is_woken()).then(|| Box::pin(carried.release().cut_token().clone().cancelled_owned()));
-        Self { body, cut, silence: None, stream, _lent: lent, carried, admission }
+        Self { body, cut, silence: None, stream, lent, broken: None, carried, admission }
     }
 
     fn is_cut(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.cut {
             Some(cut) => cut.as_mut().poll(cx).is_ready(),
             None => self.carried.release().is_cut(),
+        }
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Self { body, lent, .. } = self;
+        let mut poll = |cx: &mut Context<'_>| Pin::new(&mut *body).poll_frame(cx);
+        match lent {
+            Some(lent) => lent.poll(cx, poll),
+            None => poll(cx),
         }
     }
 
@@ -140,18 +151,26 @@ impl Body for ResponseBody {
             // Between two events a stream may end; what is cut short elsewhere must not look whole.
             return Poll::Ready(if this.stream.is_some() { None } else { Some(Err(Broken::Cut)) });
         }
-        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+        if let Some(broken) = this.broken.take() {
+            return Poll::Ready(Some(Err(Broken::Upstream(broken))));
+        }
+        if let Poll::Ready(frame) = this.poll_body(cx) {
             if let Some(silence) = &mut this.silence {
                 silence.begin_again();
             }
-            // Trailers are announced in a head field that is for one hop only: they end with it.
-            let frame = frame.filter(|frame| !frame.as_ref().is_ok_and(Frame::is_trailers));
-            if let Some(Ok(frame)) = &frame
-                && let Some(bytes) = frame.data_ref()
-            {
-                this.look(bytes);
-            }
-            return Poll::Ready(frame.map(|frame| frame.map_err(Broken::Upstream)));
+            return match frame.transpose() {
+                Err(broken) => {
+                    // The server of HTTP throws away what it has not written yet when it is told at once.
+                    this.broken = Some(broken);
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                // Trailers are announced in a head field that is for one hop only: they end with it.
+                Ok(frame) => Poll::Ready(frame.filter(|frame| !frame.is_trailers()).map(|frame| {
+                    frame.data_ref().into_iter().for_each(|bytes| this.look(bytes));
+                    Ok(frame)
+                })),
+            };
         }
         let silent = this.silence.as_mut().is_some_and(|silence| silence.is_over(cx));
         if silent { Poll::Ready(Some(Err(Broken::Silent))) } else { Poll::Pending }

@@ -176,6 +176,12 @@ impl Service {
         self.waiting.load(Ordering::SeqCst)
     }
 
+    /// Its releases that have traffic, the active one first.
+    pub(super) fn releases(&self) -> Vec<Arc<Release>> {
+        let live = self.live();
+        std::iter::once(&live.active).chain(live.draining.iter().map(|drain| &drain.release)).cloned().collect()
+    }
+
     /// What is under way on all its releases.
     pub(super) fn in_flight(&self) -> usize {
         let live = self.live();
