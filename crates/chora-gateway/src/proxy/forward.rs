@@ -11,7 +11,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use super::answer::{self, Answer};
 use super::attempt::{self, Failure, Outgoing};
 use super::cut::{Carried, Cut};
-use super::headers::Origin;
+use super::headers::Hop;
 use super::listener::{Occupied, Place};
 use super::pool::Lent;
 use super::release::Release;
@@ -28,7 +28,7 @@ const MOST_ATTEMPTS: usize = 4;
 
 /// Where a request comes from.
 pub(super) struct Client {
-    pub(super) origin: Origin,
+    pub(super) hop: Arc<Hop>,
     /// Kept by the connection for as long as it lasts, a changed protocol included.
     pub(super) place: Place,
     pub(super) way: Way,
@@ -112,7 +112,7 @@ impl Exchange<'_> {
         let changing = upgrades.then(|| hyper::upgrade::on(&mut request));
         let (mut parts, body) = request.into_parts();
         let session = mcp::session(&parts);
-        headers::forward(&mut parts, self.client.origin, self.behind_proxy);
+        headers::forward(&mut parts, &self.client.hop, self.behind_proxy);
         headers::mark_body(&mut parts, &body);
         let out = Outgoing { parts, body: Source::new(body), upgrades };
         let limits = self.service.limits();

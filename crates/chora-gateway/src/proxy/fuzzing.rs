@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use hyper::http::request::Parts;
 
-use super::headers::{self, Origin};
+use super::headers::{self, Hop, Origin};
 use super::mcp::{self, EndpointSearch, Search};
 
 /// The head as a replica gets it; `None` for one that is refused.
@@ -14,7 +14,7 @@ pub(crate) fn forward(mut parts: Parts) -> Option<Parts> {
     }
     drop(mcp::session(&parts));
     let origin = Origin { peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), secure: false };
-    headers::forward(&mut parts, origin, false);
+    headers::forward(&mut parts, &Hop::new(origin), false);
     Some(parts)
 }
 

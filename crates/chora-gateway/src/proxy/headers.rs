@@ -1,6 +1,7 @@
 //! What a proxy changes in the head of a message, and the requests it does not pass on at all.
 
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 
 use hyper::body::Body;
 use hyper::header::{
@@ -32,6 +33,51 @@ pub(super) struct Origin {
     pub(super) peer: SocketAddr,
     /// Whether it speaks TLS with the gateway.
     pub(super) secure: bool,
+}
+
+/// What replicas are told of the hop that requests came by; most of it is the same for all of a connection.
+pub(super) struct Hop {
+    pub(super) origin: Origin,
+    address: HeaderValue,
+    /// The last host that was asked for, and what `Forwarded` says then.
+    last: Mutex<Option<(Option<HeaderValue>, HeaderValue)>>,
+}
+
+impl Hop {
+    pub(super) fn new(origin: Origin) -> Self {
+        let address = origin.peer.ip().to_canonical().to_string();
+        // Digits, dots and colons are always a value.
+        let address = HeaderValue::try_from(address).unwrap_or(HeaderValue::from_static("unknown"));
+        Self { origin, address, last: Mutex::new(None) }
+    }
+
+    fn proto(&self) -> &'static str {
+        if self.origin.secure { "https" } else { "http" }
+    }
+
+    fn element(&self, host: Option<HeaderValue>) -> HeaderValue {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, element)) = &*last
+            && *known == host
+        {
+            return element.clone();
+        }
+        let element = self.element_of(host.as_ref());
+        *last = Some((host, element.clone()));
+        element
+    }
+
+    fn element_of(&self, host: Option<&HeaderValue>) -> HeaderValue {
+        let (ip, proto) = (self.origin.peer.ip().to_canonical(), self.proto());
+        let node = if ip.is_ipv6() { format!("\"[{ip}]\"") } else { ip.to_string() };
+        // A host that would break out of its quotes is left out.
+        let host = host.and_then(|host| host.to_str().ok()).filter(|host| !host.contains(['"', '\\']));
+        let element = match host {
+            Some(host) => format!("for={node};host=\"{host}\";proto={proto}"),
+            None => format!("for={node};proto={proto}"),
+        };
+        HeaderValue::try_from(element).unwrap_or(HeaderValue::from_static("for=unknown"))
+    }
 }
 
 /// Why a request is refused with 400, or `None` when it is sound. What the parser refuses never gets here.
@@ -100,7 +146,7 @@ fn listed(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 /// The head of the request for a replica: for one hop, with where it came from.
-pub(super) fn forward(parts: &mut Parts, origin: Origin, behind_proxy: bool) {
+pub(super) fn forward(parts: &mut Parts, hop: &Hop, behind_proxy: bool) {
     let upgrade = upgrade(&parts.headers);
     let authority = parts.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
     strip(&mut parts.headers);
@@ -112,7 +158,7 @@ pub(super) fn forward(parts: &mut Parts, origin: Origin, behind_proxy: bool) {
     if parts.version == Version::HTTP_2 {
         join_cookies(&mut parts.headers);
     }
-    came_from(&mut parts.headers, origin, behind_proxy);
+    came_from(&mut parts.headers, hop, behind_proxy);
     mark_upgrade(&mut parts.headers, upgrade);
     let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     parts.uri = Uri::from(path);
@@ -145,35 +191,30 @@ pub(super) fn mark_upgrade(headers: &mut HeaderMap, upgrade: Option<HeaderValue>
     }
 }
 
-fn came_from(headers: &mut HeaderMap, origin: Origin, behind_proxy: bool) {
+fn came_from(headers: &mut HeaderMap, hop: &Hop, behind_proxy: bool) {
     let host = headers.get(HOST).cloned();
-    let proto = if origin.secure { "https" } else { "http" };
-    for (name, value) in [(FORWARDED_PROTO, Some(HeaderValue::from_static(proto))), (FORWARDED_HOST, host.clone())] {
+    for (name, value) in [(FORWARDED_PROTO, Some(HeaderValue::from_static(hop.proto()))), (FORWARDED_HOST, host.clone())] {
         if behind_proxy && headers.contains_key(&name) {
             continue;
         }
-        headers.remove(&name);
-        if let Some(value) = value {
-            headers.insert(name, value);
-        }
+        match value {
+            Some(value) => headers.insert(name, value),
+            None => headers.remove(name),
+        };
     }
-    let ip = origin.peer.ip().to_canonical();
-    append(headers, FORWARDED_FOR, &ip.to_string());
-    let node = if ip.is_ipv6() { format!("\"[{ip}]\"") } else { ip.to_string() };
-    // A host that would break out of its quotes is left out.
-    let host = host.as_ref().and_then(|host| host.to_str().ok()).filter(|host| !host.contains(['"', '\\']));
-    let element = match host {
-        Some(host) => format!("for={node};host=\"{host}\";proto={proto}"),
-        None => format!("for={node};proto={proto}"),
-    };
-    append(headers, FORWARDED, &element);
+    append(headers, FORWARDED_FOR, hop.address.clone());
+    append(headers, FORWARDED, hop.element(host));
 }
 
 /// Puts a value at the end of a list, in one line.
-fn append(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    let before: Vec<&str> = headers.get_all(&name).iter().filter_map(|value| value.to_str().ok()).collect();
-    let list = if before.is_empty() { value.to_owned() } else { format!("{}, {value}", before.join(", ")) };
-    if let Ok(list) = HeaderValue::from_str(&list) {
+fn append(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    if !headers.contains_key(&name) {
+        headers.insert(name, value);
+        return;
+    }
+    let before = headers.get_all(&name).iter().filter_map(|value| value.to_str().ok()).map(str::as_bytes);
+    let list: Vec<&[u8]> = before.chain([value.as_bytes()]).collect();
+    if let Ok(list) = HeaderValue::from_bytes(&list.join(&b", "[..])) {
         headers.insert(name, list);
     }
 }
@@ -183,10 +224,10 @@ mod tests {
     use hyper::http::request::Parts;
     use hyper::{Request, Version};
 
-    use super::{Origin, fault, forward, host, upgrade};
+    use super::{Hop, Origin, fault, forward, host, upgrade};
 
-    fn origin(peer: &str, secure: bool) -> Origin {
-        Origin { peer: peer.parse().expect("an address"), secure }
+    fn hop(peer: &str, secure: bool) -> Hop {
+        Hop::new(Origin { peer: peer.parse().expect("an address"), secure })
     }
 
     fn parts(uri: &str, headers: &[(&str, &str)]) -> Parts {
@@ -227,7 +268,7 @@ mod tests {
             ],
         );
         assert_eq!(host(&parts), "absolute.example");
-        forward(&mut parts, origin("[::ffff:198.51.100.2]:99", false), false);
+        forward(&mut parts, &hop("[::ffff:198.51.100.2]:99", false), false);
         let got = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         assert_eq!(parts.uri.to_string(), "/a?b=c");
         assert_eq!(got("host"), Some("absolute.example"));
@@ -240,7 +281,7 @@ mod tests {
     #[test]
     fn a_proxy_before_the_gateway_is_believed_where_the_table_says_so() {
         let mut parts = parts("/", &[("host", "a.example"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "b.example")]);
-        forward(&mut parts, origin("198.51.100.2:99", false), true);
+        forward(&mut parts, &hop("198.51.100.2:99", false), true);
         assert_eq!(parts.headers["x-forwarded-proto"], "https");
         assert_eq!(parts.headers["x-forwarded-host"], "b.example");
     }
@@ -248,7 +289,7 @@ mod tests {
     #[test]
     fn what_came_over_tls_is_told() {
         let mut parts = parts("/", &[("host", "a.example"), ("x-forwarded-proto", "http")]);
-        forward(&mut parts, origin("[2001:db8::1]:99", true), false);
+        forward(&mut parts, &hop("[2001:db8::1]:99", true), false);
         assert_eq!(parts.headers["x-forwarded-proto"], "https");
         assert_eq!(parts.headers["forwarded"], "for=\"[2001:db8::1]\";host=\"a.example\";proto=https");
     }
@@ -265,7 +306,7 @@ mod tests {
         assert!(fault(&of("https://a.example/", &[("host", "b.example")])).is_some());
         assert!(fault(&of("/", &[])).is_some());
         let mut parts = of("https://a.example/x", &[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2; c=3")]);
-        forward(&mut parts, origin("198.51.100.2:99", true), false);
+        forward(&mut parts, &hop("198.51.100.2:99", true), false);
         assert_eq!(parts.headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
         assert_eq!((parts.uri.to_string().as_str(), parts.version), ("/x", Version::HTTP_11));
         assert_eq!(parts.headers["host"], "a.example");

@@ -23,7 +23,7 @@ use super::acme;
 use super::answer::Answer;
 use super::cut::Cut;
 use super::forward::{self, Client, Way};
-use super::headers::Origin;
+use super::headers::{Hop, Origin};
 use super::opening::{self, Opening};
 use super::routes::{Kind, Routes};
 use super::service::Service;
@@ -182,7 +182,7 @@ impl Listener {
 
     async fn serve_http(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, origin: Origin, place: Place) {
         let cut = Cut::new();
-        let client = Client { origin, place, way: Way::Connection(Arc::clone(&cut)) };
+        let client = Client { hop: Arc::new(Hop::new(origin)), place, way: Way::Connection(Arc::clone(&cut)) };
         let answered = service_fn(|request: Request<Incoming>| {
             let routes = self.routes();
             let client = &client;
@@ -223,7 +223,7 @@ fn passed(routes: &Routes, opening: Opening) -> Option<&Arc<Service>> {
 
 async fn answer(routes: &Routes, client: &Client, request: Request<Incoming>) -> Answer {
     let mut answer = forward::answer(routes, client, request).await;
-    if let Some(tls) = routes.tls.as_ref().filter(|_| client.origin.secure) {
+    if let Some(tls) = routes.tls.as_ref().filter(|_| client.hop.origin.secure) {
         tls.complete(&mut answer);
     }
     answer

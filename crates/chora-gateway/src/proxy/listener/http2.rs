@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{HEAD_BYTES, Listener, answer};
 use crate::proxy::forward::{Client, Way};
-use crate::proxy::headers::Origin;
+use crate::proxy::headers::{Hop, Origin};
 use crate::proxy::listener::Place;
 
 /// How often a client is asked whether it is still there, and how long it has to say so.
@@ -38,7 +38,7 @@ pub(super) async fn serve(
     (origin, place): (Origin, Place),
 ) {
     let routes = listener.routes();
-    let (busy, unread) = (Busy::new(), routes.write(false));
+    let (busy, hop, unread) = (Busy::new(), Arc::new(Hop::new(origin)), routes.write(false));
     let mut http = http2::Builder::new(TokioExecutor::new());
     http.timer(TokioTimer::new())
         .max_concurrent_streams(routes.streams)
@@ -47,7 +47,7 @@ pub(super) async fn serve(
         .keep_alive_interval(PING)
         .keep_alive_timeout(PONG);
     let answered = service_fn(|request: Request<Incoming>| {
-        let client = Client { origin, place: Arc::clone(&place), way: Way::Stream { occupied: busy.begin(), unread } };
+        let client = Client { hop: Arc::clone(&hop), place: Arc::clone(&place), way: Way::Stream { occupied: busy.begin(), unread } };
         let routes = listener.routes();
         async move {
             let mut answer = answer(&routes, &client, request).await;
