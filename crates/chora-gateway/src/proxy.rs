@@ -11,6 +11,7 @@ mod control;
 mod counters;
 mod cut;
 mod drain;
+mod files;
 mod forward;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
@@ -21,6 +22,7 @@ mod mcp;
 mod opening;
 mod plane;
 mod pool;
+mod private_file;
 mod redirect;
 mod release;
 mod request_body;
@@ -45,6 +47,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use self::attend::attend;
+use self::files::Files;
 use self::plane::{ChangeError, Plane};
 use self::socket::ControlSocket;
 pub use self::state_file::StateFileError;
@@ -85,6 +88,8 @@ pub struct GatewaySettings {
     pub control_socket: PathBuf,
     /// Begins with an empty table where the state file is missing.
     pub begin_empty: bool,
+    /// Folder for files that are sent over the control API; without one they are refused.
+    pub files: Option<PathBuf>,
 }
 
 /// The data plane of one stack.
@@ -105,12 +110,12 @@ impl Gateway {
         shutdown: CancellationToken,
         ready: impl FnOnce() + Send,
     ) -> Result<(), GatewayError> {
-        let GatewaySettings { state_file, control_socket, begin_empty } = settings;
+        let GatewaySettings { state_file, control_socket, begin_empty, files } = settings;
         let told = |source| GatewayError::ControlSocket { path: control_socket.clone(), source };
         // First of all: where another gateway answers, its ports are left alone.
         let socket = ControlSocket::bind(control_socket).map_err(told)?;
         let (open, mut all_closed) = mpsc::channel(1);
-        let plane = Arc::new(Plane::new(state_file.clone(), ask, shutdown.clone(), open));
+        let plane = Arc::new(Plane::new((state_file.clone(), Files::new(files.clone())), ask, shutdown.clone(), open));
         let table = match Table::load(state_file) {
             // Written at once, so that a folder that cannot be written to is told now.
             Err(StateFileError::Missing { .. }) if *begin_empty => Table::empty().save(state_file).map(|()| Table::empty()),

@@ -1,6 +1,7 @@
 //! The door to a gateway: its control API, spoken with a program that is run in its container and stays for further calls.
 
 mod document;
+mod files;
 mod rehearse;
 mod verify;
 mod watched;
@@ -98,7 +99,8 @@ impl Gateways {
     /// Puts the routes in place of those that it has; gives how many requests and sessions the releases before still have.
     pub(crate) async fn route(&self, gateway: &str, routes: &[Route], drain: Duration) -> Result<u64, GatewayError> {
         let path = format!("/v1/table?drain_ms={}", drain.as_millis());
-        let answer = self.call(gateway, ("PUT", &path), Some(document::table(routes)), Duration::ZERO).await?;
+        let table = self.with_certificates(gateway, routes, document::table(routes)).await?;
+        let answer = self.call(gateway, ("PUT", &path), Some(table), Duration::ZERO).await?;
         let switched = list(&answer, "switched").iter();
         Ok(switched.map(|one| number(one, "in_flight") + number(one, "sessions")).sum())
     }
@@ -178,6 +180,11 @@ impl Gateways {
     pub(crate) async fn in_maintenance(&self, gateway: &str) -> Result<bool, GatewayError> {
         let state = self.call(gateway, ("GET", "/v1/state"), None, Duration::ZERO).await?;
         Ok(state.pointer("/table/maintenance").is_some_and(|maintenance| !maintenance.is_null()))
+    }
+
+    /// A call that waits for nothing.
+    async fn tell(&self, gateway: &str, call: (&str, &str), body: Option<Value>) -> Result<Value, GatewayError> {
+        self.call(gateway, call, body, Duration::ZERO).await
     }
 
     /// Every call may be repeated, so one that met a program that had ended is made once more.

@@ -9,6 +9,7 @@ use chora_core::model::ids::{EnvironmentName, ReleaseId};
 use chora_core::model::image::ImagePin;
 use chora_core::model::release::Release;
 use chora_core::plan::fingerprint;
+use chora_core::plan::gateway::sent_files;
 use indexmap::IndexMap;
 
 use crate::context::Context;
@@ -30,7 +31,8 @@ pub(crate) async fn digest_files(cx: &Context, stack: &Stack) -> Result<IndexMap
         let value = cx.secrets.value(&key, object).await?;
         files.insert(format!("config:{key}"), cx.blobs.put(value.expose()).await?);
     }
-    for key in used(|service| &service.secrets) {
+    let sent = sent_files(stack).map(str::to_owned);
+    for key in used(|service| &service.secrets).into_iter().chain(sent) {
         let object = stack.secrets.get(&key).unwrap_or(&none);
         let value = cx.secrets.value(&key, object).await?;
         cx.redactor.learn(&value);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chora_core::model::container::ContainerState;
+use chora_core::model::digest::Digest;
 use serde_json::{Value, json};
 
 use crate::fake_engine::{FakeEngine, Program};
@@ -26,6 +27,10 @@ pub struct FakeTable {
     pub watch: Option<Value>,
     /// Drain times of their own that services have, in milliseconds.
     pub drains: BTreeMap<String, u64>,
+    /// Hashes of the files that it was sent.
+    pub files: BTreeSet<String>,
+    /// Paths of the certificates and keys that its table names.
+    pub certificates: BTreeSet<String>,
     /// Whether candidates answer badly through the gateway, although they answer well without it.
     pub spoils: bool,
     /// Calls so far, as `METHOD path`.
@@ -90,6 +95,7 @@ impl FakeTable {
                 self.held.retain(|name| !named.contains(name));
                 Ok(json!({ "held": 3, "refused": 0, "longest_wait_ms": 40 }))
             }
+            (_, "/v1/files") => self.files(method, body),
             ("POST", "/v1/rehearse") => rehearsed(body, !self.spoils),
             ("POST", "/v1/watch") => self.set_watch(body),
             ("GET", "/v1/watch") => Ok(json!({ "watch": self.watch })),
@@ -104,6 +110,35 @@ impl FakeTable {
                 Ok(json!({ "done": true, "releases": [{ "end": { "cut_in_flight": 0, "cut_sessions": 0 } }] }))
             }
             _ => Err((404, "there is no such call".to_owned())),
+        }
+    }
+
+    fn files(&mut self, method: &str, body: &Value) -> Result<Value, (u16, String)> {
+        match method {
+            "PUT" => {
+                let word = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or_default();
+                if Digest::of(word("text").as_bytes()).as_str() != word("sha256") {
+                    return Err((400, "what was sent has another content".to_owned()));
+                }
+                self.files.insert(word("sha256").to_owned());
+            }
+            "DELETE" => {
+                let named = &self.certificates;
+                self.files.retain(|hash| named.iter().any(|path| path.contains(hash)));
+            }
+            _ => {}
+        }
+        Ok(json!({ "files": self.files }))
+    }
+
+    /// The files that a table's listeners name; refused where one was never sent.
+    fn named_files(&self, listeners: &[Value]) -> Result<BTreeSet<String>, (u16, String)> {
+        let entries = listeners.iter().filter_map(|listener| listener.pointer("/tls/certificates")?.as_array()).flatten();
+        let paths = entries.flat_map(|entry| ["certificate", "key"].map(|key| entry.get(key).and_then(Value::as_str)));
+        let paths: BTreeSet<String> = paths.flatten().map(str::to_owned).collect();
+        match paths.iter().find(|path| !self.files.iter().any(|hash| path.contains(hash))) {
+            Some(unknown) => Err((409, format!("{unknown} cannot be read"))),
+            None => Ok(paths),
         }
     }
 
@@ -127,6 +162,8 @@ impl FakeTable {
                 return bad("a listener for a service that is not there");
             }
         }
+        let listeners = body.get("listeners").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        self.certificates = self.named_files(listeners)?;
         (self.services, self.drains, self.watch) = (table, drains, None);
         let services = &self.services;
         self.held.retain(|name| services.contains_key(name));

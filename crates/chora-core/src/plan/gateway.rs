@@ -1,14 +1,19 @@
 //! The gateway of an environment: a service that Chora adds to the stack. It owns the published TCP ports and sends what comes in to
 //! the containers that serve, so that those can be replaced without being missed.
 
+mod files;
+
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
 
-use crate::compose::{Edge, EdgeTls, FileObject, FileReference, Mount, MountKind, Network, Port, Service, Stack, Volume};
+use crate::compose::{EdgeTls, Mount, MountKind, Network, Port, Service, Stack, Volume};
 use crate::model::digest::Digest;
 use crate::model::environment::{Environment, EnvironmentClass};
 use crate::model::release::Release;
+
+use self::files::{FILES, TAKES_FILES, with_paths};
+pub use self::files::{contents_of, gateway_file, keep_certificates, named_by_tls, sent_files};
 
 /// Its service name.
 pub const GATEWAY: &str = "chora-gateway";
@@ -129,8 +134,8 @@ pub fn add_gateway(stack: &mut Stack, class: EnvironmentClass) {
         stack.services.iter().filter(|(name, _)| served.contains(name.as_str())).flat_map(|(_, service)| service.networks.keys());
     let mut networks: IndexMap<String, Option<_>> = networks.map(|key| (key.clone(), None)).collect();
     networks.insert(EDGE.to_owned(), None);
-    let secrets = stack.edge.as_ref().map(|edge| files(edge, stack)).unwrap_or_default();
-    stack.services.insert(GATEWAY.to_owned(), Service { secrets, ..service(ports, networks) });
+    let ends_tls = stack.edge.as_ref().is_some_and(|edge| edge.tls.is_some());
+    stack.services.insert(GATEWAY.to_owned(), service(ports, networks, ends_tls));
     // Engines publish ports through the network whose name sorts first. Were that one of the others, a candidate's network could take
     // its place, and every connection would be cut.
     let edge = Network { name: format!("0-{}-edge", stack.name), ..Network::default() };
@@ -139,73 +144,19 @@ pub fn add_gateway(stack: &mut Stack, class: EnvironmentClass) {
     stack.volumes.insert(GATEWAY.to_owned(), volume);
 }
 
-/// Keys of the stack's secrets that only the gateway gets begin so; the path in the project follows.
-const FILE: &str = "chora-gateway:";
-
-/// Adds a file of the project to the secrets of a stack; gives the path that it will have in the gateway's container.
-pub fn gateway_file(stack: &mut Stack, named: &str, path: String) -> String {
-    let key = format!("{FILE}{named}");
-    let object = FileObject { name: key.clone(), file: Some(path), ..FileObject::default() };
-    let target = target_of(&key);
-    stack.secrets.insert(key, object);
-    target
-}
-
-/// The file as `chora.yaml` names it, where a secret is one that only the gateway gets.
-#[must_use]
-pub fn named_by_tls(key: &str) -> Option<&str> {
-    key.strip_prefix(FILE)
-}
-
-fn target_of(key: &str) -> String {
-    format!("/run/secrets/{}.pem", Digest::of(key.as_bytes()).short())
-}
-
-/// The files that TLS needs in the gateway's container, for it alone.
-fn files(edge: &Edge, stack: &Stack) -> Vec<FileReference> {
-    let Some(tls) = &edge.tls else { return Vec::new() };
-    let certificates = tls.certificates.iter().flat_map(|one| [&one.certificate, &one.key]);
-    let wanted: BTreeSet<&String> = certificates.chain(tls.acme.iter().filter_map(|acme| acme.ca.as_ref())).collect();
-    let keys = stack.secrets.keys().filter(|key| key.starts_with(FILE) && wanted.contains(&target_of(key)));
-    let reference = |key: &String| FileReference {
-        source: key.clone(),
-        target: Some(target_of(key)),
-        mode: Some("0400".to_owned()),
-        ..FileReference::default()
-    };
-    keys.map(reference).collect()
-}
-
-/// Gives a release that is gone back to the certificates of the live one, where the gateway stays the same but for them: those of then
-/// may have ended, and their files may be gone.
-pub fn keep_certificates(target: &mut Release, live: &Release) {
-    let command = |release: &Release| release.stack.services.get(GATEWAY).and_then(|gateway| gateway.command.clone());
-    let tls = live.stack.edge.as_ref().and_then(|edge| edge.tls.clone());
-    let (Some(tls), true) = (tls, command(target) == command(live)) else { return };
-    let Some(edge) = target.stack.edge.as_mut().filter(|edge| edge.tls.is_some()) else { return };
-    edge.tls = Some(tls);
-    let own = |key: &str| key.strip_prefix("secret:").unwrap_or(key).starts_with(FILE);
-    target.stack.secrets.retain(|key, _| !own(key));
-    target.stack.secrets.extend(live.stack.secrets.iter().filter(|(key, _)| own(key)).map(|(key, object)| (key.clone(), object.clone())));
-    target.files.retain(|key, _| !own(key));
-    target.files.extend(live.files.iter().filter(|(key, _)| own(key)).map(|(key, digest)| (key.clone(), digest.clone())));
-    if let (Some(gateway), Some(now)) = (target.stack.services.get_mut(GATEWAY), live.stack.services.get(GATEWAY)) {
-        gateway.secrets.clone_from(&now.secrets);
-    }
-    if let Some(fingerprint) = live.fingerprints.get(GATEWAY) {
-        target.fingerprints.insert(GATEWAY.to_owned(), fingerprint.clone());
-    }
-}
-
-fn service(ports: Vec<Port>, networks: IndexMap<String, Option<crate::compose::ServiceNetwork>>) -> Service {
+fn service(ports: Vec<Port>, networks: IndexMap<String, Option<crate::compose::ServiceNetwork>>, ends_tls: bool) -> Service {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     // A table for other ports must not be taken up: it could send what comes in at one to the service of another.
     let state = Digest::of_json(&ports).unwrap_or_else(|_| Digest::of(b""));
     let state = format!("{STATE}/{}.json", state.short());
+    let mut command = words(&[PROGRAM, "gateway", "--new", "--state", &state, "--control", CONTROL]);
+    if ends_tls {
+        command.extend(words(&[TAKES_FILES, FILES]));
+    }
     Service {
         image: Some(GATEWAY.to_owned()),
         entrypoint: Some(Vec::new()),
-        command: Some(words(&[PROGRAM, "gateway", "--new", "--state", &state, "--control", CONTROL])),
+        command: Some(command),
         ports,
         networks,
         volumes: vec![Mount { kind: MountKind::Volume, source: Some(GATEWAY.to_owned()), target: STATE.to_owned(), ..Mount::default() }],
@@ -272,8 +223,8 @@ pub struct SharedRoute {
     pub tls: Option<EdgeTls>,
 }
 
-fn shared_route(stack: &Stack, service: &str, doors: Doors) -> Option<SharedRoute> {
-    let edge = stack.edge.as_ref()?;
+fn shared_route(release: &Release, service: &str, doors: Doors) -> Option<SharedRoute> {
+    let edge = release.stack.edge.as_ref()?;
     let one = edge.services.iter().find(|one| one.service == service)?;
     Some(SharedRoute {
         hosts: one.hosts.clone(),
@@ -281,7 +232,7 @@ fn shared_route(stack: &Stack, service: &str, doors: Doors) -> Option<SharedRout
         http: doors.http,
         https: doors.https,
         public_https: edge.https.as_ref().and_then(fixed),
-        tls: edge.tls.clone(),
+        tls: edge.tls.as_ref().map(|tls| with_paths(tls, &release.files)),
     })
 }
 
@@ -292,20 +243,20 @@ pub(super) struct Serving {
     pub(super) deployment: String,
 }
 
-/// The routes of a stack whose services are served by these containers; ports that nobody serves have none.
-pub(super) fn routes(stack: &Stack, environment: &Environment, serving: impl Fn(&str) -> Vec<Serving>) -> Vec<Route> {
-    if !has_gateway(stack) {
+/// The routes of a release whose services are served by these containers; ports that nobody serves have none.
+pub(super) fn routes(release: &Release, environment: &Environment, serving: impl Fn(&str) -> Vec<Serving>) -> Vec<Route> {
+    if !has_gateway(&release.stack) {
         return Vec::new();
     }
-    let (edges, doors) = listening(stack);
+    let (edges, doors) = listening(&release.stack);
     let route = |edge: EdgePort<'_>| {
         let containers = serving(edge.service);
-        let release = containers.first()?.deployment.clone();
+        let deployment = containers.first()?.deployment.clone();
         let addresses = containers.iter().map(|serving| format!("{}:{}", serving.container, edge.port.target)).collect();
         let protocol = edge.port.app_protocol.clone().filter(|name| ["http", "tcp"].contains(&name.as_str()));
         let drain_seconds = environment.drains.get(edge.service).map(std::time::Duration::as_secs);
-        let shared = doors.filter(|_| edge.shared).and_then(|doors| shared_route(stack, edge.service, doors));
-        Some(Route { port: edge.inner, service: edge.service.to_owned(), release, addresses, protocol, drain_seconds, shared })
+        let shared = doors.filter(|_| edge.shared).and_then(|doors| shared_route(release, edge.service, doors));
+        Some(Route { port: edge.inner, service: edge.service.to_owned(), release: deployment, addresses, protocol, drain_seconds, shared })
     };
     edges.into_iter().filter_map(route).collect()
 }

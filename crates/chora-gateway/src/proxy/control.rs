@@ -14,10 +14,14 @@
 //! | `POST /v1/watch` | a watch: `{name, until_ms, drain_ms, back: {<name>: {name, addresses}}, questions, back_questions, …}` | `{watching}` |
 //! | `GET /v1/watch` | | `{watch}`, with `end: {state, at_ms, why}` once it has ended |
 //! | `DELETE /v1/watch` | | `{watching}` |
+//! | `GET /v1/files` | | `{files: [<SHA-256>]}` |
+//! | `PUT /v1/files` | `{sha256, text}` | `{path}` |
+//! | `DELETE /v1/files` | | `{forgotten}`: how many files the table did not name |
 //! | `GET /metrics` | | text of Prometheus |
 //!
 //! Calls about holds take `services: [<name>]` as well: then the answer has sums, and the longest wait.
 
+mod files;
 mod holding;
 mod rehearsal;
 mod report;
@@ -39,6 +43,7 @@ use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Answer};
+use super::files::FileError;
 use super::plane::{ChangeError, Plane};
 use super::socket::ControlSocket;
 use super::table::{Maintenance, ReleaseEntry, Table, TableError};
@@ -81,6 +86,8 @@ enum Refused {
     Change(#[from] ChangeError),
     #[error(transparent)]
     Table(#[from] TableError),
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error("{0}")]
     Request(String),
     #[error("{} not held", of(.0))]
@@ -99,10 +106,13 @@ fn of(services: &[String]) -> String {
 impl Refused {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Change(ChangeError::NoService(_)) | Self::NoCall => StatusCode::NOT_FOUND,
-            Self::Change(ChangeError::BadRelease(_)) | Self::Table(_) | Self::Request(_) => StatusCode::BAD_REQUEST,
+            Self::Change(ChangeError::NoService(_)) | Self::File(FileError::None) | Self::NoCall => StatusCode::NOT_FOUND,
+            Self::Change(ChangeError::BadRelease(_)) | Self::File(FileError::Other(_)) | Self::Table(_) | Self::Request(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Change(ChangeError::Bind { .. } | ChangeError::Certificate { .. }) | Self::NotHeld(_) => StatusCode::CONFLICT,
-            Self::Change(ChangeError::StateFile(_) | ChangeError::Interrupted) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Change(ChangeError::StateFile(_) | ChangeError::Interrupted)
+            | Self::File(FileError::Folder { .. } | FileError::Interrupted) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
@@ -175,6 +185,7 @@ async fn call(plane: &Plane, parts: &Parts, body: Incoming) -> Result<Value, Ref
             plane.set_maintenance(on.then_some(Maintenance { message, allow })).await?;
             Ok(json!({ "maintenance": on }))
         }
+        (method, "/v1/files") => files::call(plane, method, body).await,
         (&Method::POST, "/v1/rehearse") => rehearsal::rehearse(plane, parse(body).await?).await,
         (&Method::GET, "/v1/watch") => Ok(json!({ "watch": plane.watch().await })),
         (&Method::POST, "/v1/watch") => {

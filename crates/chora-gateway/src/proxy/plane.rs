@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::acme::{Acme, Challenges};
 use super::drain::{self, Switched};
+use super::files::{FileError, Files};
 use super::listener::{Bound, Listener};
 use super::routes::Routes;
 use super::service::Service;
@@ -29,6 +30,7 @@ pub(super) type Services = Arc<BTreeMap<String, Arc<Service>>>;
 pub(super) struct Plane {
     state_file: PathBuf,
     acme: Acme,
+    pub(super) files: Files,
     services: RwLock<Services>,
     /// Held through a change, so that there is one at a time.
     current: Mutex<Current>,
@@ -76,11 +78,11 @@ pub(super) enum ChangeError {
 }
 
 impl Plane {
-    /// An empty plane; each connection keeps a clone of `open`.
-    pub(super) fn new(state_file: PathBuf, ask: Inquiry, stop: CancellationToken, open: mpsc::Sender<()>) -> Self {
+    /// An empty plane with its state file and its files; each connection keeps a clone of `open`.
+    pub(super) fn new((state_file, files): (PathBuf, Files), ask: Inquiry, stop: CancellationToken, open: mpsc::Sender<()>) -> Self {
         let current = Current { open: Some(open), table: Table::empty(), listeners: Vec::new() };
         let acme = Acme::new(&state_file.with_file_name("acme"));
-        Self { state_file, acme, services: RwLock::default(), current: Mutex::new(current), ask, watch_set: Notify::new(), stop }
+        Self { state_file, acme, files, services: RwLock::default(), current: Mutex::new(current), ask, watch_set: Notify::new(), stop }
     }
 
     /// Begins with the table of the state file.
@@ -229,6 +231,19 @@ impl Plane {
     pub(super) fn certificates_until(&self, entry: &AcmeEntry) -> Vec<(String, serde_json::Value)> {
         let until = |to: Option<jiff::Timestamp>| to.map_or(serde_json::Value::Null, |to| to.to_string().into());
         self.acme.shared.report(entry).into_iter().map(|(host, to)| (host, until(to))).collect()
+    }
+
+    /// Removes the files that the table does not name; gives how many those were.
+    pub(super) async fn forget_files(&self) -> Result<usize, FileError> {
+        // Held until it is done: a table that is put meanwhile may name them.
+        let current = self.current.lock().await;
+        let tls = current.table.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        let named = tls.flat_map(|tls| {
+            let files = tls.certificates.iter().flat_map(|one| [&one.certificate, &one.key]);
+            files.chain(tls.acme.iter().filter_map(|acme| acme.ca.as_ref())).cloned()
+        });
+        let (named, files) = (named.collect(), self.files.clone());
+        tokio::task::spawn_blocking(move || files.forget_but(&named)).await.map_err(|_| FileError::Interrupted)?
     }
 
     /// Leaves the sign that connections are open to those connections.

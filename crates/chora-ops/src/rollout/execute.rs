@@ -10,7 +10,7 @@ use chora_core::model::event::ProgressState;
 use chora_core::model::health::{Check, Verdict};
 use chora_core::model::ids::ReleaseId;
 use chora_core::model::release::Release;
-use chora_core::plan::gateway::GATEWAY;
+use chora_core::plan::gateway::{GATEWAY, contents_of};
 use chora_core::plan::{Action, Plan, Step, StepPhase, needs};
 use futures_util::future::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -99,6 +99,7 @@ impl<'a> Run<'a> {
             Some(failure) => Err(failure),
             None => {
                 self.look_after(&cx).await;
+                self.forget_files(&cx).await;
                 Ok(())
             }
         }
@@ -113,6 +114,17 @@ impl<'a> Run<'a> {
         })?;
         let made = actions().any(|action| matches!(action, Action::CreateContainer { instance } if instance.name == gateway));
         (!made).then_some(gateway)
+    }
+
+    /// There is no way back any more: the gateway needs no certificates but those that it serves.
+    async fn forget_files(&self, cx: &Context) {
+        let told = self.plan.steps.iter().rev().find_map(|step| match &step.action {
+            Action::Route { gateway, routes, .. } if !contents_of(routes).is_empty() => Some(gateway),
+            _ => None,
+        });
+        if let Some(gateway) = told {
+            cx.gateways.forget_files(gateway).await;
+        }
     }
 
     /// Takes in what has ended and gives the steps that begin now; both are journaled together.

@@ -11,7 +11,7 @@ use chora_core::plan::{Action, FileRef, Instance, labels};
 use chora_core::ports::{BlobError, EngineError, SecretError, StoreError};
 
 use crate::context::Context;
-use crate::gateway::{Drained, GatewayError, Held, VerifyError};
+use crate::gateway::{Drained, GatewayError, Gateways, Held, VerifyError};
 use crate::rollout::bridged::{complete, put_under};
 use crate::rollout::gate::Refusal;
 use crate::rollout::materialise;
@@ -116,6 +116,9 @@ impl From<VerifyError> for StepError {
 
 /// Does one action; gates, what is asked through the gateway, its watch, and the record are the caller's.
 pub(crate) async fn perform(cx: &Context, action: &Action, release: &Release) -> Result<Evidence, StepError> {
+    if let Action::Route { gateway, routes, .. } = action {
+        Box::pin(Gateways::send_files(cx, gateway, routes, release)).await?;
+    }
     if let Some(done) = Box::pin(tell_gateway(cx, action)).await {
         return done;
     }

@@ -190,3 +190,41 @@ async fn a_service_may_have_a_drain_time_of_its_own() {
     assert_eq!(world.gateway.table().drains, [("web:8080".to_owned(), 300_000)].into());
     assert_eq!(world.deploy("2").await.unwrap().outcome, Some(chora_core::model::deployment::OutcomeKind::Unchanged));
 }
+
+#[tokio::test]
+async fn another_certificate_is_sent_to_the_gateway_that_runs() {
+    let world = World::with_gateway();
+    let write = |file: &str, text: &str| std::fs::write(world.project.path().join(file), text).unwrap();
+    write(
+        "chora.yaml",
+        "services: {web: {hosts: [a.example], port: 80}}\n\
+         environments: {production: {gate_timeout: 1s, http_port: 8081, tls: {certificates: [{hosts: [a.example], certificate: a.pem, key: \
+         a.key}]}}}\n",
+    );
+    write("a.pem", "certificate one");
+    write("a.key", "hunter2-hunter2-one");
+    world.deploy("1").await.unwrap();
+    let before = world.running();
+    let first = world.gateway.table().files.clone();
+    assert_eq!((first.len(), world.gateway.table().certificates.len()), (2, 2));
+    write("a.pem", "certificate two");
+    write("a.key", "hunter2-hunter2-two");
+    let outcome = world.deploy("1").await.unwrap();
+    assert_eq!((outcome.outcome, world.running()), (Some(chora_core::model::deployment::OutcomeKind::Deployed), before));
+    let gateway = outcome.plan.services.iter().find(|plan| plan.service == GATEWAY).unwrap();
+    assert!(gateway.change == chora_core::plan::Change::Keep && gateway.why.contains("certificates changed"), "{gateway:?}");
+    assert!(outcome.gaps.is_empty() && !serde_json::to_string(&outcome).unwrap().contains("hunter2"));
+    let second = world.gateway.table().files.clone();
+    assert!(second.len() == 2 && second.is_disjoint(&first), "what is not served any more is forgotten");
+    // A refused release leaves the certificates as they were.
+    write("a.pem", "certificate three");
+    let named = world.gateway.table().certificates.clone();
+    world.deploy("bad").await.unwrap_err();
+    assert_eq!(world.gateway.table().certificates, named);
+    // A rollback keeps those of the live release, and the way back to what it went back to keeps them too.
+    world.deploy("2").await.unwrap();
+    let named = world.gateway.table().certificates.clone();
+    world.roll_back().await.unwrap();
+    assert_eq!(world.gateway.table().certificates, named);
+    assert_eq!(world.gateway.table().lost, Vec::<String>::new());
+}

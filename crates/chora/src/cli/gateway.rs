@@ -41,8 +41,11 @@ pub(crate) struct GatewayArgs {
     /// Begin with an empty table where the state file is missing
     #[arg(long)]
     new: bool,
+    /// Folder to keep files in that are sent over the control socket, such as certificates and keys; without it they are refused
+    #[arg(long, value_name = "FOLDER", requires = "state")]
+    files: Option<PathBuf>,
     /// Serve the MCP servers of this file, `{"mcpServers": {NAME: {"command", "args", "env", "cwd"} | {"url", "headers"}}}`
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["state", "control", "new"], help_heading = many::HEADING)]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["state", "control", "new", "files"], help_heading = many::HEADING)]
     servers: Option<PathBuf>,
     #[command(flatten, next_help_heading = many::HEADING)]
     many: many::ManyArgs,
@@ -76,7 +79,12 @@ pub(crate) fn run(args: &GatewayArgs, output: Output) -> Result<Answer, Failure>
     let ended = match (&args.command, &args.state, &args.control) {
         (Some(GatewayCommand::Attend(AttendArgs { control })), ..) => runtime.block_on(pass_on(control)),
         (None, Some(state), Some(control)) => {
-            let settings = GatewaySettings { state_file: state.clone(), control_socket: control.clone(), begin_empty: args.new };
+            let settings = GatewaySettings {
+                state_file: state.clone(),
+                control_socket: control.clone(),
+                begin_empty: args.new,
+                files: args.files.clone(),
+            };
             runtime.block_on(serve(&settings, output))
         }
         (None, ..) => Err(Failure::new(FailureKind::Invalid, "--state and --control are needed")),

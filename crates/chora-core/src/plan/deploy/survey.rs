@@ -6,7 +6,7 @@ use super::{DeployInput, Reuse};
 use crate::compose::{Service, Stack};
 use crate::model::container::ContainerState;
 use crate::model::environment::EnvironmentClass;
-use crate::plan::gateway::{GATEWAY, edge_ports, fixed, is_direct};
+use crate::plan::gateway::{GATEWAY, edge_ports, fixed, is_direct, sent_files};
 use crate::plan::observed::ObservedContainer;
 use crate::plan::order::{self, OrderError, is_one_shot, waves};
 use crate::plan::rollout::{Decision, decide};
@@ -167,6 +167,9 @@ fn replicas(service: &Service) -> u32 {
 fn reason(input: &DeployInput<'_>, name: &str, change: Change, forced: bool, missing: &[(u32, Option<&ObservedContainer>)]) -> String {
     let again = missing.iter().any(|(_, stopped)| stopped.is_some());
     match change {
+        Change::Keep if name == GATEWAY && sends_other_files(input) => {
+            "its certificates changed; it takes them up as it runs, without a gap".to_owned()
+        }
         Change::Keep => "image, configuration and files are the same".to_owned(),
         Change::Run => "runs to completion before what depends on it".to_owned(),
         Change::Create | Change::Replace if name == GATEWAY => publishes(input),
@@ -177,6 +180,15 @@ fn reason(input: &DeployInput<'_>, name: &str, change: Change, forced: bool, mis
         Change::Replace if forced => "a service that it is bound to is replaced".to_owned(),
         Change::Replace => differs(input, name),
     }
+}
+
+/// Whether a gateway that stays is sent other certificates than the live release has.
+fn sends_other_files(input: &DeployInput<'_>) -> bool {
+    let content =
+        |files: &indexmap::IndexMap<String, crate::model::digest::Digest>, key: &str| files.get(&format!("secret:{key}")).cloned();
+    input
+        .live
+        .is_some_and(|live| sent_files(&input.release.stack).any(|key| content(&live.files, key) != content(&input.release.files, key)))
 }
 
 /// What the gateway is for.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::build::Builder;
 use super::survey::ServiceSurvey;
-use crate::plan::gateway::{GATEWAY, Route, Serving, edge_ports, routes};
+use crate::plan::gateway::{GATEWAY, Route, Serving, contents_of, edge_ports, routes};
 use crate::plan::observed::ObservedContainer;
 use crate::plan::step::{Action, StepPhase, VerifyTarget};
 
@@ -30,7 +30,7 @@ impl Traffic {
     pub(super) fn at_first(input: &super::DeployInput<'_>) -> Self {
         let present = input.observed.up(GATEWAY).next().map(|container| container.name.clone());
         let up = |service: &str| input.observed.up(service).filter(|container| !input.observed.is_warm(container)).map(serving).collect();
-        let now = input.live.filter(|_| present.is_some()).map(|live| routes(&live.stack, input.environment, up)).unwrap_or_default();
+        let now = input.live.filter(|_| present.is_some()).map(|live| routes(live, input.environment, up)).unwrap_or_default();
         Self { present, now, drained: Vec::new(), before: Vec::new() }
     }
 }
@@ -52,7 +52,7 @@ impl Builder<'_> {
             });
             kept.into_iter().chain(fresh).collect()
         };
-        routes(&self.input.release.stack, self.input.environment, of)
+        routes(self.input.release, self.input.environment, of)
     }
 
     /// Whether what is published goes elsewhere although every container stays.
@@ -62,7 +62,7 @@ impl Builder<'_> {
                 let surveys = self.survey.services().filter(|survey| survey.name == service);
                 surveys.flat_map(|survey| &survey.kept).map(|container| serving(container)).collect()
             };
-            routes(&self.input.release.stack, self.input.environment, kept) != self.traffic.now
+            routes(self.input.release, self.input.environment, kept) != self.traffic.now
         }
     }
 
@@ -164,7 +164,9 @@ impl Builder<'_> {
                 }
             }
             let drain = self.input.environment.drain.as_secs();
-            self.route(&gateway, wanted.clone(), drain, "every gate has passed");
+            let same = fresh || contents_of(&before) == contents_of(&wanted);
+            let why = if same { "every gate has passed" } else { "every gate has passed; new connections get the new certificates" };
+            self.route(&gateway, wanted.clone(), drain, why);
         }
         self.verify(gateway, &wanted);
     }

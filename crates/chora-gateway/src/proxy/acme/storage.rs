@@ -3,9 +3,8 @@
 //! `<folder>/<authority>/account.json` and `<folder>/<authority>/<host>.pem`, the key and its chain. An authority is named by
 //! the hash of its directory: certificates of one for tests are never taken for those of another.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::order::OrderError;
 use super::{Issued, Wanted};
+use crate::proxy::private_file::write;
 use crate::proxy::tls::validity;
 
 pub(super) struct Storage(PathBuf);
@@ -71,20 +71,4 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let draft = folder.join(format!("{name}.new"));
-    // One that a crash left behind may have been made by somebody else.
-    match fs::remove_file(&draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&draft, folder.join(name))?;
-    // The new name is on disk only once its folder is.
-    File::open(folder)?.sync_all()
 }

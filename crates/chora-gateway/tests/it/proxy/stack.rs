@@ -45,7 +45,12 @@ impl Folder {
 
     /// A gateway with its files in this folder.
     pub(crate) fn settings(&self) -> GatewaySettings {
-        GatewaySettings { state_file: self.0.join("state.json"), control_socket: self.0.join("control.sock"), begin_empty: false }
+        GatewaySettings {
+            state_file: self.0.join("state.json"),
+            control_socket: self.0.join("control.sock"),
+            begin_empty: false,
+            files: Some(self.0.join("files")),
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Ports at which TLS ends.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use hyper::Method;
 use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -255,4 +257,43 @@ async fn connections_with_tls_end_with_their_request_when_the_port_goes() {
     assert_eq!(idle.read(&mut [0]).await.expect("an end that TLS tells"), 0);
     replica.open_gate();
     assert_eq!(asked.await.expect("an answer"), "r1");
+}
+
+#[tokio::test]
+async fn files_that_are_sent_are_kept_for_the_owner_alone_until_no_table_names_them() {
+    let (replica, authority) = (Replica::start("r1").await, Authority::new());
+    let stack = Stack::empty(Folder::new()).await;
+    let send = async |text: &str| {
+        let sha256: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let got = stack.control(Method::PUT, "/v1/files", &json!({ "sha256": sha256, "text": text })).await;
+        assert_eq!(got.status, 200, "{got:?}");
+        let path = got.json()["path"].as_str().expect("a path").to_owned();
+        let mode = std::fs::metadata(&path).expect("a file").permissions().mode();
+        assert_eq!((mode & 0o777, std::fs::read_to_string(&path).expect("a text").as_str()), (0o600, text));
+        path
+    };
+    let put_pair = async |name: &str| {
+        let (certificate, key) = authority.issue(&["a.example"]).write(&stack.folder, name);
+        let read = |path: &std::path::Path| std::fs::read_to_string(path).expect("PEM");
+        let (certificate, key) = (send(&read(certificate.as_ref())).await, send(&read(key.as_ref())).await);
+        let mut table = table(&replica, &json!([{ "hosts": ["a.example"], "certificate": certificate, "key": key }]));
+        table["listeners"][0]["bind"] = json!("127.0.0.1:0");
+        assert_eq!(put(&stack, &table).await.status, 200);
+        [certificate, key]
+    };
+    let first = put_pair("first").await;
+    let second = put_pair("second").await;
+    assert!(first.iter().all(|path| std::path::Path::new(path).exists()), "there is a way back");
+    let forgotten = stack.control(Method::DELETE, "/v1/files", &json!({})).await.json();
+    assert_eq!(forgotten, json!({ "forgotten": 2 }));
+    assert!(!first.iter().any(|path| std::path::Path::new(path).exists()));
+    let kept = stack.control(Method::GET, "/v1/files", &json!({})).await.json()["files"].as_array().expect("hashes").len();
+    assert_eq!(kept, second.len());
+    let other = stack.control(Method::PUT, "/v1/files", &json!({ "sha256": "0".repeat(64), "text": "hunter2" })).await;
+    assert!(other.status == 400 && !other.body.contains("hunter2"), "{other:?}");
+    let odd = stack.control(Method::PUT, "/v1/files", &json!({ "sha256": "../a", "text": "hunter2", "more": 1 })).await;
+    assert!(odd.status == 400 && !odd.body.contains("hunter2"), "{odd:?}");
+    // One that starts again serves what it was sent.
+    let stack = Stack::start(stack.stop().await).await;
+    assert!(shown(&stack, &authority, "a.example").await.is_ok());
 }

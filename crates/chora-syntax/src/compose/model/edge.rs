@@ -34,7 +34,8 @@ pub struct EdgeService {
     pub port: Port,
 }
 
-/// How TLS ends at the gateway. Paths are those in its container.
+/// How TLS ends at the gateway. Files are named by their keys among the stack's secrets; one that starts with a slash is a path in the
+/// gateway's container, as releases of earlier versions have it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EdgeTls {

@@ -2,13 +2,15 @@
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chora_core::plan::gateway::GATEWAY;
 use chora_testkit::free_port;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustix::process::{Pid, Signal, kill_process};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
@@ -203,10 +205,91 @@ fn releases_come_and_go_over_tls_and_no_request_is_lost() {
         assert!(!site.chora.run(words).to_string().contains(secret), "{words:?}");
     }
     assert!(!site.running(GATEWAY).to_string().contains(secret));
-    let before = authority.write(&site);
-    assert_ne!(before, key);
-    site.release("v3");
-    assert!(once(&client, https, "shop.example", "/").unwrap().contains("web v3"));
+}
+
+/// The certificate that a new connection is shown.
+fn shown(client: &Arc<ClientConfig>, port: u16) -> CertificateDer<'static> {
+    let mut stream = secure(client, port, "shop.example").unwrap();
+    ask(&mut stream, "shop.example", "/", "1.1").unwrap();
+    stream.read_exact(&mut [0]).unwrap();
+    stream.conn.peer_certificates().unwrap()[0].clone().into_owned()
+}
+
+fn kill(site: &Site) {
+    let pid = site.running(GATEWAY)["State"]["Pid"].as_i64().unwrap();
+    kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
+}
+
+/// The files below a folder that have these bytes in them.
+fn holding(folder: &Path, bytes: &[u8]) -> Vec<PathBuf> {
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let below = |path: PathBuf| if path.is_dir() { holding(&path, bytes) } else { vec![path] };
+    let has = |path: &PathBuf| std::fs::read(path).unwrap().windows(bytes.len()).any(|part| part == bytes);
+    paths.flat_map(below).filter(has).collect()
+}
+
+#[test]
+fn another_certificate_is_taken_up_under_load_by_the_gateway_that_runs() {
+    let (site, https, authority) = (Site::new(PAIR, ""), free_port(), Authority::new());
+    let tls = format!(
+        ", https_port: 127.0.0.1:{https}, tls: {{ certificates: [{{ hosts: [shop.example, api.example], certificate: shop.pem, \
+         key: shop.key }}] }}"
+    );
+    site.chora.write("chora.yaml", manifest(site.port, &tls));
+    let mut keys = vec![authority.write(&site)];
+    site.release("v1");
+    let client = authority.client();
+    let (first, gateway) = (shown(&client, https), site.running(GATEWAY)["Id"].clone());
+    keys.push(authority.write(&site));
+    let plan = site.chora.run(["plan"]);
+    assert!(plan.to_string().contains("certificates changed") && !plan.to_string().contains("stop-first"), "{plan}");
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let loaded = scope.spawn(|| load(&client, https, &stop));
+        std::thread::sleep(Duration::from_millis(300));
+        site.release("v1");
+        std::thread::sleep(Duration::from_millis(300));
+        stop.store(true, Ordering::Relaxed);
+        let (seen, failed, count) = loaded.join().unwrap();
+        println!("{count} answers over TLS");
+        assert_eq!((seen, failed), (vec!["web v1".to_owned()], Vec::new()), "of {count}");
+    });
+    let second = shown(&client, https);
+    assert_eq!((second != first, &site.running(GATEWAY)["Id"]), (true, &gateway));
+    assert_eq!(site.chora.run(["deploy", "--quiet", "--json"]).json()["outcome"], "unchanged");
+
+    kill(&site);
+    let killed = Instant::now();
+    while once(&client, https, "shop.example", "/").is_err() {
+        assert!(killed.elapsed() < Duration::from_secs(30), "it does not serve again");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    println!("it serves again after {:?}", killed.elapsed());
+    assert_eq!(shown(&client, https), second, "it serves what it was sent last, with no command");
+
+    keys.push(authority.write(&site));
+    site.release("v2");
+    let third = shown(&client, https);
     let back = site.chora.run(["rollback", "--quiet"]);
     assert_eq!(back.code, 0, "the certificate of then is not needed: {back}");
+    let answer = once(&client, https, "shop.example", "/").unwrap();
+    assert!(answer.contains("web v1") && shown(&client, https) == third, "a rollback keeps the certificates: {answer}");
+    // The release gone back to never had its own certificates here: a refused one still finds its way back.
+    keys.push(authority.write(&site));
+    site.chora.write("chora.yaml", manifest(site.port, &tls.replace("shop.key", "other.key")));
+    let other = KeyPair::generate().unwrap().serialize_pem();
+    site.chora.write("other.key", &other);
+    let refused = site.chora.run(["deploy", "--quiet"]);
+    assert!(refused.code != 0 && refused.to_string().contains("is not the one of the certificate"), "{refused}");
+    assert_eq!((shown(&client, https), &site.running(GATEWAY)["Id"]), (third, &gateway));
+    keys.push(other);
+
+    for key in &keys {
+        let secret = key.lines().nth(1).unwrap();
+        for words in [["config", "--json"], ["plan", "--json"], ["status", "--json"], ["history", "--json"], ["events", "--json"]] {
+            assert!(!site.chora.run(words).to_string().contains(secret), "{words:?}");
+        }
+        assert!(!site.running(GATEWAY).to_string().contains(secret));
+        assert_eq!(holding(&site.chora.path().join(".chora"), secret.as_bytes()), Vec::<PathBuf>::new());
+    }
 }
