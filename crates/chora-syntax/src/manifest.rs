@@ -16,7 +16,7 @@ pub use health::{
     ConfigurationCheck, ContainerCheck, EndpointCheck, Expectation, FunctionCheck, Health, HttpCheck, McpCheck, McpTransport, ProcessCheck,
     ToolCall,
 };
-pub use read::parse;
+pub use read::{fault, parse};
 pub use service::{Backup, Rollout, ServiceSettings};
 pub use watch::Watch;
 

@@ -9,7 +9,7 @@ use chora_core::model::environment::{Environment, EnvironmentClass, WatchRules};
 use chora_core::model::ids::EnvironmentName;
 use chora_core::plan::gateway::{GATEWAY, add_gateway};
 use chora_syntax::compose::{ResolveRequest, resolve};
-use chora_syntax::manifest::Watch;
+use chora_syntax::manifest::{Manifest, Watch};
 use chora_syntax::{DiagnosticKind, Diagnostics, FileProblem, Files};
 use indexmap::IndexMap;
 
@@ -93,7 +93,14 @@ pub fn config(settings: &Settings, request: &ConfigRequest) -> Result<ConfigOutc
     let secrets = FileSecrets::new(project.variables.clone().into_iter().collect());
     let values: Vec<_> = project.stack.secrets.iter().filter_map(|(key, object)| secrets.read(key, object).ok()).collect();
     exposure::hide(&mut stack, &values);
-    Ok(ConfigOutcome { stack, files: project.files, warnings: project.warnings })
+    let mut warnings = project.warnings;
+    // Every `up` would say so, and nobody would read it any more.
+    if project.environment.class == EnvironmentClass::Development {
+        let manifest = super::manifest::read(&settings.project_dir)?;
+        let name = project.environment.name.as_str();
+        warnings.extend(super::manifest::edge::unserved(manifest.as_ref(), name, "development has no gateway"));
+    }
+    Ok(ConfigOutcome { stack, files: project.files, warnings })
 }
 
 fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Project, serde_json::Value), Failure> {
@@ -132,13 +139,8 @@ fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Projec
     let bridges = super::manifest::bridges(manifest.as_ref(), &mut stack, environment.class, recorded)?;
     let mut warnings: Vec<String> = resolved.warnings.iter().map(ToString::to_string).collect();
     warnings.extend(super::manifest::astray(&stack, &bridges));
-    if wanted.gateway {
-        check_name_is_free(&stack)?;
-        if environment.class != EnvironmentClass::Development {
-            super::manifest::edge::add(&mut stack, manifest.as_ref(), &wanted, &settings.project_dir)?;
-        }
-        add_gateway(&mut stack, environment.class);
-    }
+    let edge = (&wanted, environment.class);
+    warnings.extend(way_in(&mut stack, manifest.as_ref(), (&name, edge), &settings.project_dir)?);
     let project = Project {
         directory: settings.project_dir.clone(),
         repository: manifest.and_then(|manifest| manifest.repository.or(manifest.name)).unwrap_or_else(|| resolved.own_name.clone()),
@@ -156,6 +158,26 @@ fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Projec
         warnings,
     };
     Ok((project, resolved.canonical))
+}
+
+/// Adds the gateway, and what it serves by host and path; gives what is worth knowing where there is none.
+fn way_in(
+    stack: &mut Stack,
+    manifest: Option<&Manifest>,
+    (name, (wanted, class)): (&str, (&chora_syntax::manifest::Environment, EnvironmentClass)),
+    directory: &Path,
+) -> Result<Option<String>, Failure> {
+    let careful = class != EnvironmentClass::Development;
+    if !wanted.gateway {
+        let why = "it has no gateway (`gateway: false`)";
+        return Ok(super::manifest::edge::unserved(manifest, name, why).filter(|_| careful));
+    }
+    check_name_is_free(stack)?;
+    if careful {
+        super::manifest::edge::add(stack, manifest, (name, wanted), directory)?;
+    }
+    add_gateway(stack, class);
+    Ok(None)
 }
 
 /// Development has the project's own name, as Compose gives it; other environments stand beside it on one engine.

@@ -41,7 +41,7 @@ pub(super) fn check(manifest: &Manifest, tree: &Node, problems: &mut Vec<Problem
     }
 }
 
-fn span(tree: &Node, path: &[&str]) -> Span {
+pub(super) fn span(tree: &Node, path: &[&str]) -> Span {
     path.iter().try_fold(tree, |node, key| node.get(key)).map_or(tree.span, |node| node.span)
 }
 

@@ -40,6 +40,15 @@ pub fn parse(text: &str, file_name: &str) -> Result<Manifest, Diagnostics> {
     }
 }
 
+/// What is wrong with a value of a file that is right by itself, such as one that does not go with another file; `path` leads to it.
+#[must_use]
+pub fn fault(text: &str, file_name: &str, path: &[&str], message: impl Into<String>) -> Diagnostics {
+    let mut sources = Sources::default();
+    let (source, _) = sources.add(file_name.to_owned(), text.to_owned());
+    let tree = yaml::parse(source, text, &mut Vec::new()).documents.drain(..).next().unwrap_or_default();
+    locate_all(vec![Problem::value(checks::span(&tree, path), message)], &sources)
+}
+
 const fn first_line(span: Span) -> Span {
     Span { end: span.start.saturating_add(1), ..span }
 }

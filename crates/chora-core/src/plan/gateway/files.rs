@@ -81,7 +81,7 @@ pub(super) fn with_paths(tls: &EdgeTls, files: &IndexMap<String, Digest>) -> Edg
 pub fn keep_certificates(target: &mut Release, live: &Release) {
     let (Some(then), Some(now)) = (target.stack.services.get(GATEWAY), live.stack.services.get(GATEWAY)) else { return };
     let same_ports = then.ports == now.ports;
-    if !same_ports && !(takes_files(then) && takes_files(now)) {
+    if !(same_ports || takes_files(then) && takes_files(now)) {
         return;
     }
     let (command, secrets) = (now.command.clone(), now.secrets.clone());

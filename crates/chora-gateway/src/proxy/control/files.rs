@@ -19,7 +19,7 @@ struct FileRequest {
 
 pub(super) async fn call(plane: &Plane, method: &Method, body: Incoming) -> Result<Value, Refused> {
     match *method {
-        Method::GET => Ok(json!({ "files": with(plane, |files| files.list()).await? })),
+        Method::GET => Ok(json!({ "files": with(plane, Files::list).await? })),
         Method::PUT => {
             let FileRequest { sha256, text } = parse(body).await?;
             Ok(json!({ "path": with(plane, move |files| files.keep(&sha256, &text)).await? }))

@@ -14,15 +14,16 @@ use crate::failure::{Failure, FailureKind};
 pub(in crate::project) fn add(
     stack: &mut Stack,
     manifest: Option<&Manifest>,
-    environment: &Environment,
+    (name, environment): (&str, &Environment),
     directory: &Path,
 ) -> Result<(), Failure> {
     let Some(manifest) = manifest else { return Ok(()) };
     let mut services = Vec::new();
+    let at = |path: &[&str], message: String| fault_at(directory, path, message);
     for (name, settings) in manifest.services.iter().filter(|(_, settings)| settings.is_public()) {
         // One that this environment's profiles leave out is served by nobody.
         if let Some(service) = stack.services.get(name) {
-            services.push(public(name, settings, service)?);
+            services.push(public(name, settings, service).map_err(|why| at(&["services", name, way_in(settings)], why))?);
         }
     }
     if services.is_empty() {
@@ -31,34 +32,61 @@ pub(in crate::project) fn add(
     let http = environment.http_port.clone().unwrap_or(PublicPort::everywhere(80));
     let https = environment.https_port.clone().unwrap_or(PublicPort::everywhere(443));
     let https = environment.tls.as_ref().map(|_| https);
-    for wanted in [Some(&http), https.as_ref()].into_iter().flatten() {
-        check_is_free(stack, wanted)?;
+    let (http_at, https_at) = (["environments", name, "http_port"], ["environments", name, "https_port"]);
+    check_is_free(stack, &http).map_err(|why| {
+        // Where nobody names the port, whoever asks for it is at fault.
+        let asks = services.first().map_or("", |one| one.service.as_str());
+        let asks = ["services", asks, manifest.services.get(asks).map_or("hosts", way_in)];
+        at(if environment.http_port.is_some() { &http_at } else { &asks }, why)
+    })?;
+    if let Some(https) = &https {
+        check_is_free(stack, https).map_err(|why| {
+            let tls = ["environments", name, "tls"];
+            at(if environment.https_port.is_some() { &https_at } else { &tls }, why)
+        })?;
     }
     if https.as_ref() == Some(&http) {
-        return Err(refused(format!("port {http} cannot be with TLS and without")));
+        let named = if environment.https_port.is_some() { &https_at } else { &http_at };
+        return Err(at(named, format!("port {http} cannot be with TLS and without")));
     }
     let tls = environment.tls.as_ref().map(|tls| with_files(stack, tls, (&services, directory)));
     stack.edge = Some(Edge { http: port(&http), https: https.as_ref().map(port), tls, services });
     Ok(())
 }
 
-fn refused(message: String) -> Failure {
-    Failure::new(FailureKind::Invalid, message).state("nothing was changed").hint(format!("mend {FILE}; `chora schema` describes it"))
+/// A fault of `chora.yaml` that shows only beside the Compose files, with its place.
+fn fault_at(directory: &Path, path: &[&str], message: String) -> Failure {
+    let text = std::fs::read_to_string(directory.join(FILE)).unwrap_or_default();
+    let details = manifest::fault(&text, FILE, path, message).0.iter().map(|problem| problem.render(false)).collect();
+    let failure = Failure::new(FailureKind::Invalid, format!("{FILE} does not go with the Compose files"));
+    failure.state("nothing was changed").hint("mend one or the other; `chora schema` describes the file").details(details)
+}
+
+/// The key by which a service is public.
+fn way_in(settings: &manifest::ServiceSettings) -> &'static str {
+    if settings.hosts.is_empty() { "paths" } else { "hosts" }
+}
+
+/// Hosts and paths that nobody serves, because the environment has no gateway.
+pub(in crate::project) fn unserved(manifest: Option<&Manifest>, name: &str, why: &str) -> Option<String> {
+    let public = manifest?.services.iter().filter(|(_, settings)| settings.is_public());
+    let keys: Vec<String> = public.map(|(service, settings)| format!("`services.{service}.{}`", way_in(settings))).collect();
+    let verb = if keys.len() == 1 { "means" } else { "mean" };
+    (!keys.is_empty()).then(|| format!("{FILE}: {} {verb} nothing in environment `{name}`: {why}", keys.join(", ")))
 }
 
 fn port(wanted: &PublicPort) -> Port {
     Port { published: Some(wanted.port.to_string()), host_ip: wanted.host_ip.clone(), ..Port::default() }
 }
 
-fn public(name: &str, settings: &manifest::ServiceSettings, service: &Service) -> Result<EdgeService, Failure> {
+fn public(name: &str, settings: &manifest::ServiceSettings, service: &Service) -> Result<EdgeService, String> {
     if service.network_mode.is_some() || service.networks.is_empty() {
-        return Err(refused(format!("{FILE}: `services.{name}.hosts`: the gateway does not reach a service without networks of its own")));
+        return Err("the gateway does not reach a service without networks of its own".to_owned());
     }
     let published = service.ports.iter().filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "tcp"));
     let exposed = service.expose.iter().filter_map(|text| text.trim_end_matches("/tcp").parse().ok());
     let target = settings.port.or_else(|| published.map(|port| port.target).chain(exposed).next());
-    let target = target
-        .ok_or_else(|| refused(format!("{FILE}: `services.{name}` needs a `port`: its Compose definition publishes and exposes none")))?;
+    let target = target.ok_or_else(|| format!("service `{name}` needs a `port`: its Compose definition publishes and exposes none"))?;
     Ok(EdgeService {
         service: name.to_owned(),
         hosts: settings.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
@@ -68,14 +96,14 @@ fn public(name: &str, settings: &manifest::ServiceSettings, service: &Service) -
 }
 
 /// A port that the Compose file publishes already is somebody's.
-fn check_is_free(stack: &Stack, wanted: &PublicPort) -> Result<(), Failure> {
+fn check_is_free(stack: &Stack, wanted: &PublicPort) -> Result<(), String> {
     let everywhere = |address: Option<&str>| address.is_none_or(|address| ["", "0.0.0.0", "::"].contains(&address));
     let number = wanted.port.to_string();
     let same = |address: Option<&str>| address == wanted.host_ip.as_deref() || everywhere(address) || everywhere(wanted.host_ip.as_deref());
     let ports = edge_ports(stack);
     let taken = ports.iter().find(|edge| edge.port.published.as_ref() == Some(&number) && same(edge.port.host_ip.as_deref()));
     taken.map_or(Ok(()), |edge| {
-        Err(refused(format!("port {wanted} is for hosts and paths, and `{}` publishes it in its Compose definition", edge.service)))
+        Err(format!("port {wanted} is for hosts and paths, and `{}` publishes it in its Compose definition", edge.service))
     })
 }
 
@@ -107,7 +135,7 @@ mod tests {
     use chora_core::compose::{Port, Service, Stack};
     use chora_syntax::manifest::parse;
 
-    use super::add;
+    use super::{add, unserved};
 
     fn stack() -> Stack {
         let networks = || [("default".to_owned(), None)].into_iter().collect();
@@ -118,10 +146,13 @@ mod tests {
     }
 
     fn added(text: &str) -> Result<Stack, String> {
+        let project = tempfile::TempDir::new().unwrap();
+        std::fs::write(project.path().join("chora.yaml"), text).unwrap();
         let manifest = parse(text, "chora.yaml").unwrap();
         let mut stack = stack();
         let environment = manifest.environments.get("production").cloned().unwrap_or_default();
-        add(&mut stack, Some(&manifest), &environment, Path::new("/project")).map_err(|failure| failure.message)?;
+        let named = ("production", &environment);
+        add(&mut stack, Some(&manifest), named, project.path()).map_err(|failure| failure.details.join("\n"))?;
         Ok(stack)
     }
 
@@ -150,13 +181,14 @@ environments:
         let acme = tls.acme.unwrap();
         assert_eq!((acme.hosts, acme.contact), (vec!["www.shop.example".to_owned()], vec!["mailto:ops@shop.example".to_owned()]));
         assert!(tls.redirect && stack.secrets.contains_key(&tls.certificates[0].key), "{:?}", tls.certificates);
-        let files: Vec<_> = stack.secrets.values().filter_map(|object| object.file.as_deref()).collect();
-        assert_eq!(files, ["/project/a.pem", "/project/a.key", "/project/ca.pem"]);
+        let files = stack.secrets.values().filter_map(|object| Path::new(object.file.as_deref()?).file_name());
+        assert_eq!(files.collect::<Vec<_>>(), ["a.pem", "a.key", "ca.pem"]);
     }
 
     #[test]
     fn what_cannot_be_served_is_refused() {
         for (text, words) in [
+            ("services: {web: {hosts: [a]}}\nenvironments: {production: {http_port: 8080}}", "chora.yaml:2:40"),
             ("services: {web: {hosts: [a]}}\nenvironments: {production: {http_port: 8080}}", "`api` publishes it"),
             (
                 "services: {web: {hosts: [a]}}\nenvironments: {production: {https_port: 80, tls: {acme: {directory: 'https://ca'}}}}",
@@ -166,5 +198,13 @@ environments:
             let message = added(text).unwrap_err();
             assert!(message.contains(words), "{message}");
         }
+    }
+
+    #[test]
+    fn what_nobody_serves_is_told() {
+        let manifest = parse("services: {web: {hosts: [a]}, api: {paths: [/api]}}", "chora.yaml").unwrap();
+        let told = unserved(Some(&manifest), "qa", "it has no gateway").unwrap();
+        assert_eq!(told, "chora.yaml: `services.web.hosts`, `services.api.paths` mean nothing in environment `qa`: it has no gateway");
+        assert_eq!(unserved(Some(&parse("services: {web: {rollout: auto}}", "chora.yaml").unwrap()), "qa", ""), None);
     }
 }
