@@ -24,7 +24,7 @@ mod upstream;
 
 pub use aggregate::Aggregate;
 pub use bridge::{Bridge, BridgeSettings, ChildSharing};
-pub use many::{Many, ManySettings, NameError, NamedServer};
+pub use many::{Many, ManySettings, NameError, NamedServer, name_faults};
 pub use proxy::{Gateway, GatewayError, GatewaySettings, Inquiry, StateFileError, Table, TableError, attend};
 pub use remote::{RemoteError, RemoteSettings, connect};
 pub use server::Server;

@@ -1,5 +1,6 @@
 //! Many servers at once, each a bridge under its name; one that fails is no matter of the others.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -81,11 +82,10 @@ impl Many {
     pub fn new(settings: ManySettings) -> Result<Arc<Self>, NameError> {
         let ManySettings { servers, sharing, max_sessions, idle, aggregate } = settings;
         let mut named: Vec<Named> = Vec::with_capacity(servers.len());
+        if let Some(error) = name_faults(servers.iter().map(|server| server.name.as_str())).into_iter().next() {
+            return Err(error);
+        }
         for NamedServer { name, server } in servers {
-            check(&name)?;
-            if named.iter().any(|other| *other.name == *name) {
-                return Err(NameError::Twice(name));
-            }
             let bridge = Bridge::new(BridgeSettings { server, sharing, max_sessions, idle });
             named.push(Named { name: name.into(), bridge });
         }
@@ -143,6 +143,12 @@ impl Many {
     fn bridges(&self) -> impl Iterator<Item = &Arc<Bridge>> {
         self.servers.iter().map(|named| &named.bridge).chain(self.together())
     }
+}
+
+/// Everything that is wrong with the names of servers.
+pub fn name_faults<'a>(names: impl Iterator<Item = &'a str>) -> Vec<NameError> {
+    let mut seen = BTreeSet::new();
+    names.filter_map(|name| check(name).err().or_else(|| (!seen.insert(name)).then(|| NameError::Twice(name.to_owned())))).collect()
 }
 
 fn check(name: &str) -> Result<(), NameError> {

@@ -6,8 +6,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use axum::http::HeaderMap;
-use chora_gateway::{ChildCommand, NamedServer, RemoteSettings, Server};
+use axum::http::{HeaderMap, Uri};
+use chora_gateway::{ChildCommand, NamedServer, RemoteSettings, Server, name_faults};
 use chora_ops::{Failure, FailureKind};
 use serde_json::{Map, Value};
 
@@ -16,64 +16,98 @@ use crate::cli::header;
 /// How long a server that cannot be reached is tried again before a call fails; others wait for nothing.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Everything that is wrong, each in words.
+type Faults = Vec<String>;
+
 /// Reads the servers of a file, in its order.
 pub(super) fn read(path: &Path) -> Result<Vec<NamedServer>, Failure> {
-    let failed = |why: String| {
-        Failure::new(FailureKind::Invalid, format!("{}: {why}", path.display()))
+    let failed = |faults: Faults| {
+        let file = path.display();
+        let (message, details) = match faults.as_slice() {
+            [why] => (format!("{file}: {why}"), Vec::new()),
+            _ => (format!("{file} has problems"), faults),
+        };
+        Failure::new(FailureKind::Invalid, message)
             .state("nothing is served")
             .hint("docs/guide/servers.md describes the file")
+            .details(details)
     };
-    let text = std::fs::read_to_string(path).map_err(|error| failed(format!("it cannot be read: {error}")))?;
+    let text = std::fs::read_to_string(path).map_err(|error| failed(vec![format!("it cannot be read: {error}")]))?;
     parse(&text).map_err(failed)
 }
 
-fn parse(text: &str) -> Result<Vec<NamedServer>, String> {
-    let file: Value = serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
-    let servers = file.get("mcpServers").and_then(Value::as_object).ok_or("it has no object `mcpServers`")?;
-    let wanted = servers.iter().filter(|(_, server)| server.get("disabled") != Some(&Value::Bool(true)));
-    let named: Vec<_> = wanted.map(|(name, told)| server(name, told)).collect::<Result<_, _>>()?;
-    if named.is_empty() { Err("`mcpServers` names no server".to_owned()) } else { Ok(named) }
+fn parse(text: &str) -> Result<Vec<NamedServer>, Faults> {
+    let file: Value = serde_json::from_str(text).map_err(|error| vec![format!("it is not JSON: {error}")])?;
+    let servers = file.get("mcpServers").and_then(Value::as_object).ok_or_else(|| vec!["it has no object `mcpServers`".to_owned()])?;
+    let wanted = || servers.iter().filter(|(_, server)| server.get("disabled") != Some(&Value::Bool(true)));
+    let (mut named, mut faults) = (Vec::new(), Faults::new());
+    for (name, told) in wanted() {
+        match server(told) {
+            Ok(server) => named.push(NamedServer { name: name.clone(), server }),
+            Err(whys) => faults.extend(whys.iter().map(|why| format!("mcpServers.{name}: {why}"))),
+        }
+    }
+    faults.extend(name_faults(wanted().map(|(name, _)| name.as_str())).iter().map(ToString::to_string));
+    if wanted().next().is_none() {
+        faults.push("`mcpServers` names no server".to_owned());
+    }
+    if faults.is_empty() { Ok(named) } else { Err(faults) }
 }
 
-fn server(name: &str, told: &Value) -> Result<NamedServer, String> {
-    let at = |why: String| format!("mcpServers.{name}: {why}");
-    let told = told.as_object().ok_or_else(|| at("it is no object".to_owned()))?;
-    let server = match (told.contains_key("command"), told.contains_key("url")) {
-        (true, false) => Server::Process(process(told).map_err(at)?),
-        (false, true) => Server::Remote(remote(told).map_err(at)?),
-        (true, true) => return Err(at("it has both `command` and `url`".to_owned())),
-        (false, false) => return Err(at("it has neither `command` nor `url`".to_owned())),
-    };
-    Ok(NamedServer { name: name.to_owned(), server })
+fn server(told: &Value) -> Result<Server, Faults> {
+    let told = told.as_object().ok_or_else(|| vec!["it is no object".to_owned()])?;
+    match (told.contains_key("command"), told.contains_key("url")) {
+        (true, false) => process(told).map(Server::Process),
+        (false, true) => remote(told).map(Server::Remote),
+        (true, true) => Err(vec!["it has both `command` and `url`".to_owned()]),
+        (false, false) => Err(vec!["it has neither `command` nor `url`".to_owned()]),
+    }
 }
 
-fn process(told: &Map<String, Value>) -> Result<ChildCommand, String> {
-    let program = text(told, "command")?.filter(|program| !program.is_empty()).ok_or("`command` is empty")?;
-    let arguments = match told.get("args") {
-        None | Some(Value::Null) => Vec::new(),
+fn process(told: &Map<String, Value>) -> Result<ChildCommand, Faults> {
+    let mut faults = Faults::new();
+    let program = text(told, "command").and_then(|program| {
+        let program = program.filter(|program| !program.is_empty());
+        program.ok_or_else(|| "`command` is empty".to_owned())
+    });
+    let program = program.map_err(|why| faults.push(why)).unwrap_or_default();
+    let arguments = arguments(told).map_err(|why| faults.push(why)).unwrap_or_default();
+    let environment = pairs(told, "env").map_err(|whys| faults.extend(whys)).unwrap_or_default();
+    let directory = text(told, "cwd").map_err(|why| faults.push(why)).unwrap_or_default().map(PathBuf::from);
+    let command = std::iter::once(OsString::from(program)).chain(arguments).collect();
+    let environment = environment.into_iter().map(|(name, value)| (name, value.into())).collect();
+    let command = ChildCommand { command, environment, directory, patience: chora_gateway::PATIENCE };
+    if faults.is_empty() { Ok(command) } else { Err(faults) }
+}
+
+fn arguments(told: &Map<String, Value>) -> Result<Vec<OsString>, String> {
+    match told.get("args") {
+        None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::Array(arguments)) => arguments
             .iter()
-            .map(|argument| argument.as_str().map(OsString::from).ok_or("`args` holds something that is no text"))
-            .collect::<Result<_, _>>()?,
-        Some(_) => return Err("`args` is no list".to_owned()),
-    };
-    let command = std::iter::once(OsString::from(program)).chain(arguments).collect();
-    let environment = pairs(told, "env")?.into_iter().map(|(name, value)| (name, value.into())).collect();
-    Ok(ChildCommand { command, environment, directory: text(told, "cwd")?.map(PathBuf::from), patience: chora_gateway::PATIENCE })
+            .map(|argument| argument.as_str().map(OsString::from).ok_or_else(|| "`args` holds something that is no text".to_owned()))
+            .collect(),
+        Some(_) => Err("`args` is no list".to_owned()),
+    }
 }
 
-fn remote(told: &Map<String, Value>) -> Result<RemoteSettings, String> {
-    let invalid = "`url` is no http or https address";
-    let url: axum::http::Uri = text(told, "url")?.unwrap_or_default().parse().map_err(|_| invalid)?;
-    if !matches!(url.scheme_str(), Some("http" | "https")) || url.host().is_none() {
-        return Err(invalid.to_owned());
-    }
+fn remote(told: &Map<String, Value>) -> Result<RemoteSettings, Faults> {
+    let mut faults = Faults::new();
+    let url = url(told).map_err(|why| faults.push(why)).unwrap_or_default();
     let mut headers = HeaderMap::new();
-    for (name, value) in pairs(told, "headers")? {
-        let (name, value) = header::read(&name, &value).map_err(|error| error.to_string())?;
-        headers.append(name, value);
+    for (name, value) in pairs(told, "headers").map_err(|whys| faults.extend(whys)).unwrap_or_default() {
+        match header::read(&name, &value) {
+            Ok((name, value)) => drop(headers.append(name, value)),
+            Err(error) => faults.push(error.to_string()),
+        }
     }
-    Ok(RemoteSettings { url, headers, patience: PATIENCE })
+    if faults.is_empty() { Ok(RemoteSettings { url, headers, patience: PATIENCE }) } else { Err(faults) }
+}
+
+fn url(told: &Map<String, Value>) -> Result<Uri, String> {
+    let url: Option<Uri> = text(told, "url")?.unwrap_or_default().parse().ok();
+    let is_url = |url: &Uri| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some();
+    url.filter(is_url).ok_or_else(|| "`url` is no http or https address".to_owned())
 }
 
 fn text(told: &Map<String, Value>, key: &str) -> Result<Option<String>, String> {
@@ -85,18 +119,21 @@ fn text(told: &Map<String, Value>, key: &str) -> Result<Option<String>, String> 
 }
 
 /// An object of texts. Numbers and truth values are taken as they are written: people leave the quotes out.
-fn pairs(told: &Map<String, Value>, key: &str) -> Result<Vec<(String, String)>, String> {
+fn pairs(told: &Map<String, Value>, key: &str) -> Result<Vec<(String, String)>, Faults> {
     let members = match told.get(key) {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Object(members)) => members,
-        Some(_) => return Err(format!("`{key}` is no object")),
+        Some(_) => return Err(vec![format!("`{key}` is no object")]),
     };
-    let read = |(name, value): (&String, &Value)| match value {
-        Value::String(text) => Ok((name.clone(), text.clone())),
-        Value::Number(_) | Value::Bool(_) => Ok((name.clone(), value.to_string())),
-        Value::Null | Value::Array(_) | Value::Object(_) => Err(format!("`{key}.{name}` is no text")),
-    };
-    members.iter().map(read).collect()
+    let (mut read, mut faults) = (Vec::new(), Faults::new());
+    for (name, value) in members {
+        match value {
+            Value::String(text) => read.push((name.clone(), text.clone())),
+            Value::Number(_) | Value::Bool(_) => read.push((name.clone(), value.to_string())),
+            Value::Null | Value::Array(_) | Value::Object(_) => faults.push(format!("`{key}.{name}` is no text")),
+        }
+    }
+    if faults.is_empty() { Ok(read) } else { Err(faults) }
 }
 
 #[cfg(test)]
@@ -137,8 +174,30 @@ mod tests {
                 "mcpServers.a: the value of the header `X` cannot be sent",
             ),
         ] {
-            let error = parse(text).expect_err(text);
-            assert!(error.starts_with(told) && !error.contains("hidden"), "{error}");
+            let faults = parse(text).expect_err(text);
+            assert!(faults.len() == 1 && faults[0].starts_with(told) && !faults[0].contains("hidden"), "{faults:?}");
         }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once() {
+        let text = r#"{"mcpServers":{
+            "a":{"command":"","args":7,"env":{"A":[],"B":null},"cwd":1},
+            "health":{"url":"x","headers":{"X":[]}},
+            "fine":{"command":"x"},
+            "b c":"y"}}"#;
+        let told = [
+            "mcpServers.a: `command` is empty",
+            "mcpServers.a: `args` is no list",
+            "mcpServers.a: `env.A` is no text",
+            "mcpServers.a: `env.B` is no text",
+            "mcpServers.a: `cwd` is no text",
+            "mcpServers.health: `url` is no http or https address",
+            "mcpServers.health: `headers.X` is no text",
+            "mcpServers.b c: it is no object",
+            "`health` cannot be a name: it is a path of the gateway itself",
+            "`b c` cannot be a name: letters, digits, `-`, `_` and `.`, a letter or digit first, at most 64",
+        ];
+        assert_eq!(parse(text).expect_err("faults"), told);
     }
 }
