@@ -1,6 +1,7 @@
 //! What Chora talks about: releases, deployments, health, events.
 
 pub mod bridge;
+pub mod canary;
 pub mod container;
 pub mod contract;
 pub mod deployment;

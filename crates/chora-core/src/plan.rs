@@ -24,4 +24,4 @@ pub use needs::needs;
 pub use observed::{Observed, ObservedContainer, ObservedNetwork, ObservedVolume};
 pub use order::{OrderError, is_one_shot, waves};
 pub use rollout::{Decision, decide};
-pub use step::{Action, Change, FileRef, GateTarget, Instance, Plan, Rollout, ServicePlan, Step, StepPhase, VerifyTarget};
+pub use step::{Action, Change, FileRef, GateTarget, Instance, Plan, Rollout, ServicePlan, Step, StepPhase, Trial, VerifyTarget};

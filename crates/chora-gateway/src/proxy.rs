@@ -7,6 +7,7 @@ mod acme;
 mod answer;
 mod attempt;
 mod attend;
+mod canary;
 mod control;
 mod counters;
 mod cut;

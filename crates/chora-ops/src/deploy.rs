@@ -273,6 +273,7 @@ pub(crate) fn plan_for(project: &Project, prepared: &Prepared, release: &Release
         observed: how.observed,
         reuse: how.reuse,
         rollouts: &project.rollouts,
+        canaries: &project.canaries,
         labels: &whereabouts(project),
         recreate: how.recreate,
     };
@@ -453,7 +454,8 @@ pub(crate) async fn carry_out(cx: &Context, project: &Project, deployment: &Depl
             deployed(&run)
         }
         Err(StepFailure { what, error }) => {
-            let cause = if matches!(error, StepError::Gate(_)) { error.to_string() } else { format!("{what}: {error}") };
+            let cause =
+                if matches!(error, StepError::Gate(_) | StepError::Worse(_)) { error.to_string() } else { format!("{what}: {error}") };
             // The way back must not be cut short by the signal that caused it.
             let patient = Context { cancel: tokio_util::sync::CancellationToken::new(), ..cx.clone() };
             let log = error.log();

@@ -1,5 +1,6 @@
 //! The door to a gateway: its control API, spoken with a program that is run in its container and stays for further calls.
 
+mod canary;
 mod document;
 mod files;
 mod rehearse;
@@ -18,6 +19,7 @@ use tokio::sync::Mutex;
 
 use crate::conversation::{Conversation, ConversationError};
 
+pub(crate) use canary::{Side, Sides};
 pub(crate) use rehearse::rehearse;
 use rehearse::{Candidate, REHEARSAL, Rehearsed};
 pub(crate) use verify::{VerifyError, verify};

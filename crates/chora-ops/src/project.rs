@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use chora_core::compose::Stack;
 use chora_core::model::bridge::Bridge;
+use chora_core::model::canary::CanaryRules;
 use chora_core::model::environment::Environment;
 use chora_core::model::health::ServiceHealth;
 use chora_core::plan::Rollout;
@@ -48,6 +49,8 @@ pub struct Project {
     pub health: IndexMap<String, ServiceHealth>,
     /// Rollout asked for, by service.
     pub rollouts: IndexMap<String, Rollout>,
+    /// Canaries asked for, by service.
+    pub canaries: IndexMap<String, CanaryRules>,
     /// Where each service's contract is, or would be, relative to the directory.
     pub contracts: IndexMap<String, PathBuf>,
     /// Keys that a deployment must refuse, each as a rendered diagnostic.

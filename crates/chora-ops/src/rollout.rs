@@ -1,6 +1,7 @@
 //! Carrying out plans: steps, gate, journal, undo, recovery. `deploy` and `roll_back` decide what; this is how.
 
 pub(crate) mod bridged;
+pub(crate) mod canary;
 pub(crate) mod course;
 pub(crate) mod execute;
 pub(crate) mod finish;

@@ -6,6 +6,7 @@ mod edge;
 mod environment;
 mod health;
 mod read;
+mod rollout;
 mod service;
 mod watch;
 
@@ -17,7 +18,8 @@ pub use health::{
     ToolCall,
 };
 pub use read::{fault, parse};
-pub use service::{Backup, Rollout, ServiceSettings};
+pub use rollout::{Canary, Percent, Rollout};
+pub use service::{Backup, ServiceSettings};
 pub use watch::Watch;
 
 use indexmap::IndexMap;

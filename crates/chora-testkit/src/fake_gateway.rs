@@ -31,6 +31,12 @@ pub struct FakeTable {
     pub files: BTreeSet<String>,
     /// Paths of the certificates and keys that its table names.
     pub certificates: BTreeSet<String>,
+    /// Addresses of canaries by service, as long as there are some.
+    pub canaries: BTreeMap<String, Vec<String>>,
+    /// What each side of a canary did, as `new` and `old`; nothing unless a test says so.
+    pub figures: Option<Value>,
+    /// Whether it forgets its canaries at once.
+    pub forgets: bool,
     /// Whether candidates answer badly through the gateway, although they answer well without it.
     pub spoils: bool,
     /// Calls so far, as `METHOD path`.
@@ -103,6 +109,17 @@ impl FakeTable {
                 self.watch = None;
                 Ok(json!({ "watching": false }))
             }
+            ("POST", "/v1/canary") => self.set_canaries(body),
+            ("GET", "/v1/canary") => {
+                let none = json!({ "requests": 0, "ended": 0, "errors": 0, "latencies": [] });
+                let figures = self.figures.clone().unwrap_or_else(|| json!({ "new": none, "old": none }));
+                let canaries: serde_json::Map<String, Value> = self.canaries.keys().map(|name| (name.clone(), figures.clone())).collect();
+                Ok(json!({ "canaries": canaries }))
+            }
+            ("DELETE", "/v1/canary") => {
+                self.canaries.clear();
+                Ok(json!({ "canaries": [] }))
+            }
             ("GET", "/v1/state") => Ok(json!({ "listeners": self.services.keys().collect::<Vec<_>>() })),
             ("GET", path) => {
                 let service = path.strip_prefix("/v1/drain/").ok_or((404, "there is no such call".to_owned()))?;
@@ -165,9 +182,25 @@ impl FakeTable {
         let listeners = body.get("listeners").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         self.certificates = self.named_files(listeners)?;
         (self.services, self.drains, self.watch) = (table, drains, None);
+        self.canaries.clear();
         let services = &self.services;
         self.held.retain(|name| services.contains_key(name));
         Ok(json!({ "switched": [] }))
+    }
+
+    fn set_canaries(&mut self, body: &Value) -> Result<Value, (u16, String)> {
+        let canaries = body.get("canaries").and_then(Value::as_object).ok_or((400, "no canaries".to_owned()))?;
+        canaries.keys().try_for_each(|name| self.known(name))?;
+        self.canaries.clear();
+        for (name, canary) in canaries.iter().filter(|_| !self.forgets) {
+            let addresses = canary.pointer("/release/addresses").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+            let addresses: Vec<String> = addresses.map(str::to_owned).collect();
+            if addresses.is_empty() || self.services.get(name) == Some(&addresses) {
+                return Err((400, format!("the canary of {name} goes nowhere else")));
+            }
+            self.canaries.insert(name.clone(), addresses);
+        }
+        Ok(json!({ "canaries": canaries.keys().collect::<Vec<_>>() }))
     }
 
     fn set_watch(&mut self, body: &Value) -> Result<Value, (u16, String)> {
@@ -215,6 +248,11 @@ impl FakeTable {
         for (name, addresses) in self.services.iter().filter(|(name, _)| !self.held.contains(*name)) {
             for address in addresses.iter().filter(|address| !runs(address)) {
                 self.lost.push(format!("after {call}: {name} goes to {address}, which does not run"));
+            }
+        }
+        for (name, address) in self.canaries.iter().flat_map(|(name, addresses)| addresses.iter().map(move |address| (name, address))) {
+            if !runs(address) {
+                self.lost.push(format!("after {call}: the canary of {name} goes to {address}, which does not run"));
             }
         }
         let watch = self.watch.iter().filter(|watch| watch.get("end").is_none());

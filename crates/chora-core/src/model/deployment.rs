@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::canary::{CanaryFigures, Judgement};
 use super::environment::Environment;
 use super::event::DeployedBy;
 use super::ids::{DeploymentId, EnvironmentName, ReleaseId};
@@ -102,6 +103,9 @@ pub struct Traffic {
     /// Requests that waited while a service was swapped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<HeldRequests>,
+    /// How canaries went.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub canaries: Vec<CanaryResult>,
 }
 
 impl Traffic {
@@ -123,6 +127,66 @@ pub struct HeldRequests {
     pub refused: u64,
     /// The longest wait, in milliseconds.
     pub longest_wait_ms: u64,
+}
+
+/// How the canary of a service went.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct CanaryResult {
+    /// Service.
+    pub service: String,
+    /// What the comparison says.
+    pub judgement: Judgement,
+    /// What the new release did with its requests.
+    pub new: CanarySide,
+    /// What the old release did with the others meanwhile.
+    pub old: CanarySide,
+}
+
+/// One side of a canary.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct CanarySide {
+    /// Requests that it got.
+    pub requests: u64,
+    /// Those that failed or were not answered in time.
+    pub failed: u64,
+    /// The time in which half of the answers came, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50_us: Option<u64>,
+    /// The time in which 95 of 100 answers came, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p95_us: Option<u64>,
+}
+
+impl From<&CanaryFigures> for CanarySide {
+    fn from(figures: &CanaryFigures) -> Self {
+        let (p50_us, p95_us) = (figures.within(50), figures.within(95));
+        Self { requests: figures.requests, failed: figures.failed(), p50_us, p95_us }
+    }
+}
+
+impl std::fmt::Display for CanarySide {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let per_mille = (self.failed * 1000).checked_div(self.requests).unwrap_or(0);
+        write!(f, "{} requests, {} failed ({}.{} %)", self.requests, self.failed, per_mille / 10, per_mille % 10)?;
+        match (self.p50_us, self.p95_us) {
+            (Some(half), Some(most)) => write!(f, ", p50 {}, p95 {}", time(half), time(most)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Display for CanaryResult {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "canary of {}: {} (new: {}; old: {})", self.service, self.judgement, self.new, self.old)
+    }
+}
+
+fn time(microseconds: u64) -> String {
+    match microseconds {
+        0..=9_999 => format!("{}.{} ms", microseconds / 1_000, microseconds % 1_000 / 100),
+        10_000..=999_999 => format!("{} ms", microseconds / 1_000),
+        _ => format!("{}.{} s", microseconds / 1_000_000, microseconds % 1_000_000 / 100_000),
+    }
 }
 
 /// Time during which a stop-first service did not serve.

@@ -1,6 +1,7 @@
 //! The plan of a deployment or a rollback: from what is there to a release.
 
 mod build;
+mod canary;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use super::definition::{DefinitionError, check_definitions};
 use super::observed::Observed;
 use super::order::OrderError;
 use super::step::{Plan, Rollout};
+use crate::model::canary::CanaryRules;
 use crate::model::environment::Environment;
 use crate::model::ids::DeploymentId;
 use crate::model::release::Release;
@@ -45,6 +47,8 @@ pub struct DeployInput<'a> {
     pub reuse: Reuse,
     /// Rollout asked for in `chora.yaml`, by service.
     pub rollouts: &'a IndexMap<String, Rollout>,
+    /// Canaries asked for in `chora.yaml`, by service.
+    pub canaries: &'a IndexMap<String, CanaryRules>,
     /// Labels for every new container: where the project is.
     pub labels: &'a IndexMap<String, String>,
     /// Everything is replaced, also what is the same.

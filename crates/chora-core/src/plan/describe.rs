@@ -45,6 +45,11 @@ impl fmt::Display for Action {
                 services.dedup();
                 write!(f, "rehearse {} through the gateway", services.join(", "))
             }
+            Self::Canary { trials, .. } => {
+                let words: Vec<String> = trials.iter().map(|trial| format!("{} with {}", trial.service, trial.rules)).collect();
+                write!(f, "canary of {}", words.join(", "))
+            }
+            Self::EndCanary { backends, .. } => write!(f, "end the canary of {}", backends.join(", ")),
             Self::Record { release } => write!(f, "record release {release} as live"),
         }
     }

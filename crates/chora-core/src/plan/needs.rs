@@ -93,7 +93,7 @@ impl<'a> Order<'a> {
                 let joins = earlier.phase == StepPhase::Switch && matches!(earlier.action, Action::Connect { .. });
                 !joins || self.candidates.contains(gateway.as_str())
             }
-            Action::Verify { .. } | Action::Rehearse { .. } => true,
+            Action::Verify { .. } | Action::Rehearse { .. } | Action::Canary { .. } => true,
             Action::StopContainer { service, .. } => {
                 matches!(&earlier.action, Action::Hold { service: held, .. } | Action::Drain { service: held, .. } if held == service)
             }
@@ -171,6 +171,8 @@ fn subject(action: &Action) -> Option<&str> {
         Action::Route { gateway, .. }
         | Action::Hold { gateway, .. }
         | Action::ReleaseHold { gateway, .. }
+        | Action::Canary { gateway, .. }
+        | Action::EndCanary { gateway, .. }
         | Action::Watch { gateway, .. } => Some(gateway),
         Action::Drain { .. }
         | Action::Verify { .. }
@@ -217,6 +219,8 @@ fn touch(action: &Action) -> Touch<'_> {
         | Action::Hold { .. }
         | Action::ReleaseHold { .. }
         | Action::Watch { .. }
+        | Action::Canary { .. }
+        | Action::EndCanary { .. }
         | Action::RemoveContainer { .. }
         | Action::StartContainer { .. }
         | Action::StopContainer { .. }

@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 
 use super::gateway::Route;
+use crate::model::canary::CanaryRules;
 use crate::model::digest::Digest;
 use crate::model::environment::WatchRules;
 use crate::model::ids::{DeploymentId, ImageId, ReleaseId};
@@ -205,6 +206,22 @@ pub enum Action {
         /// Which services are asked.
         targets: Vec<VerifyTarget>,
     },
+    /// Sends some requests to candidates, compares what comes of them, and refuses what is worse.
+    Canary {
+        /// The gateway's container.
+        gateway: String,
+        /// Which services, and how.
+        trials: Vec<Trial>,
+    },
+    /// Sends everything to the release before again, and waits until candidates have ended what they are at.
+    EndCanary {
+        /// The gateway's container.
+        gateway: String,
+        /// The gateway's names for the services.
+        backends: Vec<String>,
+        /// How long they have, in seconds.
+        limit_seconds: u64,
+    },
     /// Records the release as live: the point of no return.
     Record {
         /// Which.
@@ -219,6 +236,17 @@ pub struct GateTarget {
     pub service: String,
     /// Name on the engine.
     pub container: String,
+}
+
+/// A service with a canary.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Trial {
+    /// Service.
+    pub service: String,
+    /// Which requests, for how long, and what is too bad.
+    pub rules: CanaryRules,
+    /// Its ports, with the candidates behind them.
+    pub routes: Vec<Route>,
 }
 
 /// A service that is asked through the gateway.

@@ -17,6 +17,9 @@
 //! | `GET /v1/files` | | `{files: [<SHA-256>]}` |
 //! | `PUT /v1/files` | `{sha256, text}` | `{path}` |
 //! | `DELETE /v1/files` | | `{forgotten}`: how many files the table did not name |
+//! | `POST /v1/canary` | `{canaries: {<name>: {release: {name, addresses}, share, header: {name, value}, cookie: {name, value}}}, drain_ms}` | `{canaries: [<name>]}` |
+//! | `GET /v1/canary` | | `{canaries: {<name>: {release, new: {requests, ended, errors, latencies: [[us, count]]}, old: {…}}}}` |
+//! | `DELETE /v1/canary?drain_ms=` | | `{canaries: []}` |
 //! | `GET /metrics` | | text of Prometheus |
 //!
 //! Calls about holds take `services: [<name>]` as well: then the answer has sums, and the longest wait.
@@ -26,6 +29,7 @@ mod holding;
 mod rehearsal;
 mod report;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +50,7 @@ use super::answer::{self, Answer};
 use super::files::FileError;
 use super::plane::{ChangeError, Plane};
 use super::socket::ControlSocket;
-use super::table::{Maintenance, ReleaseEntry, Table, TableError};
+use super::table::{CanaryEntry, Maintenance, ReleaseEntry, Table, TableError};
 use super::watch::WatchEntry;
 
 /// Largest body, in bytes.
@@ -73,6 +77,14 @@ struct MaintenanceRequest {
     message: String,
     #[serde(default)]
     allow: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CanaryRequest {
+    canaries: BTreeMap<String, CanaryEntry>,
+    #[serde(default = "drain_ms")]
+    drain_ms: u64,
 }
 
 fn drain_ms() -> u64 {
@@ -196,6 +208,7 @@ async fn call(plane: &Plane, parts: &Parts, body: Incoming) -> Result<Value, Ref
             plane.set_watch(None).await?;
             Ok(json!({ "watching": false }))
         }
+        (_, "/v1/canary") => canary(plane, parts, body).await,
         (&Method::GET, path) => {
             let service = path.strip_prefix("/v1/drain/").ok_or(Refused::NoCall)?;
             let service = decoded(service).ok_or_else(|| ChangeError::NoService(service.to_owned()))?;
@@ -204,6 +217,21 @@ async fn call(plane: &Plane, parts: &Parts, body: Incoming) -> Result<Value, Ref
         }
         _ => Err(Refused::NoCall),
     }
+}
+
+async fn canary(plane: &Plane, parts: &Parts, body: Incoming) -> Result<Value, Refused> {
+    let (canaries, limit) = match parts.method {
+        Method::GET => return Ok(report::canaries(plane)),
+        Method::POST => {
+            let request: CanaryRequest = parse(body).await?;
+            (request.canaries, request.drain_ms)
+        }
+        Method::DELETE => (BTreeMap::new(), number(parts, "drain_ms")?.unwrap_or(DRAIN_MS)),
+        _ => return Err(Refused::NoCall),
+    };
+    let names: Vec<String> = canaries.keys().cloned().collect();
+    plane.set_canaries(canaries, Duration::from_millis(limit)).await?;
+    Ok(json!({ "canaries": names }))
 }
 
 async fn parse<T: DeserializeOwned>(body: Incoming) -> Result<T, Refused> {

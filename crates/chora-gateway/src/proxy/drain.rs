@@ -7,9 +7,10 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::canary::Canary;
 use super::release::Release;
 use super::service::{Live, Service};
-use super::table::ReleaseEntry;
+use super::table::{CanaryEntry, ReleaseEntry};
 
 /// How long that which was cut has to be gone.
 const CUTTING: Duration = Duration::from_secs(2);
@@ -71,26 +72,60 @@ impl Drain {
 /// `limit` to end what it has.
 pub(super) fn switch(service: &Arc<Service>, entry: &ReleaseEntry, limit: Duration) -> Switched {
     let mut live = service.live_mut();
+    // Whatever is switched to, a canary is over: it has become the active release, or gets nothing new.
+    let promoted = end_canary(service, &mut live, entry, limit);
     let before = Arc::clone(&live.active);
     if before.entry == *entry {
         return figures(&before, &before.entry.name, false);
     }
-    live.active = resumed(&mut live, entry).unwrap_or_else(|| Release::new(entry));
+    live.active = promoted.or_else(|| resumed(&mut live, entry)).unwrap_or_else(|| Release::new(entry));
     service.counters.switches.add(1);
     let figures = figures(&before, &entry.name, true);
     tracing::info!(service = service.name, from = figures.from, to = figures.to, in_flight = figures.in_flight, "switched");
+    drain(service, &mut live, before, limit);
+    figures
+}
+
+/// Lets a release come to its end; of the many that have, the oldest is forgotten.
+fn drain(service: &Arc<Service>, live: &mut Live, release: Arc<Release>, limit: Duration) {
     let over = live.draining.iter().filter(|drain| drain.is_over()).count();
     if over >= REMEMBERED
         && let Some(oldest) = live.draining.iter().position(Drain::is_over)
     {
         live.draining.remove(oldest);
     }
-    live.draining.push(begin(service, before, limit));
-    figures
+    live.draining.push(begin(service, release, limit));
 }
 
-/// Drains the active release of a service that is no longer there.
+/// Sends some requests to a release from now on, or to none beside the active one. The same again goes on with the same release, and
+/// is counted anew.
+pub(super) fn try_out(service: &Arc<Service>, entry: Option<&CanaryEntry>, limit: Duration) {
+    let mut live = service.live_mut();
+    let known = match entry {
+        Some(entry) => end_canary(service, &mut live, &entry.release, limit).or_else(|| resumed(&mut live, &entry.release)),
+        None => {
+            if let Some(canary) = live.canary.take() {
+                drain(service, &mut live, Arc::clone(&canary.release), limit);
+            }
+            None
+        }
+    };
+    live.canary = entry.map(|entry| Canary::new(entry, known.unwrap_or_else(|| Release::new(&entry.release))));
+}
+
+/// Takes the canary out; gives its release where it is the wanted one, else drains it.
+fn end_canary(service: &Arc<Service>, live: &mut Live, wanted: &ReleaseEntry, limit: Duration) -> Option<Arc<Release>> {
+    let release = Arc::clone(&live.canary.take()?.release);
+    if release.entry == *wanted {
+        return Some(release);
+    }
+    drain(service, live, release, limit);
+    None
+}
+
+/// Drains the releases of a service that is no longer there.
 pub(super) fn retire(service: &Arc<Service>, limit: Duration) {
+    try_out(service, None, limit);
     let active = Arc::clone(&service.live().active);
     let drain = begin(service, active, limit);
     service.live_mut().draining.push(drain);

@@ -10,6 +10,7 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::answer::{self, Answer};
 use super::attempt::{self, Failure, Outgoing};
+use super::canary::Asker;
 use super::cut::{Carried, Cut};
 use super::headers::Hop;
 use super::listener::{Occupied, Place};
@@ -134,12 +135,17 @@ impl Exchange<'_> {
         let has_session = session.is_some();
         let mut attempts = 0;
         loop {
-            let admission = self.service.admit(session).await.map_err(turned)?;
+            let asker = Asker { session, head: Some(&out.parts.headers), again: attempts > 0 };
+            let mut admission = self.service.admit(&asker).await.map_err(turned)?;
+            let trial = admission.trial.take();
             let release = Arc::clone(admission.visit.release());
             release.requests.add(1);
             let carried = self.client.way.carry(&release);
             let failure = match attempt::send(out, (&carried, admission.replica), limits, attempts > 0).await {
-                Ok((response, lent)) => {
+                Ok((mut response, lent)) => {
+                    if let Some(trial) = trial {
+                        trial.answered(&mut response);
+                    }
                     release.errors.add(u64::from(response.status().is_server_error()));
                     return Ok(Taken { response, lent, carried, admission });
                 }
@@ -147,6 +153,9 @@ impl Exchange<'_> {
             };
             if let Some(fault) = own_fault(&out.body, failure) {
                 return Err(fault);
+            }
+            if let Some(trial) = trial {
+                trial.failed();
             }
             attempts += 1;
             let most = if failure == Failure::Refused {

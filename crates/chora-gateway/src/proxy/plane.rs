@@ -16,7 +16,7 @@ use super::listener::{Bound, Listener};
 use super::routes::Routes;
 use super::service::Service;
 use super::state_file::StateFileError;
-use super::table::{AcmeEntry, ListenerEntry, Maintenance, ReleaseEntry, ServiceEntry, Table};
+use super::table::{AcmeEntry, CanaryEntry, ListenerEntry, Maintenance, ReleaseEntry, ServiceEntry, Table};
 use super::tls::{CertificateError, Reading, Tls};
 use super::watch::{Inquiry, WatchEnd, WatchEntry, WatchState, now_ms};
 
@@ -118,6 +118,7 @@ impl Plane {
         let live = self.service(service)?;
         let mut table = current.table.clone();
         let mut entry = live.entry();
+        entry.canary = None;
         if entry.active != release {
             entry.draining.retain(|draining| *draining != release);
             entry.draining.push(std::mem::replace(&mut entry.active, release.clone()));
@@ -136,6 +137,25 @@ impl Plane {
         self.save(&table).await?;
         current.table = table;
         self.route(&current);
+        Ok(())
+    }
+
+    /// Sends some requests of these services to other releases from now on, those of all others to the active ones only.
+    pub(super) async fn set_canaries(&self, canaries: BTreeMap<String, CanaryEntry>, limit: Duration) -> Result<(), ChangeError> {
+        for (name, canary) in &canaries {
+            self.service(name)?;
+            canary.check().map_err(ChangeError::BadRelease)?;
+        }
+        let mut current = self.current.lock().await;
+        let mut table = current.table.clone();
+        for (name, service) in &mut table.services {
+            service.canary = canaries.get(name).cloned();
+        }
+        self.save(&table).await?;
+        current.table = table;
+        for (name, service) in self.services().iter() {
+            drain::try_out(service, canaries.get(name), limit);
+        }
         Ok(())
     }
 
@@ -179,6 +199,7 @@ impl Plane {
         for (service, release) in &back {
             let mut entry = service.entry();
             entry.active = release.clone();
+            entry.canary = None;
             table.services.insert(service.name.clone(), entry);
         }
         let limit = Duration::from_millis(watch.drain_ms);
@@ -256,6 +277,7 @@ impl Plane {
         for service in self.services().values() {
             let live = service.live();
             live.active.cut();
+            live.canary.iter().for_each(|canary| canary.release.cut());
             live.draining.iter().for_each(|drain| drain.release.cut());
         }
     }
@@ -345,5 +367,9 @@ async fn bind(current: &Current, table: &Table) -> Result<Vec<Bound>, ChangeErro
 fn renew(service: &Arc<Service>, entry: &ServiceEntry, limit: Duration) -> Option<Switched> {
     service.live_mut().limits = entry.limits;
     let limit = entry.drain_ms.map_or(limit, Duration::from_millis);
-    Some(drain::switch(service, &entry.active, limit)).filter(|done| done.switched)
+    let done = drain::switch(service, &entry.active, limit);
+    if entry.canary.is_some() {
+        drain::try_out(service, entry.canary.as_ref(), limit);
+    }
+    Some(done).filter(|done| done.switched)
 }

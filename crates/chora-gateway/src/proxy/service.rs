@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::canary::{Asker, Canary, Trial};
 use super::counters::Counters;
 use super::drain::Drain;
 use super::hold::{Hold, HoldFigures};
@@ -26,6 +27,8 @@ pub(super) struct Service {
 /// What a switch or a hold changes, all at once.
 pub(super) struct Live {
     pub(super) active: Arc<Release>,
+    /// What gets some of the requests.
+    pub(super) canary: Option<Arc<Canary>>,
     pub(super) draining: Vec<Drain>,
     pub(super) hold: Option<Arc<Hold>>,
     pub(super) limits: Limits,
@@ -47,12 +50,15 @@ pub(super) struct Admission {
     pub(super) visit: Visit,
     /// The replica of the release: its session's, or the one whose turn it is.
     pub(super) replica: usize,
+    /// Its place in a canary's comparison.
+    pub(super) trial: Option<Trial>,
     pub(super) _session: Option<UseMark>,
 }
 
 impl Service {
     pub(super) fn new(name: &str, entry: &ServiceEntry) -> Arc<Self> {
-        let live = Live { active: Release::new(&entry.active), draining: Vec::new(), hold: None, limits: entry.limits };
+        let canary = entry.canary.as_ref().map(|canary| Canary::new(canary, Release::new(&canary.release)));
+        let live = Live { active: Release::new(&entry.active), canary, draining: Vec::new(), hold: None, limits: entry.limits };
         Arc::new(Self {
             name: name.to_owned(),
             counters: Counters::default(),
@@ -76,8 +82,8 @@ impl Service {
     }
 
     /// The release that gets a request: its session's, or the active one. Waits while the service is held.
-    pub(super) async fn admit(&self, session: Option<&str>) -> Result<Admission, Turned> {
-        let hold = match self.admit_now(session) {
+    pub(super) async fn admit(&self, asker: &Asker<'_>) -> Result<Admission, Turned> {
+        let hold = match self.admit_now(asker) {
             Ok(admitted) => return admitted,
             Err(hold) => hold,
         };
@@ -88,7 +94,7 @@ impl Service {
         };
         hold.wait();
         self.counters.held.add(1);
-        match tokio::time::timeout(hold.limit(), self.admit_later(session)).await {
+        match tokio::time::timeout(hold.limit(), self.admit_later(asker)).await {
             Ok(admitted) => admitted,
             Err(_) => {
                 hold.refuse();
@@ -98,13 +104,13 @@ impl Service {
         }
     }
 
-    async fn admit_later(&self, session: Option<&str>) -> Result<Admission, Turned> {
+    async fn admit_later(&self, asker: &Asker<'_>) -> Result<Admission, Turned> {
         loop {
             let released = self.released.notified();
             tokio::pin!(released);
             // Enabled before looking: a release between the look and the wait is not missed.
             released.as_mut().enable();
-            if let Ok(admitted) = self.admit_now(session) {
+            if let Ok(admitted) = self.admit_now(asker) {
                 return admitted;
             }
             released.await;
@@ -112,15 +118,22 @@ impl Service {
     }
 
     /// Picks and enters a release under one lock, so that a switch knows everyone who came before it.
-    fn admit_now(&self, session: Option<&str>) -> Result<Result<Admission, Turned>, Arc<Hold>> {
+    fn admit_now(&self, asker: &Asker<'_>) -> Result<Result<Admission, Turned>, Arc<Hold>> {
         let live = self.live();
         if let Some(hold) = &live.hold {
             return Err(Arc::clone(hold));
         }
-        Ok(match session.and_then(|id| self.sessions.owner(id)) {
-            Some((Owner::Release(release, replica), mark)) => Ok(Admission { visit: release.enter(), replica, _session: Some(mark) }),
+        Ok(match asker.session.and_then(|id| self.sessions.owner(id)) {
+            Some((Owner::Release(release, replica), mark)) => {
+                let trial = live.canary.as_ref().and_then(|canary| canary.of_session(&release, &live.active));
+                Ok(Admission { visit: release.enter(), replica, trial, _session: Some(mark) })
+            }
             Some((Owner::Cut, _)) => Err(Turned::SessionCut),
-            None => Ok(Admission { visit: live.active.enter(), replica: live.active.turn(), _session: None }),
+            None => {
+                let chosen = live.canary.as_ref().map(|canary| canary.choose(&live.active, asker));
+                let (release, trial) = chosen.unwrap_or((&live.active, None));
+                Ok(Admission { visit: release.enter(), replica: release.turn(), trial, _session: None })
+            }
         })
     }
 
@@ -185,7 +198,8 @@ impl Service {
     /// What is under way on all its releases.
     pub(super) fn in_flight(&self) -> usize {
         let live = self.live();
-        live.active.in_flight() + live.draining.iter().map(|drain| drain.release.in_flight()).sum::<usize>()
+        let tried = live.canary.as_ref().map_or(0, |canary| canary.release.in_flight());
+        tried + live.active.in_flight() + live.draining.iter().map(|drain| drain.release.in_flight()).sum::<usize>()
     }
 
     /// The service as the table has it.
@@ -193,7 +207,8 @@ impl Service {
         let live = self.live();
         let draining: Vec<ReleaseEntry> =
             live.draining.iter().filter(|drain| !drain.is_over()).map(|drain| drain.release.entry.clone()).collect();
-        ServiceEntry { active: live.active.entry.clone(), draining, limits: live.limits, drain_ms: None }
+        let canary = live.canary.as_ref().map(|canary| canary.entry.clone());
+        ServiceEntry { active: live.active.entry.clone(), canary, draining, limits: live.limits, drain_ms: None }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The routing table: what is listened on, where requests go, and the release of each service that gets them.
 
 mod acme;
+mod canary;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::acme::{AcmeEntry, ChallengeEntry};
+pub(super) use self::canary::{CanaryEntry, MarkEntry};
 pub(super) use self::tls::{CertificateEntry, TlsEntry, is_of, is_pattern};
 use super::state_file::{self, StateFileError};
 use super::watch::WatchEntry;
@@ -153,6 +155,9 @@ impl Default for ListenerLimits {
 #[serde(deny_unknown_fields)]
 pub(super) struct ServiceEntry {
     pub(super) active: ReleaseEntry,
+    /// A release that gets some of the requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) canary: Option<CanaryEntry>,
     /// Releases that were being drained when the document was written; they get nothing new.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) draining: Vec<ReleaseEntry>,
@@ -254,7 +259,8 @@ impl Table {
             return Err(TableError::Version { found: self.version });
         }
         for (name, service) in &self.services {
-            service.active.check().map_err(|why| TableError::Contradiction(format!("service {name}: {why}")))?;
+            let checked = service.active.check().and_then(|()| service.canary.iter().try_for_each(CanaryEntry::check));
+            checked.map_err(|why| TableError::Contradiction(format!("service {name}: {why}")))?;
         }
         let mut taken = std::collections::BTreeSet::new();
         for listener in &self.listeners {

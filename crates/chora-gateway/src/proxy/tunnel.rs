@@ -8,6 +8,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::TcpStream;
 
+use super::canary::Asker;
 use super::listener::Place;
 use super::service::{Admission, Service};
 
@@ -28,7 +29,7 @@ pub(super) async fn pass(mut client: TcpStream, service: &Arc<Service>) {
     service.counters.connections.add(1);
     let mut attempts = 0;
     loop {
-        let Ok(admission) = service.admit(None).await else { break };
+        let Ok(admission) = service.admit(&Asker::default()).await else { break };
         let release = admission.visit.release();
         let limit = Duration::from_millis(service.limits().connect_ms);
         release.requests.add(1);

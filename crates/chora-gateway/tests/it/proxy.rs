@@ -3,6 +3,7 @@
 mod acme;
 mod attend;
 mod auto;
+mod canary;
 mod control;
 mod holding;
 mod http;

@@ -153,6 +153,7 @@ fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Projec
         bridges,
         health: services.health,
         rollouts: services.rollouts,
+        canaries: services.canaries,
         contracts: services.contracts,
         unsupported,
         warnings,
@@ -223,6 +224,7 @@ fn refused(problems: &Diagnostics, directory: &Path) -> Failure {
 pub(super) struct ServiceSettings {
     pub(super) health: IndexMap<String, chora_core::model::health::ServiceHealth>,
     pub(super) rollouts: IndexMap<String, chora_core::plan::Rollout>,
+    pub(super) canaries: IndexMap<String, chora_core::model::canary::CanaryRules>,
     pub(super) contracts: IndexMap<String, PathBuf>,
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chora_core::compose::Stack;
+use chora_core::model::canary::{CanaryRules, Mark};
 use chora_core::plan::Rollout;
 use chora_syntax::manifest::{self, Environment, Manifest};
 
@@ -115,10 +116,11 @@ pub(super) fn services(manifest: Option<&Manifest>, directory: &Path, stack: &St
             continue;
         }
         let service = manifest.and_then(|manifest| manifest.services.get(name)).unwrap_or(&defaults);
-        match service.rollout {
+        match &service.rollout {
             manifest::Rollout::Auto => {}
             manifest::Rollout::StartFirst => drop(settings.rollouts.insert(name.clone(), Rollout::StartFirst)),
             manifest::Rollout::StopFirst => drop(settings.rollouts.insert(name.clone(), Rollout::StopFirst)),
+            manifest::Rollout::Canary(asked) => drop(settings.canaries.insert(name.clone(), canary_rules(asked))),
         }
         let contract = contract_path(name, service.contract.as_deref());
         let health = health::service_health(name, &service.health, &directory.join(&contract), stack.services.get(name))?;
@@ -126,6 +128,19 @@ pub(super) fn services(manifest: Option<&Manifest>, directory: &Path, stack: &St
         settings.contracts.insert(name.clone(), contract);
     }
     Ok(settings)
+}
+
+fn canary_rules(asked: &manifest::Canary) -> CanaryRules {
+    let mark = |(name, value)| Mark { name, value };
+    CanaryRules {
+        share: asked.canary.0,
+        seconds: asked.r#for.0.as_secs(),
+        header: asked.header_rule().map(mark),
+        cookie: asked.cookie_rule().map(mark),
+        requests: asked.requests,
+        errors: asked.errors.0,
+        slower: asked.slower.0,
+    }
 }
 
 /// Where a service's contract is, or would be, relative to the project.

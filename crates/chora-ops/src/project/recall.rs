@@ -55,6 +55,7 @@ async fn recall(cx: &Context, environment: &EnvironmentName) -> Result<Option<Pr
         compose_files: Vec::new(),
         health: services.health,
         rollouts: services.rollouts,
+        canaries: services.canaries,
         contracts: services.contracts,
         unsupported: Vec::new(),
         warnings: Vec::new(),

@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use crate::context::{Context, Pause};
 use crate::gateway::{Watch, rehearse, verify, watch_document};
 use crate::health::ServiceExpectations;
+use crate::rollout::canary::canary;
 use crate::rollout::course::Course;
 use crate::rollout::patience::{Presence, patiently, told_to_go_on};
 use crate::rollout::perform::StepError;
@@ -206,6 +207,12 @@ impl<'a> Run<'a> {
             Action::Rehearse { gateway, routes, targets } => {
                 let checks = rehearse(cx, gateway, (routes, targets), self.expectations).await?;
                 Ok(self.passed(checks))
+            }
+            Action::Canary { gateway, trials } => {
+                let ended = canary(cx, gateway, trials).await;
+                let worse = |error: &StepError| if let StepError::Worse(result) = error { vec![(**result).clone()] } else { Vec::new() };
+                self.course().traffic.canaries = ended.as_ref().map_or_else(worse, |ended| ended.results.clone());
+                Ok(ended?.to_string())
             }
             Action::Watch { gateway, deployment, seconds, drain_seconds, rules, routes, back } => {
                 let until = cx.clock.now().saturating_add(Duration::from_secs(*seconds)).unwrap_or(Timestamp::MAX);

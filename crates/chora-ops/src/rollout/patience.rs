@@ -211,6 +211,7 @@ pub(crate) fn present(deployment: &Deployment, release: &Release, observed: &Obs
         observed,
         reuse: Reuse::LiveOnly,
         rollouts: &rollouts,
+        canaries: &IndexMap::new(),
         labels: &IndexMap::new(),
         recreate: false,
     };

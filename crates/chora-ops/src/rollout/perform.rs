@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chora_core::compose::{Mount, MountKind, Service};
 use chora_core::model::container::{ContainerSpec, FileContent};
+use chora_core::model::deployment::CanaryResult;
 use chora_core::model::release::Release;
 use chora_core::model::secret::Secret;
 use chora_core::plan::gateway::{Route, is_direct};
@@ -42,6 +43,9 @@ pub(crate) enum StepError {
     OneShot { service: String, code: i64, log: Vec<String> },
     #[error("`{source_key}` changed while the deployment ran")]
     FileChanged { source_key: String },
+    /// A canary that did worse than the release before.
+    #[error("{0}")]
+    Worse(Box<CanaryResult>),
     /// By whoever asked for the deployment; with what a gate was still waiting for.
     #[error("interrupted{}", .0.as_ref().map_or_else(String::new, |last| format!(" while {last}")))]
     Interrupted(Option<Box<Refusal>>),
@@ -53,7 +57,7 @@ impl StepError {
         match self {
             Self::Engine(error) => error.is_bad_world(),
             Self::Store(_) | Self::Blob(_) | Self::Gateway(_) | Self::Interrupted(_) => true,
-            Self::Secret(_) | Self::Gate(_) | Self::OneShot { .. } | Self::FileChanged { .. } => false,
+            Self::Secret(_) | Self::Gate(_) | Self::Worse(_) | Self::OneShot { .. } | Self::FileChanged { .. } => false,
         }
     }
 
@@ -146,6 +150,8 @@ pub(crate) async fn perform(cx: &Context, action: &Action, release: &Release) ->
         | Action::Verify { .. }
         | Action::Watch { .. }
         | Action::Rehearse { .. }
+        | Action::Canary { .. }
+        | Action::EndCanary { .. }
         | Action::Record { .. } => {}
     }
     Ok(Evidence::Nothing)
@@ -166,6 +172,7 @@ async fn tell_gateway(cx: &Context, action: &Action) -> Option<Result<Evidence, 
         Action::Drain { gateway, backends, limit_seconds, .. } => {
             cx.gateways.drain(gateway, backends, Duration::from_secs(*limit_seconds)).await.map(Evidence::Drained)
         }
+        Action::EndCanary { gateway, backends, limit_seconds } => end_canary(cx, gateway, backends, *limit_seconds).await,
         _ => return None,
     };
     Some(told.map_err(StepError::from))
@@ -179,6 +186,13 @@ async fn route(cx: &Context, gateway: &str, routes: &[Route], (drain, waits): (D
         cx.gateways.drain(gateway, &backends, longest.map_or(drain, |longest| longest.max(drain))).await?;
     }
     Ok(Evidence::Routed(left))
+}
+
+/// What candidates are at ends before they are stopped.
+async fn end_canary(cx: &Context, gateway: &str, backends: &[String], limit_seconds: u64) -> Result<Evidence, GatewayError> {
+    let limit = Duration::from_secs(limit_seconds);
+    cx.gateways.end_canary(gateway, limit).await?;
+    cx.gateways.drain(gateway, backends, limit).await.map(Evidence::Drained)
 }
 
 fn unless_gone(result: Result<(), EngineError>) -> Result<(), EngineError> {

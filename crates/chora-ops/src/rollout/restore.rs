@@ -133,6 +133,7 @@ async fn bring_back(cx: &Context, run: &Run<'_>, live: &Release, asked: &Service
         observed: &observed,
         reuse: Reuse::Retained,
         rollouts: &rollouts,
+        canaries: &IndexMap::new(),
         labels: &IndexMap::new(),
         recreate: false,
     };
@@ -141,6 +142,7 @@ async fn bring_back(cx: &Context, run: &Run<'_>, live: &Release, asked: &Service
         match &step.action {
             Action::Gate { .. }
             | Action::Rehearse { .. }
+            | Action::Canary { .. }
             | Action::Verify { .. }
             | Action::Record { .. }
             | Action::RunToCompletion { .. } => {}

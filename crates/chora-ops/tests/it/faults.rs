@@ -9,7 +9,7 @@ use chora_ops::failure::{Failure, FailureKind};
 use chora_testkit::faults::Kind;
 use serde_json::json;
 
-use crate::world::{SECRET, World, expected, expected_published};
+use crate::world::{SECRET, World, expected, expected_published, worse};
 
 /// What is under test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,12 +34,17 @@ enum Undertaking {
     RollbackWatched,
     /// v2 failed while it was watched, and the gateway serves v1 again.
     Collect,
+    /// v1 is live, some requests go to v2 before all others.
+    DeployCanary,
+    /// The same, and v2 does worse.
+    RefusedCanary,
 }
 
 impl Undertaking {
     async fn prepare(self) -> World {
         let world = match self {
             _ if self.is_watched() => World::watched(),
+            Self::DeployCanary | Self::RefusedCanary => World::canary(),
             Self::DeployBridged => World::bridged(),
             _ if self.is_behind() => World::with_gateway(),
             _ => World::new(),
@@ -57,6 +62,11 @@ impl Undertaking {
     async fn run(self, world: &World) -> Result<DeployOutcome, Failure> {
         match self {
             Self::Deploy | Self::DeployBehind | Self::DeployBridged | Self::DeployWatched => world.deploy("2").await,
+            Self::DeployCanary => world.deploy("2").await,
+            Self::RefusedCanary => {
+                world.gateway.table().figures = Some(worse());
+                world.deploy("2").await
+            }
             Self::Refused | Self::RefusedBehind => world.deploy("bad").await,
             Self::Rollback | Self::RollbackBehind | Self::RollbackWatched | Self::Collect => world.roll_back().await,
         }
@@ -65,8 +75,8 @@ impl Undertaking {
     /// Version live before and, when all goes well, after.
     const fn versions(self) -> (&'static str, &'static str) {
         match self {
-            Self::Deploy | Self::DeployBehind | Self::DeployBridged | Self::DeployWatched => ("1", "2"),
-            Self::Refused | Self::RefusedBehind => ("1", "1"),
+            Self::Deploy | Self::DeployBehind | Self::DeployBridged | Self::DeployWatched | Self::DeployCanary => ("1", "2"),
+            Self::Refused | Self::RefusedBehind | Self::RefusedCanary => ("1", "1"),
             Self::Rollback | Self::RollbackBehind | Self::RollbackWatched | Self::Collect => ("2", "1"),
         }
     }
@@ -77,6 +87,10 @@ impl Undertaking {
 
     const fn is_watched(self) -> bool {
         matches!(self, Self::DeployWatched | Self::RollbackWatched | Self::Collect)
+    }
+
+    const fn is_canary(self) -> bool {
+        matches!(self, Self::DeployCanary | Self::RefusedCanary)
     }
 
     /// What serves: where something may be kept warm, it does not count.
@@ -122,6 +136,7 @@ async fn check(undertaking: Undertaking, kind: Kind) {
             world.kill();
         }
         world.faults.revive();
+        world.gateway.table().figures = None;
         invariants_at_once(&world, undertaking, result.as_ref(), &case).await;
         // The next command finds whatever is left and brings the environment to a named state.
         let next = world.deploy("2").await;
@@ -162,7 +177,10 @@ async fn invariants_at_once(world: &World, undertaking: Undertaking, result: Opt
 /// What holds after the next command.
 async fn invariants_in_the_end(world: &World, undertaking: Undertaking, case: &str) {
     assert_eq!(undertaking.serving(world).await, undertaking.expected("2"), "{case}");
-    if undertaking.is_watched() {
+    if undertaking.is_canary() {
+        assert!(world.gateway.table().canaries.is_empty(), "{case}: {:?} are tried for ever", world.gateway.table().canaries);
+    }
+    if undertaking.is_watched() || undertaking.is_canary() {
         assert_eq!(world.gateway.table().lost, Vec::<String>::new(), "{case}");
     }
     if undertaking.is_behind() {
@@ -340,4 +358,34 @@ async fn taking_in_a_switch_back_survives_a_time_out_at_every_call() {
 #[tokio::test]
 async fn taking_in_a_switch_back_survives_death_at_every_call() {
     check(Undertaking::Collect, Kind::Death).await;
+}
+
+#[tokio::test]
+async fn a_deploy_with_a_canary_survives_an_error_at_every_call() {
+    check(Undertaking::DeployCanary, Kind::Error).await;
+}
+
+#[tokio::test]
+async fn a_deploy_with_a_canary_survives_a_time_out_at_every_call() {
+    check(Undertaking::DeployCanary, Kind::Timeout).await;
+}
+
+#[tokio::test]
+async fn a_deploy_with_a_canary_survives_death_at_every_call() {
+    check(Undertaking::DeployCanary, Kind::Death).await;
+}
+
+#[tokio::test]
+async fn a_canary_that_is_refused_survives_an_error_at_every_call() {
+    check(Undertaking::RefusedCanary, Kind::Error).await;
+}
+
+#[tokio::test]
+async fn a_canary_that_is_refused_survives_a_time_out_at_every_call() {
+    check(Undertaking::RefusedCanary, Kind::Timeout).await;
+}
+
+#[tokio::test]
+async fn a_canary_that_is_refused_survives_death_at_every_call() {
+    check(Undertaking::RefusedCanary, Kind::Death).await;
 }

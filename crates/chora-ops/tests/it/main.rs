@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod bridged;
+mod canary;
 #[cfg(test)]
 mod clock;
 #[cfg(test)]

@@ -153,6 +153,14 @@ impl World {
         world
     }
 
+    /// A world with a gateway that tries a new `web` out for two seconds; nothing is swapped in it.
+    pub(crate) fn canary() -> Self {
+        let world = Self { published: false, ..Self::with_gateway() };
+        let text = "environments: {production: {gate_timeout: 1s}}\nservices: {web: {rollout: {canary: 10%, for: 2s}}}\n";
+        std::fs::write(world.project.path().join("chora.yaml"), text).unwrap();
+        world
+    }
+
     /// What serves, as `service image` pairs: what runs but for what is kept warm.
     pub(crate) async fn serving(&self) -> Vec<String> {
         let engine = Arc::new(self.engine.clone());
@@ -262,6 +270,12 @@ pub(crate) fn log_file(project: &Path) -> std::path::PathBuf {
 /// What runs beside a gateway when a version is live.
 pub(crate) fn expected_published(version: &str) -> Vec<String> {
     vec![format!("api api:{version}"), format!("db db:{version}"), format!("web web:{version}")]
+}
+
+/// Figures of a canary that fails more of its requests.
+pub(crate) fn worse() -> serde_json::Value {
+    let side = |requests: u64, errors: u64| serde_json::json!({ "requests": requests, "ended": requests, "errors": errors, "latencies": [[2047, requests - errors]] });
+    serde_json::json!({ "new": side(100, 20), "old": side(900, 0) })
 }
 
 /// What runs when a version is live.

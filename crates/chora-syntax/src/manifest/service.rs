@@ -2,27 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bridge, Command, Health};
+use super::{Bridge, Command, Health, Rollout};
 use crate::compose::model::GoDuration;
-
-/// In which order the new and the old containers of a service meet.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Rollout {
-    /// Start first where nothing speaks against it.
-    #[default]
-    Auto,
-    /// The new one starts while the old one serves.
-    StartFirst,
-    /// The old one stops before the new one starts.
-    StopFirst,
-}
 
 /// Settings of a service.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServiceSettings {
-    /// Rollout order.
+    /// Rollout order, or a canary.
     pub rollout: Rollout,
     /// The five levels of health.
     pub health: Health,

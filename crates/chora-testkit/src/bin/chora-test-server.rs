@@ -1,7 +1,7 @@
 //! A program for tests to run in containers: it serves, ends, hangs, eats memory or looks around, as told.
 //!
 //! Without arguments it serves HTTP; these variables change how: `PORT` (8080), `STATUS` of `/health` (200),
-//! which is 500 once `BAD_AFTER_MS` are over, `START_AFTER_MS`, `EXIT_AFTER_MS` with `EXIT_CODE`, `IGNORE_SIGTERM`, `EAT_MEMORY`, `STDOUT_LINES`, `STDERR_LINES`.
+//! which is 500 once `BAD_AFTER_MS` are over, `FAIL_EVERY` so many other requests with 500, `SLOW_MS` before each of them, `START_AFTER_MS`, `EXIT_AFTER_MS` with `EXIT_CODE`, `IGNORE_SIGTERM`, `EAT_MEMORY`, `STDOUT_LINES`, `STDERR_LINES`.
 //! With arguments it does one thing and ends: see `once`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program whose output is what tests look at")]
 
@@ -296,6 +296,9 @@ fn tell(stream: &mut TcpStream, release: &str) {
     }
 }
 
+/// Requests for the release so far.
+static OTHERS: AtomicU64 = AtomicU64::new(0);
+
 /// Since when this process serves.
 static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -316,6 +319,11 @@ fn respond(target: &str) -> (u64, Vec<u8>) {
         "/hang" => loop {
             std::thread::park();
         },
-        _ => (200, variable("VERSION").unwrap_or_else(|| "ok".to_owned()).into_bytes()),
+        _ => {
+            std::thread::sleep(Duration::from_millis(count("SLOW_MS")));
+            let number = OTHERS.fetch_add(1, Ordering::Relaxed) + 1;
+            let fails = number.checked_rem(count("FAIL_EVERY")) == Some(0);
+            (if fails { 500 } else { 200 }, variable("VERSION").unwrap_or_else(|| "ok".to_owned()).into_bytes())
+        }
     }
 }

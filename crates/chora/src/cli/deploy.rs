@@ -145,6 +145,7 @@ pub(crate) fn in_words(traffic: &Traffic) -> Vec<String> {
         let waited = count(usize::try_from(held.requests).unwrap_or(usize::MAX), "request");
         lines.push(format!("{waited} to {} waited, at most {}{refused}", held.service, took(held.longest_wait_ms)));
     }
+    lines.extend(traffic.canaries.iter().map(ToString::to_string));
     if traffic.cut + traffic.cut_sessions > 0 {
         lines.push(format!("{} requests and {} sessions of the release before were cut", traffic.cut, traffic.cut_sessions));
     }

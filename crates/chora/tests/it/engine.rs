@@ -3,6 +3,7 @@
 mod apart;
 mod bad_input;
 mod bridged;
+mod canary;
 mod daemon;
 mod deaths;
 mod deploy;

@@ -31,13 +31,24 @@ pub(super) struct Builder<'a> {
     peers: IndexMap<String, String>,
     /// New containers' names by service, in order of replica number.
     pub(super) fresh: BTreeMap<&'a str, Vec<String>>,
+    /// What becomes of the canaries that were asked for, in words.
+    pub(super) canaries: BTreeMap<&'a str, String>,
 }
 
 impl<'a> Builder<'a> {
     pub(super) fn new(input: &'a DeployInput<'a>, survey: &'a Survey<'a>) -> Self {
         let staging = staging_for(input, survey.services().filter(|service| service.is_staged()).map(|service| service.name));
         let traffic = Traffic::at_first(input);
-        Self { input, survey, traffic, staging, steps: Vec::new(), peers: IndexMap::new(), fresh: BTreeMap::new() }
+        Self {
+            input,
+            survey,
+            traffic,
+            staging,
+            steps: Vec::new(),
+            peers: IndexMap::new(),
+            fresh: BTreeMap::new(),
+            canaries: BTreeMap::new(),
+        }
     }
 
     pub(super) fn finish(mut self) -> Plan {
@@ -52,6 +63,7 @@ impl<'a> Builder<'a> {
                 self.run_wave(wave);
             }
             self.rehearse();
+            self.try_out();
             self.admit();
             self.late_gateway();
             self.switch_over();
@@ -491,6 +503,9 @@ impl<'a> Builder<'a> {
             let mut why = if replaced { format!("{}; {}", service.why, service.decision.why) } else { service.why.clone() };
             if service.is_swapped() && replaced {
                 why += &if self.held(service).is_some() { HELD.to_owned() } else { self.longest_gap(service) };
+            }
+            if let Some(words) = self.canaries.get(service.name) {
+                why += &format!("; {words}");
             }
             if let Some(bridge) = self.input.release.bridges.get(service.name).filter(|_| service.change != Change::Keep) {
                 why += &format!("; {bridge}");

@@ -110,6 +110,7 @@ pub(super) fn plan_in(
         observed,
         reuse,
         rollouts: &IndexMap::new(),
+        canaries: &IndexMap::new(),
         labels: &IndexMap::from([("where".to_owned(), "here".to_owned())]),
         recreate: false,
     };

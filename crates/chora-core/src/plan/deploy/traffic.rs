@@ -16,9 +16,9 @@ const SWAP_DRAIN: u64 = 10;
 /// What is known of the gateway while a plan is made.
 pub(super) struct Traffic {
     /// The gateway's container before anything is done, where it is up.
-    present: Option<String>,
+    pub(super) present: Option<String>,
     /// What it routes at this point of the plan.
-    now: Vec<Route>,
+    pub(super) now: Vec<Route>,
     /// Services that get nothing new any more on the release before.
     drained: Vec<(String, Vec<String>)>,
     /// Where those went before.
@@ -42,7 +42,7 @@ fn serving(container: &ObservedContainer) -> Serving {
 
 impl Builder<'_> {
     /// Where everything goes once the release is live.
-    fn wanted_routes(&self) -> Vec<Route> {
+    pub(super) fn wanted_routes(&self) -> Vec<Route> {
         let of = |service: &str| {
             let survey = self.survey.services().find(|survey| survey.name == service);
             let kept = survey.map(|survey| survey.kept.iter().map(|container| serving(container)).collect::<Vec<_>>()).unwrap_or_default();
@@ -67,7 +67,7 @@ impl Builder<'_> {
     }
 
     /// The gateway as it will be.
-    fn gateway(&self) -> Option<String> {
+    pub(super) fn gateway(&self) -> Option<String> {
         let survey = self.survey.services().find(|survey| survey.name == GATEWAY)?;
         let kept = survey.kept.first().map(|container| container.name.clone());
         kept.or_else(|| self.fresh.get(GATEWAY).and_then(|names| names.first().cloned()))

@@ -55,6 +55,8 @@ impl Observed {
             | Action::Drain { .. }
             | Action::Watch { .. }
             | Action::Rehearse { .. }
+            | Action::Canary { .. }
+            | Action::EndCanary { .. }
             | Action::Verify { .. } => {}
         }
         self

@@ -42,7 +42,7 @@ async fn ask(plane: &Plane, candidate: &Candidate) -> Result<Vec<Value>, Refused
     release.check().map_err(ChangeError::BadRelease)?;
     // As users will have it: with the limits that the service has.
     let limits = plane.service(name).map_or_else(|_| Limits::default(), |live| live.limits());
-    let service = Service::new(name, &ServiceEntry { active: release.clone(), draining: Vec::new(), limits, drain_ms: None });
+    let service = Service::new(name, &ServiceEntry { active: release.clone(), canary: None, draining: Vec::new(), limits, drain_ms: None });
     let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let auto = Some(AutoEntry { service: name.clone(), behind_proxy: false, h2c: false });
     let entry = ListenerEntry { bind, http: None, tcp: None, auto, tls: None, limits: ListenerLimits::default() };

@@ -37,6 +37,7 @@ fn of_service(service: &Service) -> Value {
     let hold = live.hold.as_ref().map(|hold| json!({ "waiting": service.waiting(), "figures": hold.figures() }));
     json!({
         "active": of_release(&live.active),
+        "canary": live.canary.as_ref().map(|canary| of_release(&canary.release)),
         "releases": live.draining.iter().map(of_drain).collect::<Vec<_>>(),
         "hold": hold,
         "requests": service.counters.requests.get(),
@@ -62,6 +63,14 @@ fn of_drain(drain: &Drain) -> Value {
         fields.insert("end".to_owned(), json!(ended));
     }
     release
+}
+
+/// What canaries and the releases beside them did.
+pub(super) fn canaries(plane: &Plane) -> Value {
+    let services = plane.services();
+    let of = |(name, service): (&String, &Arc<Service>)| Some((name.clone(), service.live().canary.as_ref()?.figures()));
+    let canaries: Map<String, Value> = services.iter().filter_map(of).collect();
+    json!({ "canaries": canaries })
 }
 
 /// How the old releases of a service come to their end. Answers when all have, when nothing is under way on the active

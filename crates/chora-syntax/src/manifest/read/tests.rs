@@ -35,8 +35,8 @@ services:
           tool: {name: echo, arguments: {text: hi, n: 2}, expect: {contains: hi}}
   tools:
     bridge: {port: 9000, child: session, max_sessions: 5, idle: 1m, token: key, allow_hosts: [tools.example]}
-  shell: {bridge: false}
-  echo: {bridge: true}
+  shell: {bridge: false, rollout: {canary: 10%, for: 90s, header: "X-Canary: 1", cookie: beta, requests: 50, errors: 1, slower: 20 %}}
+  echo: {bridge: true, rollout: {canary: 25}}
   db:
     backup: {command: [pg_dump, shop], restore: [psql, shop]}
     health: {endpoint: {tcp: 5432}}
@@ -202,4 +202,42 @@ services:
         let told = problems.lines().any(|told| told.starts_with(&format!("chora.yaml:{line}:")) && told.contains(words));
         assert!(told, "line {line}, {words}:\n{problems}");
     }
+}
+
+#[test]
+fn a_canary_is_a_share_or_a_mark_with_its_rules() {
+    let manifest = parse(FULL, "chora.yaml").unwrap();
+    let canary = |name: &str| match &manifest.services[name].rollout {
+        Rollout::Canary(canary) => canary.clone(),
+        other => panic!("{other:?}"),
+    };
+    let (full, short) = (canary("shell"), canary("echo"));
+    assert_eq!((full.canary.0, full.r#for.0, full.requests, full.errors.0, full.slower.0), (10, Duration::from_secs(90), 50, 1, 20));
+    assert_eq!(full.header_rule(), Some(("X-Canary".to_owned(), Some("1".to_owned()))));
+    assert_eq!(full.cookie_rule(), Some(("beta".to_owned(), None)));
+    assert_eq!((short.canary.0, short.r#for.0, short.requests, short.errors.0, short.slower.0), (25, Duration::from_secs(300), 20, 5, 50));
+    let text = "\
+services:
+  a: {rollout: {for: 5m}}
+  b: {rollout: {canary: 101%}}
+  c: {rollout: {canary: much}}
+  d: {rollout: {canary: 5%, header: \"no name: 1\"}}
+  e: {rollout: {cookie: \"a=b; c\"}}
+  f: {rollout: {canary: 5%, for: 100ms}}
+  g: {rollout: {canari: 5%}}
+  h: {rollout: [auto]}
+";
+    let problems = parse(text, "chora.yaml").unwrap_err();
+    insta::assert_snapshot!(problems.to_string(), @r"
+    chora.yaml:2:16: a canary needs a share (`canary: 10%`), a `header` or a `cookie`
+    chora.yaml:3:16: a share is at most 100%, and so are `errors`
+    chora.yaml:4:16: a canary needs a share (`canary: 10%`), a `header` or a `cookie`
+    chora.yaml:4:25: `much` is no number of percent, such as `10%`
+    chora.yaml:5:16: `header` is `Name` or `Name: value`
+    chora.yaml:6:16: `cookie` is `name` or `name=value`
+    chora.yaml:7:16: a canary lasts 1s at least, and `requests` is at least 1
+    chora.yaml:8:16: a canary needs a share (`canary: 10%`), a `header` or a `cookie`
+    chora.yaml:8:17: unknown key `canari` (did you mean `canary`?)
+    chora.yaml:9:16: expected `auto`, `start-first`, `stop-first`, or a mapping with `canary`, found sequence
+    ");
 }
