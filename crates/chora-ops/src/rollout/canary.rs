@@ -115,14 +115,14 @@ fn is_passing(error: &GatewayError) -> bool {
 }
 
 /// The comparison of each service, all its ports together.
-fn compared(gateway: &str, trials: &[Trial], now: &Sides, before: &Sides) -> Result<Vec<CanaryResult>, StepError> {
+fn compared(gateway: &str, trials: &[Trial], now: &Sides, before: &Sides) -> Result<Vec<CanaryResult>, GatewayError> {
     let of = |trial: &Trial| {
         let mut both = Side::default();
         for route in &trial.routes {
             let backend = route.backend();
             let Some(side) = now.get(&backend).cloned() else {
                 let reason = format!("it has no canary of {backend} any more");
-                return Err(GatewayError::Silent { container: gateway.to_owned(), reason }.into());
+                return Err(GatewayError::Silent { container: gateway.to_owned(), reason });
             };
             let earlier = before.get(&backend).cloned().unwrap_or_default();
             both.new.add(&side.new.since(&earlier.new));

@@ -192,6 +192,7 @@ impl<'de> Deserialize<'de> for Percent {
     }
 }
 
+/// Text or a number.
 struct Written;
 
 impl Visitor<'_> for Written {

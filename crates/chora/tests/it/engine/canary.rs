@@ -54,10 +54,10 @@ fn one_that_fails_more_is_refused_with_the_figures_and_nothing_else_fails() {
 
 #[test]
 fn one_that_is_slower_is_refused_and_nothing_fails() {
-    let site = Site::new(WEB, &asked("canary: 30%, for: 3s"));
+    let site = Site::new(WEB, &asked("canary: 50%, for: 3s, requests: 10"));
     site.release("v1");
     let load = Load::plain(site.port);
-    site.set(&[("RELEASE", "v2"), ("SLOW_MS", "300")]);
+    site.set(&[("RELEASE", "v2"), ("SLOW_MS", "150")]);
     let refused = site.deploy("v2");
     assert_eq!(refused.code, 10, "{refused}");
     assert!(refused.stderr.contains("canary of web: answers take longer (new: "), "{refused}");
