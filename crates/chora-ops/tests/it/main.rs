@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod bridged;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod clock;
