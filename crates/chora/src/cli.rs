@@ -1,6 +1,7 @@
 //! The command line: one file per command, each converts its arguments, calls one operation and renders the outcome.
 
 mod abort;
+mod answers;
 mod bridge;
 mod build;
 mod completions;
@@ -19,12 +20,14 @@ mod gateway;
 mod header;
 mod health;
 mod history;
+mod init;
 mod install;
 mod logs;
 mod maintenance;
 mod man;
 mod output;
 mod panic;
+mod patterns;
 mod probe;
 mod progress;
 mod prune;
@@ -37,6 +40,7 @@ pub(crate) mod status;
 mod style;
 mod table;
 mod trace;
+pub(crate) mod upgrade;
 mod wait;
 
 use std::path::PathBuf;
@@ -98,6 +102,9 @@ struct EnvironmentArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::InitArgs),
+    Patterns(patterns::PatternsArgs),
+    Upgrade(upgrade::UpgradeArgs),
     Config(config::ConfigArgs),
     Schema(schema::SchemaArgs),
     Plan(deploy::PlanArgs),
@@ -164,6 +171,9 @@ fn dispatch(command: Command, flags: &Flags, output: Output) -> Result<Answer, F
             let environment = args.environment();
             door()?.plainly(|door| config::run(args, door), environment.as_deref())
         }
+        Command::Patterns(args) => patterns::run(args),
+        Command::Init(args) => door()?.plainly(|door| init::run(args, door), None),
+        Command::Upgrade(args) => door()?.plainly(|door| upgrade::run(&args, door), None),
         Command::Connect(args) => door()?.plainly(|door| connect::run(args, door), None),
         Command::Plan(args) => door()?.ask(async |door| deploy::plan(args, door).await),
         Command::Deploy(args) if args.is_dry_run() => door()?.ask(async |door| deploy::run(args, door).await),

@@ -12,6 +12,7 @@ mod operation;
 mod progress;
 mod records;
 mod running;
+mod scaffold;
 mod schema;
 
 use std::sync::Arc;

@@ -38,6 +38,12 @@ const EDGES: &[Row] = &[
         reason: "decisions are pure: the same input gives the same plan, with no clock, environment, file or network",
     },
     Row {
+        name: "chora-template",
+        uses: &["chora-syntax"],
+        forbidden: &[DOORS, DOCKER, SQL, ASYNC, WORLD, &["jiff"]],
+        reason: "a template cannot reach the world: the same answers give the same files",
+    },
+    Row {
         name: "chora-docker",
         uses: &["chora-core"],
         forbidden: &[DOORS, SQL],
@@ -57,7 +63,7 @@ const EDGES: &[Row] = &[
     },
     Row {
         name: "chora-ops",
-        uses: &["chora-core", "chora-syntax"],
+        uses: &["chora-core", "chora-syntax", "chora-template"],
         forbidden: &[DOORS, DOCKER, SQL],
         reason: "use cases speak to ports: they work with every engine, every store and every door",
     },

@@ -5,4 +5,5 @@ mod help;
 mod log;
 mod probes;
 mod refusals;
+mod scaffold;
 mod surroundings;

@@ -6,6 +6,9 @@ use crate::mcp::{Pipe, Server, chora, empty_folder, offered};
 
 /// Every operation with its command, its tool and its page; a blank needs a reason.
 const DOORS: &[(&str, Door, Door, Door)] = &[
+    ("write a pattern", Open("init"), Open("init"), Closed(NO_PAGES)),
+    ("list patterns", Open("patterns"), Open("patterns"), Closed(NO_PAGES)),
+    ("upgrade a pattern", Open("upgrade"), Open("upgrade"), Closed(NO_PAGES)),
     ("plan", Open("plan"), Open("plan"), Closed(NO_PAGES)),
     ("deploy", Open("deploy"), Open("deploy"), Closed(NO_PAGES)),
     ("roll back", Open("rollback"), Open("rollback"), Closed(NO_PAGES)),

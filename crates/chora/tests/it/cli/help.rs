@@ -3,7 +3,10 @@
 use crate::support::Chora;
 use insta::{assert_snapshot, with_settings};
 
-const COMMANDS: [&str; 29] = [
+const COMMANDS: [&str; 32] = [
+    "init",
+    "patterns",
+    "upgrade",
     "config",
     "schema",
     "plan",
@@ -55,6 +58,7 @@ fn every_command_explains_itself() {
 #[test]
 fn subcommands_explain_themselves() {
     let pairs = [
+        ("patterns", "show"),
         ("contract", "record"),
         ("contract", "diff"),
         ("gateway", "attend"),

@@ -70,6 +70,9 @@ fn tools_say_what_they_do_to_the_world() {
     events          reads - repeats            -
     contract_record - - repeats                -
     contract_diff   reads - repeats            -
+    patterns        reads - repeats            -
+    init            - destroys -               asks
+    upgrade         - destroys -               asks
     ");
 }
 
@@ -85,7 +88,7 @@ fn the_tools_fit_into_what_a_model_can_spare() {
         .iter()
         .map(|tool| (tool["name"].as_str().expect("a name"), tool.to_string().len()))
         .collect();
-    assert!(answer.to_string().len() < 31_500, "{} bytes: {sizes:?}", answer.to_string().len());
+    assert!(answer.to_string().len() < 37_000, "{} bytes: {sizes:?}", answer.to_string().len());
 }
 
 #[test]

@@ -1,0 +1,185 @@
+//! What the files of a project tell about it. A guess is a default, never more.
+
+use std::fs;
+use std::path::Path;
+
+use chora_syntax::dockerfile;
+use chora_template::Answers;
+use chora_template::question::Form;
+use serde_json::Value;
+
+/// What was found out.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Detected {
+    /// The pattern that fits.
+    pub(crate) pattern: &'static str,
+    /// Answers to its questions.
+    pub(crate) answers: Answers,
+    /// Which file told what.
+    pub(crate) evidence: Vec<String>,
+}
+
+/// Libraries that make a project an MCP server, by how manifests name them.
+const MCP: [&str; 7] = ["fastmcp", "mcp[", "\"mcp", "mcp>", "mcp=", "@modelcontextprotocol/sdk", "rmcp"];
+/// How a module of Go names them.
+const MCP_GO: [&str; 2] = ["modelcontextprotocol/go-sdk", "mark3labs/mcp-go"];
+
+pub(crate) fn detect(root: &Path) -> Detected {
+    let text = |name: &str| fs::read_to_string(root.join(name)).unwrap_or_default();
+    let is_there = |name: &str| root.join(name).is_file();
+    let mut found = Detected { pattern: "minimal", ..Detected::default() };
+    let folder = root.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    found.name(&folder.replace(['.', ' '], "-"));
+    if is_there("pyproject.toml") || is_there("requirements.txt") {
+        found.python(&text("pyproject.toml"), &text("requirements.txt"), is_there);
+    } else if is_there("package.json") {
+        found.node(&text("package.json"));
+    } else if is_there("go.mod") {
+        found.go(&text("go.mod"));
+    } else if is_there("Cargo.toml") {
+        found.rust(&text("Cargo.toml"));
+    }
+    found.dockerfile(&text("Dockerfile"));
+    found
+}
+
+impl Detected {
+    fn set(&mut self, question: &str, answer: impl Into<Value>, file: &str) {
+        let answer = answer.into();
+        self.evidence.push(format!("{question} {answer}, from {file}"));
+        self.answers.insert(question.to_owned(), answer);
+    }
+
+    fn name(&mut self, name: &str) {
+        if Form::Slug.fits(name) {
+            self.answers.insert("name".to_owned(), name.into());
+        }
+    }
+
+    fn is_mcp(&mut self, text: &str, libraries: &[&str], file: &str) {
+        if let Some(library) = libraries.iter().find(|library| text.contains(**library)) {
+            self.pattern = "mcp-server";
+            self.evidence.push(format!("an MCP server, from {} in {file}", library.trim_matches(['"', '[', '>', '='])));
+        }
+    }
+
+    fn python(&mut self, pyproject: &str, requirements: &str, is_there: impl Fn(&str) -> bool) {
+        let file = if pyproject.is_empty() { "requirements.txt" } else { "pyproject.toml" };
+        self.set("language", "python", file);
+        if let Some(name) = toml_value(pyproject, &["[project]", "[tool.poetry]"], "name") {
+            self.name(&name.to_lowercase().replace(['.', ' '], "-"));
+        }
+        for (lock, manager) in [("uv.lock", "uv"), ("poetry.lock", "poetry"), ("requirements.txt", "pip")] {
+            if is_there(lock) {
+                self.set("package_manager", manager, lock);
+                break;
+            }
+        }
+        self.is_mcp(pyproject, &MCP, "pyproject.toml");
+        if requirements.lines().any(|line| line.trim() == "mcp") {
+            self.is_mcp("\"mcp", &MCP, "requirements.txt");
+        }
+        self.is_mcp(requirements, &MCP, "requirements.txt");
+    }
+
+    fn node(&mut self, manifest: &str) {
+        self.set("language", "node", "package.json");
+        let document: Value = serde_json::from_str(manifest).unwrap_or_default();
+        if let Some(name) = document.get("name").and_then(Value::as_str) {
+            self.name(&name.rsplit('/').next().unwrap_or(name).to_lowercase().replace('.', "-"));
+        }
+        if let Some(main) = document.get("main").and_then(Value::as_str) {
+            self.set("command", format!("node {main}"), "package.json");
+        }
+        self.is_mcp(manifest, &MCP, "package.json");
+    }
+
+    fn go(&mut self, manifest: &str) {
+        self.set("language", "go", "go.mod");
+        if let Some(module) = manifest.lines().find_map(|line| line.strip_prefix("module ")) {
+            self.name(&module.trim().rsplit('/').next().unwrap_or_default().to_lowercase().replace('.', "-"));
+        }
+        self.is_mcp(manifest, &MCP_GO, "go.mod");
+    }
+
+    fn rust(&mut self, manifest: &str) {
+        self.set("language", "rust", "Cargo.toml");
+        if let Some(name) = toml_value(manifest, &["[package]"], "name") {
+            self.name(&name);
+        }
+        self.is_mcp(manifest, &MCP, "Cargo.toml");
+    }
+
+    fn dockerfile(&mut self, text: &str) {
+        let stages = dockerfile::parse(text, "Dockerfile").map(|dockerfile| dockerfile.stages).unwrap_or_default();
+        let exposed = stages.last().and_then(|stage| stage.exposed.first()).and_then(|port| port.split('/').next()?.parse::<u16>().ok());
+        if let Some(port) = exposed.filter(|port| *port >= 1024) {
+            self.set("port", port, "Dockerfile");
+        }
+    }
+}
+
+/// A text of a section of TOML. Lines that are written otherwise are not seen.
+fn toml_value(text: &str, sections: &[&str], key: &str) -> Option<String> {
+    let mut is_inside = false;
+    for line in text.lines().map(str::trim) {
+        if line.starts_with('[') {
+            is_inside = sections.contains(&line);
+        } else if is_inside && let Some((name, value)) = line.split_once('=') {
+            let value = value.trim().trim_matches(['"', '\'']);
+            if name.trim() == key && !value.is_empty() {
+                return Some(value.to_owned());
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::detect;
+    use serde_json::{Value, json};
+    use std::fs;
+
+    #[test]
+    fn the_table_of_projects() {
+        type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, Value);
+        let cases: [Case<'_>; 8] = [
+            (&[], "minimal", json!({})),
+            (&[("requirements.txt", "flask==3\n")], "minimal", json!({"language": "python", "package_manager": "pip"})),
+            (&[("requirements.txt", "mcp\n")], "mcp-server", json!({"language": "python", "package_manager": "pip"})),
+            (
+                &[("pyproject.toml", "[project]\nname = \"My.Notes\"\ndependencies = [\"fastmcp>=2\"]\n"), ("uv.lock", "")],
+                "mcp-server",
+                json!({"name": "my-notes", "language": "python", "package_manager": "uv"}),
+            ),
+            (
+                &[("pyproject.toml", "[tool.poetry]\nname = 'shop'\n"), ("poetry.lock", ""), ("Dockerfile", "FROM a\nEXPOSE 9000/tcp\n")],
+                "minimal",
+                json!({"name": "shop", "language": "python", "package_manager": "poetry", "port": 9000}),
+            ),
+            (
+                &[("package.json", r#"{"name": "@acme/tools", "main": "dist/x.js", "dependencies": {"@modelcontextprotocol/sdk": "1"}}"#)],
+                "mcp-server",
+                json!({"name": "tools", "language": "node", "command": "node dist/x.js"}),
+            ),
+            (&[("go.mod", "module example.com/acme/Tools\n")], "minimal", json!({"name": "tools", "language": "go"})),
+            (
+                &[("Cargo.toml", "[package]\nname = \"tools\"\n[dependencies]\nrmcp = \"3\"\n")],
+                "mcp-server",
+                json!({"name": "tools", "language": "rust"}),
+            ),
+        ];
+        for (files, pattern, answers) in cases {
+            let folder = tempfile::Builder::new().prefix("No Name.").tempdir().unwrap();
+            for (name, text) in files {
+                fs::write(folder.path().join(name), text).unwrap();
+            }
+            let mut found = detect(folder.path());
+            if answers.get("name").is_none() {
+                found.answers.shift_remove("name");
+            }
+            assert_eq!((found.pattern, Value::Object(found.answers.into_iter().collect())), (pattern, answers), "{files:?}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! One file on its way: staged, moved to its place, taken back. Every move may be repeated.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::apply::Change;
+
+/// A change whose contents wait in the staging folder.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Staged {
+    path: String,
+    /// The number that its contents are staged under; the file goes where absent.
+    new: Option<usize>,
+    /// The number of the copy of what stood there.
+    old: Option<usize>,
+    /// The first folder that has to be made for it.
+    folder: Option<String>,
+}
+
+impl Staged {
+    pub(super) fn stage(root: &Path, staging: &Path, index: usize, change: &Change) -> io::Result<Self> {
+        let place = root.join(&change.path);
+        if let Some(bytes) = &change.bytes {
+            put(&new(staging, index), bytes, change.executable)?;
+        }
+        let is_there = place.is_file();
+        if is_there {
+            fs::copy(&place, old(staging, index))?;
+        }
+        let missing = Path::new(&change.path).ancestors().skip(1).filter(|folder| !root.join(folder).exists()).last();
+        Ok(Self {
+            path: change.path.clone(),
+            new: change.bytes.is_some().then_some(index),
+            old: is_there.then_some(index),
+            folder: missing.map(|folder| folder.display().to_string()),
+        })
+    }
+
+    fn place(&self, root: &Path, staging: &Path) -> io::Result<()> {
+        let place = root.join(&self.path);
+        let Some(index) = self.new else { return gone(fs::remove_file(&place)) };
+        let Some(folder) = place.parent() else { return Ok(()) };
+        fs::create_dir_all(folder)?;
+        // What is not staged any more is in its place already.
+        gone(fs::rename(new(staging, index), &place))?;
+        File::open(folder)?.sync_all()
+    }
+
+    fn take_back(&self, root: &Path, staging: &Path) -> io::Result<()> {
+        let place = root.join(&self.path);
+        match (self.old, self.new) {
+            (Some(index), _) => gone(fs::rename(old(staging, index), &place))?,
+            (None, Some(index)) if !new(staging, index).exists() => gone(fs::remove_file(&place))?,
+            (None, _) => {}
+        }
+        let Some(first) = &self.folder else { return Ok(()) };
+        let made = Path::new(&self.path).ancestors().skip(1).take_while(|folder| folder.starts_with(first));
+        // One that somebody has put something into stays.
+        made.for_each(|folder| drop(fs::remove_dir(root.join(folder))));
+        Ok(())
+    }
+}
+
+/// Moves all to their places; the error names the file.
+pub(super) fn place_all(root: &Path, staging: &Path, changes: &[Staged]) -> Result<(), (String, io::Error)> {
+    changes.iter().try_for_each(|staged| staged.place(root, staging).map_err(|error| (staged.path.clone(), error)))
+}
+
+/// Puts everything back as it was, the last first.
+pub(super) fn take_back_all(root: &Path, staging: &Path, changes: &[Staged]) -> io::Result<()> {
+    changes.iter().rev().try_for_each(|staged| staged.take_back(root, staging))
+}
+
+/// Writes a file durably, with the permissions that the system gives to new files.
+pub(super) fn put(path: &Path, bytes: &[u8], executable: bool) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    if executable {
+        let mode = file.metadata()?.permissions().mode();
+        file.set_permissions(Permissions::from_mode(mode | ((mode & 0o444) >> 2)))?;
+    }
+    file.sync_all()
+}
+
+fn new(staging: &Path, index: usize) -> PathBuf {
+    staging.join(format!("{index}.new"))
+}
+
+fn old(staging: &Path, index: usize) -> PathBuf {
+    staging.join(format!("{index}.old"))
+}
+
+fn gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::apply::{Change, apply, resume};
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn changes() -> Vec<Change> {
+        let removal = Change { path: "old".into(), bytes: None, executable: false };
+        let run = Change { path: "bin/run".into(), bytes: Some(b"#!".to_vec()), executable: true };
+        vec![Change::text("a", "new a"), run, Change::text("docs/deep/b", "b"), removal]
+    }
+
+    fn project() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a"), "old a").unwrap();
+        fs::write(folder.path().join("old"), "old").unwrap();
+        folder
+    }
+
+    /// Every file below a folder with its text.
+    fn files(root: &std::path::Path) -> Vec<(String, String)> {
+        let (mut found, mut open) = (Vec::new(), vec![root.to_owned()]);
+        while let Some(folder) = open.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    open.push(path)
+                } else {
+                    found.push((path.strip_prefix(root).unwrap().display().to_string(), fs::read_to_string(&path).unwrap()));
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+        list.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()
+    }
+
+    #[test]
+    fn all_is_written() {
+        let project = project();
+        apply(project.path(), &changes()).unwrap();
+        assert_eq!(files(project.path()), pairs(&[("a", "new a"), ("bin/run", "#!"), ("docs/deep/b", "b")]));
+        assert_eq!(fs::metadata(project.path().join("bin/run")).unwrap().permissions().mode() & 0o100, 0o100);
+        assert!(!resume(project.path()).unwrap());
+    }
+
+    #[test]
+    fn nothing_is_written_when_one_cannot_be() {
+        let project = project();
+        fs::write(project.path().join("docs"), "a file").unwrap();
+        let failure = apply(project.path(), &changes()).unwrap_err();
+        assert_eq!(failure.state, "nothing was written");
+        assert_eq!(files(project.path()), pairs(&[("a", "old a"), ("docs", "a file"), ("old", "old")]));
+        assert!(!project.path().join("bin").exists() && !project.path().join(".chora").exists());
+    }
+
+    #[test]
+    fn what_a_death_left_is_gone_on_with() {
+        for done in 0..=changes().len() {
+            let project = project();
+            let staging = project.path().join(".chora/pending");
+            fs::create_dir_all(&staging).unwrap();
+            let staged: Vec<_> = changes()
+                .iter()
+                .enumerate()
+                .map(|(index, change)| super::Staged::stage(project.path(), &staging, index, change).unwrap())
+                .collect();
+            let list = super::super::apply::Pending { changes: staged };
+            super::put(&staging.join("changes.json"), serde_json::to_string(&list).unwrap().as_bytes(), false).unwrap();
+            super::place_all(project.path(), &staging, &list.changes[..done]).unwrap();
+            assert!(resume(project.path()).unwrap());
+            assert_eq!(files(project.path()), pairs(&[("a", "new a"), ("bin/run", "#!"), ("docs/deep/b", "b")]), "after {done} moves");
+        }
+    }
+
+    #[test]
+    fn a_death_before_all_was_staged_changed_nothing() {
+        let project = project();
+        fs::create_dir_all(project.path().join(".chora/pending.unfinished")).unwrap();
+        assert!(!resume(project.path()).unwrap());
+        assert_eq!(files(project.path()), pairs(&[("a", "old a"), ("old", "old")]));
+    }
+}

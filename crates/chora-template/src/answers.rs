@@ -1,0 +1,188 @@
+//! From what was asked, given and found out to one complete set of answers.
+
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use crate::engine::{Engine, TemplateError};
+use crate::question::{AnswerType, Form, Question, Questions};
+
+/// Answers by question, in the order of the questions.
+pub type Answers = IndexMap<String, Value>;
+
+/// Why there is no complete set of answers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// A question that nobody answered.
+    #[error("`{question}` has no answer: {ask}")]
+    Missing {
+        /// The question's name.
+        question: String,
+        /// What it asks.
+        ask: String,
+        /// What it may be.
+        choices: Vec<String>,
+    },
+    /// An answer of the wrong type or form.
+    #[error("the answer `{answer}` to `{question}` is not {expected}")]
+    Wrong {
+        /// The question's name.
+        question: String,
+        /// The answer.
+        answer: String,
+        /// What it has to be.
+        expected: String,
+    },
+    /// An answer to nothing that is asked.
+    #[error("the pattern does not ask `{question}`")]
+    Unknown {
+        /// The name.
+        question: String,
+        /// What is asked, the nearest first.
+        near: Option<String>,
+    },
+    /// A default or a condition of the pattern is wrong.
+    #[error(transparent)]
+    Pattern(#[from] TemplateError),
+}
+
+/// Completes answers: what was given, else what was found out, else the default.
+///
+/// # Errors
+/// A question without any of them, an answer that does not fit, one that nobody asked for.
+pub fn settle(engine: &Engine<'_>, questions: &Questions, given: &Answers, found: &Answers) -> Result<Answers, AnswerError> {
+    if let Some(question) = given.keys().find(|name| !questions.contains_key(*name)) {
+        let near = chora_syntax::nearest::nearest(question, questions.keys().map(String::as_str)).map(str::to_owned);
+        return Err(AnswerError::Unknown { question: question.clone(), near });
+    }
+    let mut answers = Answers::new();
+    for (name, question) in questions {
+        let asked = question.when.as_ref().map_or(Ok(true), |when| engine.holds(name, when, &answers))?;
+        let answer = match given.get(name).or_else(|| found.get(name)).filter(|_| asked) {
+            Some(answer) => fitting(name, question, answer)?,
+            None => fitting(name, question, &default(engine, name, question, &answers)?)?,
+        };
+        answers.insert(name.clone(), answer);
+    }
+    Ok(answers)
+}
+
+fn default(engine: &Engine<'_>, name: &str, question: &Question, answers: &Answers) -> Result<Value, AnswerError> {
+    match &question.default {
+        Some(Value::String(line)) => {
+            let text = engine.line(name, line, answers)?;
+            question.kind.read(&text).ok_or_else(|| wrong(name, &Value::String(text), question.kind.words()))
+        }
+        Some(value) => Ok(value.clone()),
+        None => Err(AnswerError::Missing { question: name.to_owned(), ask: question.ask.clone(), choices: question.choices.clone() }),
+    }
+}
+
+fn fitting(name: &str, question: &Question, answer: &Value) -> Result<Value, AnswerError> {
+    let answer = match answer {
+        Value::String(text) if question.kind != AnswerType::Text => {
+            question.kind.read(text).ok_or_else(|| wrong(name, answer, question.kind.words()))?
+        }
+        other => other.clone(),
+    };
+    let is_right = match question.kind {
+        AnswerType::Text => answer.is_string(),
+        AnswerType::Integer => answer.is_i64(),
+        AnswerType::Boolean => answer.is_boolean(),
+        AnswerType::List => answer.as_array().is_some_and(|words| words.iter().all(Value::is_string)),
+    };
+    if !is_right {
+        return Err(wrong(name, &answer, question.kind.words()));
+    }
+    check_choice(name, question, &answer)?;
+    check_range(name, question, &answer)?;
+    check_form(name, question.form, &answer)?;
+    Ok(answer)
+}
+
+fn check_choice(name: &str, question: &Question, answer: &Value) -> Result<(), AnswerError> {
+    let is_listed = |text: &str| question.choices.is_empty() || question.choices.iter().any(|choice| choice == text);
+    match answer.as_str() {
+        Some(text) if !is_listed(text) => Err(wrong(name, answer, &format!("one of {}", question.choices.join(", ")))),
+        _ => Ok(()),
+    }
+}
+
+fn check_range(name: &str, question: &Question, answer: &Value) -> Result<(), AnswerError> {
+    match (question.range, answer.as_i64()) {
+        (Some((low, high)), Some(number)) if number < low || number > high => {
+            Err(wrong(name, answer, &format!("a number from {low} to {high}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_form(name: &str, form: Form, answer: &Value) -> Result<(), AnswerError> {
+    let texts = answer.as_array().map_or(std::slice::from_ref(answer), Vec::as_slice).iter().filter_map(Value::as_str);
+    match texts.into_iter().find(|text| !form.fits(text)) {
+        Some(_) => Err(wrong(name, answer, &format!("made of {}", form.words()))),
+        None => Ok(()),
+    }
+}
+
+fn wrong(question: &str, answer: &Value, expected: &str) -> AnswerError {
+    let answer = answer.as_str().map_or_else(|| answer.to_string(), |text| text.escape_debug().to_string());
+    AnswerError::Wrong { question: question.to_owned(), answer, expected: expected.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AnswerError, Answers, settle};
+    use crate::engine::Engine;
+    use crate::question::Questions;
+    use serde_json::{Value, json};
+
+    const QUESTIONS: &str = "
+name: {ask: name, form: slug}
+language: {ask: language, choices: [python, go], default: python}
+manager: {ask: manager, choices: [pip, uv], default: pip, when: language == 'python'}
+port: {ask: port, type: integer, range: [1, 65535], default: '{{ 8000 if language == \"python\" else 8080 }}'}
+command: {ask: command, type: list, default: '{{ name }} --serve'}
+";
+
+    fn settled(given: &[(&str, Value)], found: &[(&str, Value)]) -> Result<Answers, AnswerError> {
+        let questions: Questions = chora_syntax::yaml::read(QUESTIONS, "questions").unwrap();
+        let map = |pairs: &[(&str, Value)]| pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        settle(&Engine::new([]).unwrap(), &questions, &map(given), &map(found))
+    }
+
+    #[test]
+    fn what_is_given_wins_over_what_was_found_and_over_the_default() {
+        let answers = settled(&[("port", json!("9000"))], &[("port", json!(1)), ("name", json!("notes"))]).unwrap();
+        assert_eq!(
+            Value::Object(answers.into_iter().collect()),
+            json!({
+                "name": "notes", "language": "python", "manager": "pip", "port": 9000, "command": ["notes", "--serve"]
+            })
+        );
+    }
+
+    #[test]
+    fn defaults_know_the_answers_before() {
+        let answers = settled(&[("name", json!("notes")), ("language", json!("go")), ("manager", json!("uv"))], &[]).unwrap();
+        assert_eq!((&answers["port"], &answers["manager"]), (&json!(8080), &json!("pip")), "what is not asked has its default");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let cases = [
+            ("port", json!("many"), "the answer `many` to `port` is not a whole number"),
+            ("port", json!(0), "the answer `0` to `port` is not a number from 1 to 65535"),
+            ("port", json!(true), "the answer `true` to `port` is not a whole number"),
+            ("language", json!("cobol"), "the answer `cobol` to `language` is not one of python, go"),
+            ("command", json!([1]), "the answer `[1]` to `command` is not a list of words"),
+            ("lang", json!("go"), "the pattern does not ask `lang`"),
+        ];
+        for (name, answer, message) in cases {
+            assert_eq!(settled(&[("name", json!("n")), (name, answer)], &[]).unwrap_err().to_string(), message);
+        }
+        for name in ["", "Notes", "-a", "a b", "a\nb", "a\"", "$a"] {
+            assert!(matches!(settled(&[("name", json!(name))], &[]), Err(AnswerError::Wrong { .. })), "{name:?}");
+        }
+        assert!(matches!(settled(&[], &[]), Err(AnswerError::Missing { question, .. }) if question == "name"));
+    }
+}

@@ -1,0 +1,114 @@
+//! The patterns there are, and the templates that they share.
+
+mod built_in;
+
+use std::collections::BTreeMap;
+
+use chora_syntax::{Diagnostics, yaml};
+
+use crate::answers::{self, AnswerError, Answers};
+use crate::engine::{Engine, TemplateError};
+use crate::pattern::{PartFile, Pattern, PatternFile};
+use crate::render::{self, RenderError, Rendered};
+
+/// Why a catalogue cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// A manifest that is not right.
+    #[error("{}", .0.render(false))]
+    Manifest(Diagnostics),
+    /// A part that is not there.
+    #[error("the pattern `{pattern}` names the part `{part}`, which is not there")]
+    NoPart {
+        /// The pattern.
+        pattern: String,
+        /// The part.
+        part: String,
+    },
+    /// A template that is none.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
+
+/// Patterns and templates.
+pub struct Catalogue<'a> {
+    patterns: BTreeMap<String, Pattern>,
+    engine: Engine<'a>,
+}
+
+impl Catalogue<'static> {
+    /// The catalogue that is part of the program.
+    ///
+    /// # Errors
+    /// None in a program that passed its tests.
+    pub fn built_in() -> Result<Self, CatalogueError> {
+        Self::read(built_in::FILES)
+    }
+}
+
+impl<'a> Catalogue<'a> {
+    /// Reads a catalogue from its files, by their paths below its root.
+    ///
+    /// # Errors
+    /// A manifest or a template that is not right.
+    pub fn read(files: &[(&'a str, &'a str)]) -> Result<Self, CatalogueError> {
+        let mut parts = BTreeMap::new();
+        for (path, text) in files {
+            if let Some(name) = path.strip_prefix("parts/").and_then(|path| path.strip_suffix(".yaml")) {
+                let part: PartFile = yaml::read(text, path).map_err(CatalogueError::Manifest)?;
+                parts.insert(name, part);
+            }
+        }
+        let mut patterns = BTreeMap::new();
+        for (path, text) in files {
+            if let Some(name) = path.strip_prefix("patterns/").and_then(|path| path.strip_suffix(".yaml")) {
+                let file: PatternFile = yaml::read(text, path).map_err(CatalogueError::Manifest)?;
+                patterns.insert(name.to_owned(), assembled(name, file, &parts)?);
+            }
+        }
+        let templates = files.iter().filter(|(path, _)| path.ends_with(".j2")).copied();
+        Ok(Self { patterns, engine: Engine::new(templates)? })
+    }
+
+    /// The patterns, by name.
+    pub fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.patterns.values()
+    }
+
+    /// A pattern.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&Pattern> {
+        self.patterns.get(name)
+    }
+
+    /// A complete set of answers for a pattern; see [`answers::settle`].
+    ///
+    /// # Errors
+    /// A question without an answer, an answer that does not fit.
+    pub fn settle(&self, pattern: &Pattern, given: &Answers, found: &Answers) -> Result<Answers, AnswerError> {
+        answers::settle(&self.engine, &pattern.questions, given, found)
+    }
+
+    /// The files of a pattern, for a complete set of answers.
+    ///
+    /// # Errors
+    /// A template that fails, a path that leads elsewhere, too much of it.
+    pub fn render(&self, pattern: &Pattern, answers: &Answers) -> Result<Rendered, RenderError> {
+        render::render(&self.engine, pattern, answers)
+    }
+}
+
+fn assembled(name: &str, file: PatternFile, parts: &BTreeMap<&str, PartFile>) -> Result<Pattern, CatalogueError> {
+    let PatternFile { title, summary, version, parts: wanted, fixed, questions: own, files: own_files } = file;
+    let (mut questions, mut files) = (crate::question::Questions::new(), Vec::new());
+    for part in wanted {
+        let missing = || CatalogueError::NoPart { pattern: name.to_owned(), part: part.clone() };
+        let found = parts.get(part.as_str()).ok_or_else(missing)?;
+        questions.extend(found.questions.clone());
+        files.extend(found.files.iter().cloned());
+    }
+    // A pattern's own question takes the place of the part's, in its order.
+    questions.extend(own);
+    files.extend(own_files);
+    Ok(Pattern { name: name.to_owned(), title, summary, version, fixed, questions, files })
+}

@@ -1,0 +1,144 @@
+//! Three-way merge of texts by lines: what only one side changed is taken, what both changed differently is a conflict.
+
+mod lines;
+
+use self::lines::{Line, matches, split};
+
+/// What came of merging.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// The text; conflicts stand between markers.
+    pub text: String,
+    /// How many conflicts.
+    pub conflicts: usize,
+}
+
+/// The first mark of a conflict.
+pub const OURS: &str = "<<<<<<< yours";
+const MIDDLE: &str = "=======";
+/// The last mark of a conflict; what the pattern is called follows.
+pub const THEIRS: &str = ">>>>>>> ";
+
+/// Merges what changed from `base` to `theirs` into `ours`. Line ends are those of `ours`; they make no difference.
+#[must_use]
+pub fn merge(base: &str, ours: &str, theirs: &str, label: &str) -> Merged {
+    let (base, ours_lines, theirs_lines) = (split(base), split(ours), split(theirs));
+    let end = if ours.matches("\r\n").count() * 2 > ours.matches('\n').count() { "\r\n" } else { "\n" };
+    let mut sheet = Sheet { lines: Vec::new(), end, label, conflicts: 0 };
+    let (in_ours, in_theirs) = (matches(&base, &ours_lines), matches(&base, &theirs_lines));
+    let (mut b, mut o, mut t) = (0, 0, 0);
+    while b < base.len() || o < ours_lines.len() || t < theirs_lines.len() {
+        // The next line of the base that both sides still have ends what is to be decided.
+        let stable = (b..base.len()).find_map(|at| {
+            let (mine, other) = (in_ours.get(at).copied().flatten()?, in_theirs.get(at).copied().flatten()?);
+            (mine >= o && other >= t).then_some((at, mine, other))
+        });
+        let (b_end, o_end, t_end) = stable.unwrap_or((base.len(), ours_lines.len(), theirs_lines.len()));
+        sheet.decide(piece(&base, b, b_end), piece(&ours_lines, o, o_end), piece(&theirs_lines, t, t_end));
+        if let Some((at, mine, other)) = stable {
+            sheet.keep(ours_lines.get(mine..=mine).unwrap_or_default());
+            (b, o, t) = (at + 1, mine + 1, other + 1);
+        } else {
+            break;
+        }
+    }
+    Merged { conflicts: sheet.conflicts, text: sheet.lines.concat() }
+}
+
+fn piece<'a, 'b>(lines: &'b [Line<'a>], from: usize, to: usize) -> &'b [Line<'a>] {
+    lines.get(from..to).unwrap_or_default()
+}
+
+/// What is written.
+struct Sheet<'a> {
+    lines: Vec<String>,
+    end: &'static str,
+    label: &'a str,
+    conflicts: usize,
+}
+
+impl Sheet<'_> {
+    fn decide(&mut self, base: &[Line<'_>], ours: &[Line<'_>], theirs: &[Line<'_>]) {
+        if theirs == base || ours == theirs {
+            self.keep(ours);
+        } else if ours == base {
+            self.take(theirs);
+        } else {
+            self.conflicts += 1;
+            self.mark(OURS.to_owned());
+            self.keep(ours);
+            self.mark(MIDDLE.to_owned());
+            self.take(theirs);
+            self.mark(format!("{THEIRS}{}", self.label));
+        }
+    }
+
+    /// Lines as they stand.
+    fn keep(&mut self, lines: &[Line<'_>]) {
+        self.lines.extend(lines.iter().map(|line| line.whole.to_owned()));
+    }
+
+    /// Lines of the other side, with the line end of this one.
+    fn take(&mut self, lines: &[Line<'_>]) {
+        self.lines
+            .extend(lines.iter().map(|line| if line.is_ended() { format!("{}{}", line.text, self.end) } else { line.text.to_owned() }));
+    }
+
+    /// A mark stands on a line of its own, also after a last line without an end.
+    fn mark(&mut self, mark: String) {
+        if self.lines.last().is_some_and(|line| !line.ends_with('\n')) {
+            self.lines.push(self.end.to_owned());
+        }
+        self.lines.push(mark + self.end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::merge;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_table_of_merges() {
+        let cases = [
+            // base, ours, theirs, merged, conflicts
+            ("a\nb\nc\n", "a\nb\nc\n", "a\nB\nc\n", "a\nB\nc\n", 0),
+            ("a\nb\nc\n", "a\nB\nc\n", "a\nb\nc\n", "a\nB\nc\n", 0),
+            ("a\nb\nc\n", "A\nb\nc\n", "a\nb\nC\n", "A\nb\nC\n", 0),
+            ("a\nb\nc\n", "a\nX\nc\n", "a\nX\nc\n", "a\nX\nc\n", 0),
+            ("a\nb\nc\n", "a\nc\n", "a\nb\nc\nd\n", "a\nc\nd\n", 0),
+            ("a\nc\n", "a\nb\nc\n", "a\nc\nd\n", "a\nb\nc\nd\n", 0),
+            ("a\nb\nc\n", "a\nX\nc\n", "a\nY\nc\n", "a\n<<<<<<< yours\nX\n=======\nY\n>>>>>>> p 2\nc\n", 1),
+            ("a\nb\nc\n", "a\nc\n", "a\nY\nc\n", "a\n<<<<<<< yours\n=======\nY\n>>>>>>> p 2\nc\n", 1),
+            ("", "x\n", "y\n", "<<<<<<< yours\nx\n=======\ny\n>>>>>>> p 2\n", 1),
+            ("a\nb\n", "a\r\nb\r\n", "a\nB\n", "a\r\nB\r\n", 0),
+            ("a\nb\n", "a\r\nX\r\n", "a\nY\n", "a\r\n<<<<<<< yours\r\nX\r\n=======\r\nY\r\n>>>>>>> p 2\r\n", 1),
+            ("a\nb\n", "a\nb", "A\nb\n", "A\nb", 0),
+            ("a\n", "a\nx", "a\ny", "a\n<<<<<<< yours\nx\n=======\ny\n>>>>>>> p 2\n", 1),
+            ("a\na\na\n", "a\na\n", "a\na\na\nb\n", "a\na\n<<<<<<< yours\n=======\na\nb\n>>>>>>> p 2\n", 1),
+        ];
+        for (base, ours, theirs, text, conflicts) in cases {
+            let merged = merge(base, ours, theirs, "p 2");
+            assert_eq!((merged.text.as_str(), merged.conflicts), (text, conflicts), "{base:?} {ours:?} {theirs:?}");
+        }
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        prop::collection::vec(prop::sample::select(vec!["a\n", "b\n", "c\n", "d\n", "\n"]), 0..12).prop_map(|lines| lines.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn one_side_alone_is_taken_as_it_is(base in text(), other in text()) {
+            prop_assert_eq!(merge(&base, &base, &other, "p").text, other.clone());
+            prop_assert_eq!(merge(&base, &other, &base, "p").text, other.clone());
+            prop_assert_eq!(merge(&base, &other, &other, "p").text, other);
+        }
+
+        #[test]
+        fn no_line_of_ours_that_is_new_is_lost(base in text(), ours in text(), theirs in text()) {
+            let ours = format!("{ours}mine\n");
+            prop_assert!(merge(&base, &ours, &theirs, "p").text.lines().any(|line| line == "mine"));
+        }
+    }
+}

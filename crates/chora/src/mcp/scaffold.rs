@@ -1,0 +1,80 @@
+//! Tools of a project's own files: which patterns there are, write one, bring it up to date.
+
+use chora_ops::init::{FileChange, InitOutcome, InitRequest, init};
+use chora_ops::patterns::{PatternsOutcome, PatternsRequest, patterns};
+use chora_ops::upgrade::{UpgradeAction, UpgradeOutcome, UpgradeRequest, upgrade};
+use chora_ops::{Context, Failure};
+use futures_util::future::BoxFuture;
+
+use super::operation::{Effect, Operation, Words};
+use crate::cli::upgrade::words;
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![patterns_tool(), init_tool(), upgrade_tool()]
+}
+
+fn patterns_tool() -> Operation {
+    let words = Words {
+        name: "patterns",
+        title: "List patterns",
+        description: "Lists the patterns of Docker files that `init` can write; with `pattern`, the questions that it asks, their defaults, and its files.",
+    };
+    Operation::new(words, Effect::Reads, |_, request: &PatternsRequest| Box::pin(std::future::ready(patterns(request))), patterns_words)
+}
+
+fn init_tool() -> Operation {
+    let words = Words {
+        name: "init",
+        title: "Write a pattern",
+        description: "Writes Dockerfile, Compose files for every environment, chora.yaml and guides into a project that has none, all or nothing. What is not \
+in `answers` is found out or has a default. Files that differ are left alone unless `replace`, which asks first.",
+    };
+    Operation::new(words, Effect::Replaces, |cx, request| Box::pin(std::future::ready(init(&cx.settings, request))), init_words)
+        .asking(|request: &InitRequest| request.dry_run || !request.replace, would_write)
+}
+
+fn upgrade_tool() -> Operation {
+    let words = Words {
+        name: "upgrade",
+        title: "Upgrade a pattern",
+        description: "Brings the files that `init` wrote to the present pattern, or to other `answers`, by a three-way merge that keeps every edit. Conflicts are \
+marked in the files: resolve them, then call with `action: continue`, or `abort`. Asks first; `dry_run` tells what it would do.",
+    };
+    Operation::new(words, Effect::Replaces, |cx, request| Box::pin(std::future::ready(upgrade(&cx.settings, request))), upgrade_words)
+        .asking(|request: &UpgradeRequest| request.action == UpgradeAction::DryRun, would_merge)
+}
+
+fn would_write<'a>(cx: &'a Context, request: &'a InitRequest) -> BoxFuture<'a, Result<Vec<String>, Failure>> {
+    let told = init(&cx.settings, &InitRequest { dry_run: true, ..request.clone() }).map(|outcome| {
+        let replaced = outcome.files.iter().filter(|file| file.change == FileChange::Replaced);
+        replaced.map(|file| format!("write over {}", file.path)).collect()
+    });
+    Box::pin(std::future::ready(told))
+}
+
+fn would_merge<'a>(cx: &'a Context, request: &'a UpgradeRequest) -> BoxFuture<'a, Result<Vec<String>, Failure>> {
+    let told = match request.action {
+        UpgradeAction::Continue => Ok(vec!["end the upgrade, its conflicts are resolved".to_owned()]),
+        UpgradeAction::Abort => Ok(vec!["put every file back as it was before the upgrade".to_owned()]),
+        action @ (UpgradeAction::Merge | UpgradeAction::DryRun) => {
+            upgrade(&cx.settings, &UpgradeRequest { action: UpgradeAction::DryRun, ..request.clone() })
+                .map(|outcome| words(&outcome, action).lines().map(str::to_owned).collect())
+        }
+    };
+    Box::pin(std::future::ready(told))
+}
+
+fn patterns_words(outcome: &PatternsOutcome) -> String {
+    let lines = outcome.patterns.iter().map(|pattern| format!("{}: {}", pattern.name, pattern.summary));
+    lines.chain([format!("next: {}", outcome.next)]).collect::<Vec<_>>().join("\n")
+}
+
+fn init_words(outcome: &InitOutcome) -> String {
+    let paths: Vec<&str> = outcome.files.iter().filter(|file| file.change != FileChange::Same).map(|file| file.path.as_str()).collect();
+    let done = if outcome.dry_run { "would write" } else { "wrote" };
+    format!("{done} the pattern {}, version {}: {}\nnext: {}", outcome.pattern, outcome.version, paths.join(", "), outcome.next)
+}
+
+fn upgrade_words(outcome: &UpgradeOutcome) -> String {
+    format!("{}next: {}", words(outcome, UpgradeAction::Merge), outcome.next)
+}
