@@ -1,5 +1,4 @@
 //! Puts the files below `templates/` into the program.
-#![expect(clippy::print_stdout, reason = "that is how a build script talks to Cargo")]
 
 use std::error::Error;
 use std::fmt::Write as _;

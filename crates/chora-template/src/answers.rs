@@ -180,7 +180,8 @@ command: {ask: command, type: list, default: '{{ name }} --serve'}
         for (name, answer, message) in cases {
             assert_eq!(settled(&[("name", json!("n")), (name, answer)], &[]).unwrap_err().to_string(), message);
         }
-        for name in ["", "Notes", "-a", "a b", "a\nb", "a\"", "$a"] {
+        let long = "a".repeat(37);
+        for name in [long.as_str(), "", "Notes", "-a", "a b", "a\nb", "a\"", "$a"] {
             assert!(matches!(settled(&[("name", json!(name))], &[]), Err(AnswerError::Wrong { .. })), "{name:?}");
         }
         assert!(matches!(settled(&[], &[]), Err(AnswerError::Missing { question, .. }) if question == "name"));

@@ -61,6 +61,9 @@ pub enum Form {
     Word,
 }
 
+/// The longest name: project, environment, service, release and number together are one label of DNS, of 63 characters.
+const LONGEST_NAME: usize = 36;
+
 impl Form {
     const fn is_any(&self) -> bool {
         matches!(self, Self::Any)
@@ -73,7 +76,7 @@ impl Form {
         match self {
             Self::Any => !text.chars().any(char::is_control),
             Self::Slug => {
-                text.len() <= 63
+                text.len() <= LONGEST_NAME
                     && text.starts_with(plain)
                     && text.ends_with(plain)
                     && text.chars().all(|c| plain(c) || matches!(c, '-' | '_'))
@@ -87,7 +90,7 @@ impl Form {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Any => "one line of text",
-            Self::Slug => "lower-case letters, digits, `-` and `_`, at most 63, a letter or digit at both ends",
+            Self::Slug => "lower-case letters, digits, `-` and `_`, at most 36, a letter or digit at both ends",
             Self::Word => "letters, digits and . _ - / : @ + ~ =",
         }
     }

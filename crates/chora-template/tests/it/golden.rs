@@ -23,7 +23,7 @@ fn given(pairs: &[(&str, &str)]) -> Answers {
 
 /// Every combination, by its name.
 fn combinations() -> Vec<(String, Rendered)> {
-    let catalogue = Catalogue::built_in().unwrap();
+    let catalogue = Catalogue::built_in().expect("the catalogue");
     let variants: [(&str, &[(&str, &str)]); 4] = [
         ("minimal", &[]),
         ("minimal", &[("health_path", ""), ("secrets", "api_key db-password"), ("description", "\"quoted\" $HOME: #1")]),
@@ -33,10 +33,10 @@ fn combinations() -> Vec<(String, Rendered)> {
     let mut all = Vec::new();
     for (index, (pattern, variant)) in variants.into_iter().enumerate() {
         for (language, answers) in LANGUAGES {
-            let pattern = catalogue.find(pattern).unwrap();
+            let pattern = catalogue.find(pattern).expect("the pattern");
             let given = given(&[answers, variant].concat());
-            let answers = catalogue.settle(pattern, &given, &Answers::new()).unwrap();
-            all.push((format!("{}-{index}-{language}", pattern.name), catalogue.render(pattern, &answers).unwrap()));
+            let answers = catalogue.settle(pattern, &given, &Answers::new()).expect("answers");
+            all.push((format!("{}-{index}-{language}", pattern.name), catalogue.render(pattern, &answers).expect("files")));
         }
     }
     all

@@ -20,6 +20,7 @@ mod pulls;
 mod race;
 mod restarts;
 mod roles;
+mod scaffold;
 mod site;
 mod spare;
 mod stdio;
