@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::sdk::{ERAS, Way, drive_over, drive_with};
+use super::sdk::{ERAS, TOOLS, Way, drive_over, drive_with};
 use super::{Project, Server, chora};
 
 /// Lists, calls, and is asked back by the server in the middle of a call.
@@ -13,7 +13,7 @@ fn steps() -> Value {
 }
 
 fn assert_all_went_through(seen: &Value, what: &str) {
-    assert_eq!(seen["results"][0].as_array().map(Vec::len), Some(18), "{what}: {seen}");
+    assert_eq!(seen["results"][0].as_array().map(Vec::len), Some(TOOLS), "{what}: {seen}");
     assert_eq!(seen["results"][1]["structured"]["stack"]["services"]["web"]["image"], "shop/web:1", "{what}: {seen}");
     assert_eq!(seen["asked"].as_array().map(Vec::len), Some(1), "{what}: {seen}");
     assert_eq!(seen["results"][2]["is_error"], false, "{what}: {seen}");

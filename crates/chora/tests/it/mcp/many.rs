@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::sdk::{ERAS, drive_over};
+use super::sdk::{ERAS, TOOLS, drive_over};
 use super::{LIMIT, Project, Server, chora};
 use crate::support::Chora;
 
@@ -60,14 +60,14 @@ fn servers_are_reached_under_their_names_and_as_one_in_both_eras() {
             for name in ["near", "far"] {
                 let seen = drive_over("--http", &gateway.url(&format!("/{name}/mcp")), &options, &steps(""));
                 assert_eq!(seen["protocol"], revision, "{name} {sharing}: {seen}");
-                assert_all_went_through(&seen, 18, &format!("{name} {sharing} {mode}"));
+                assert_all_went_through(&seen, TOOLS, &format!("{name} {sharing} {mode}"));
                 let seen = drive_over("--http", &gateway.url("/mcp"), &options, &steps(&format!("{name}_")));
                 assert_eq!(seen["protocol"], revision, "{name} {sharing}: {seen}");
-                assert_all_went_through(&seen, 36, &format!("{name} {sharing} {mode}, as one"));
+                assert_all_went_through(&seen, 2 * TOOLS, &format!("{name} {sharing} {mode}, as one"));
             }
         }
         // Servers whose process is shared have greeted a client that can be asked more than one of the oldest revision.
-        let oldest = [("/near/sse", "", 18), ("/sse", "near_", 36), ("/sse", "far_", 36)];
+        let oldest = [("/near/sse", "", TOOLS), ("/sse", "near_", 2 * TOOLS), ("/sse", "far_", 2 * TOOLS)];
         for (path, prefix, tools) in oldest.into_iter().filter(|_| sharing == "session") {
             let seen = drive_over("--sse", &gateway.url(path), &["--mode", "legacy", "--answer", "accept"], &steps(prefix));
             assert_all_went_through(&seen, tools, &format!("{sharing} {path}"));
