@@ -79,11 +79,17 @@ async fn exchange(out: &Outgoing, upstream: &Arc<Upstream>, limits: &Limits, fre
     let mut request = out.request();
     loop {
         if out.upgrades {
-            connection.kept.may_upgrade();
+            connection.kept.on_its_own();
         }
         let sent = in_time(out, limits, connection.kept.send(request)).await.ok_or(Failure::Late)?;
         let mut error = match sent {
-            Ok(response) => return Ok((response, (!out.upgrades).then(|| upstream.lend(connection.kept)))),
+            Ok(response) => {
+                if !out.body.is_ended() {
+                    // A client may read the response only when it has sent everything.
+                    connection.kept.on_its_own();
+                }
+                return Ok((response, (!out.upgrades).then(|| upstream.lend(connection.kept))));
+            }
             Err(error) => error,
         };
         match error.take_message() {

@@ -102,8 +102,8 @@ impl Kept {
         poll_fn(|cx| driver.poll(cx, |cx| sender.poll_ready(cx))).await.is_ok()
     }
 
-    /// Lets it change its protocol, which needs a task of its own.
-    pub(super) fn may_upgrade(&mut self) {
+    /// Lets it move its bytes in a task of its own: it may change its protocol, or has more to do than the response asks for.
+    pub(super) fn on_its_own(&mut self) {
         if let Some(connection) = self.driver.0.take() {
             tokio::spawn(connection.with_upgrades());
         }

@@ -16,6 +16,7 @@ pub(super) struct Source {
     /// Whether the next piece is up to the client.
     awaited: AtomicBool,
     broken: AtomicBool,
+    ended: AtomicBool,
     begun: Instant,
     /// When the last piece came, in milliseconds since `begun`.
     progress: AtomicU64,
@@ -27,8 +28,8 @@ pub(super) struct RequestBody(Arc<Source>);
 impl Source {
     pub(super) fn new(body: Incoming) -> Arc<Self> {
         let no = || AtomicBool::new(false);
-        let (touched, awaited, broken) = (no(), no(), no());
-        Arc::new(Self { body: Mutex::new(body), touched, awaited, broken, begun: Instant::now(), progress: AtomicU64::new(0) })
+        let (touched, awaited, broken, ended) = (no(), no(), no(), AtomicBool::new(body.is_end_stream()));
+        Arc::new(Self { body: Mutex::new(body), touched, awaited, broken, ended, begun: Instant::now(), progress: AtomicU64::new(0) })
     }
 
     pub(super) fn attempt(self: &Arc<Self>) -> RequestBody {
@@ -43,6 +44,11 @@ impl Source {
     /// Whether there is nothing in it.
     pub(super) fn is_empty(&self) -> bool {
         self.is_untouched() && self.body.lock().unwrap_or_else(PoisonError::into_inner).is_end_stream()
+    }
+
+    /// Whether all of it has been handed on.
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     /// Whether the client broke it off, or sent what is none.
@@ -72,6 +78,7 @@ impl Body for RequestBody {
         source.awaited.store(polled.is_pending(), Ordering::Release);
         let frame = ready!(polled);
         source.broken.fetch_or(matches!(frame, Some(Err(_))), Ordering::AcqRel);
+        source.ended.store(frame.is_none() || body.is_end_stream(), Ordering::Release);
         if frame.is_some() {
             source.touched.store(true, Ordering::Release);
             let since = u64::try_from(source.begun.elapsed().as_millis()).unwrap_or(u64::MAX);

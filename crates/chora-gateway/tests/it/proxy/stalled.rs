@@ -111,3 +111,41 @@ async fn a_replica_that_reads_nothing_is_late() {
     assert_eq!(String::from_utf8_lossy(&got), "HTTP/1.1 504");
     assert_eq!(in_flight(&stack).await, 0);
 }
+
+/// Answers at once, and reads what it is sent beside that.
+async fn eager() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.expect("a head"));
+        }
+        let (mut from, mut to) = stream.into_split();
+        let sent = async {
+            to.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {BUFFERS}\r\n\r\n").as_bytes()).await.expect("a head");
+            to.write_all(&vec![b'x'; BUFFERS]).await.expect("a body");
+        };
+        let mut taken = vec![0; BUFFERS];
+        let (read, ()) = tokio::join!(from.read_exact(&mut taken), sent);
+        read.expect("a whole body");
+    });
+    address
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_yet_does_not_hold_up_the_request() {
+    let web = json!({ "active": { "name": "r1", "addresses": [eager().await] } });
+    let stack = stack(&web, &json!({})).await;
+    let mut client = TcpStream::connect(&stack.address).await.expect("a connection");
+    client.write_all(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {BUFFERS}\r\n\r\n").as_bytes()).await.expect("a head");
+    let body = vec![b'x'; BUFFERS];
+    tokio::time::timeout(Duration::from_secs(30), client.write_all(&body)).await.expect("it is taken").expect("a body");
+    let mut answer = 0;
+    while answer < BUFFERS {
+        let read = client.read(&mut vec![0; 1 << 16]).await.expect("an answer");
+        assert!(read > 0, "the answer ended after {answer} bytes");
+        answer += read;
+    }
+}
