@@ -1,6 +1,7 @@
 //! Writes many files of a project, all or none: they are staged below `.chora`, then moved to their places.
 //!
-//! What an error stops is undone. What a death stops is gone on with by the next command, because staged files wait there.
+//! What an error stops is undone. What a death stops, writing or undoing, is gone on with by the next command, because staged files
+//! wait there.
 
 use std::fs::{self, File};
 use std::io;
@@ -18,6 +19,8 @@ const PENDING: &str = ".chora/pending";
 const UNFINISHED: &str = ".chora/pending.unfinished";
 /// The list in it.
 const LIST: &str = "changes.json";
+/// The same list while everything is being put back.
+const UNDOING: &str = "undo.json";
 
 /// A file that is to be written, or to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,10 +57,9 @@ pub(crate) fn apply(root: &Path, changes: &[Change]) -> Result<(), Failure> {
         failure("staged", &error).state(UNTOUCHED)
     })?;
     if let Err((path, error)) = staged::place_all(root, &root.join(PENDING), &staged.changes) {
-        let undone = staged::take_back_all(root, &root.join(PENDING), &staged.changes);
-        let state = match undone.and_then(|()| fs::remove_dir_all(root.join(PENDING))) {
+        let state = match take_back(root, &staged) {
             Ok(()) => UNTOUCHED.to_owned(),
-            Err(error) => format!("a part is written, and could not be taken back: {error}; the same command goes on with the rest"),
+            Err(error) => format!("a part is written, and could not be taken back: {error}; the same command tries that again first"),
         };
         if fresh_folder {
             drop(fs::remove_dir(root.join(".chora")));
@@ -70,21 +72,45 @@ pub(crate) fn apply(root: &Path, changes: &[Change]) -> Result<(), Failure> {
 /// Goes on with what a killed command left; says whether there was something.
 pub(crate) fn resume(root: &Path) -> Result<bool, Failure> {
     let pending = root.join(PENDING);
-    let text = match fs::read(pending.join(LIST)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // A command that died before everything was staged has changed nothing.
-            drop(fs::remove_dir_all(root.join(UNFINISHED)));
-            return Ok(false);
+    if let Some(list) = read(root, UNDOING)? {
+        take_back(root, &list).map_err(|error| failure(PENDING, &error))?;
+        return Ok(true);
+    }
+    let Some(list) = read(root, LIST)? else {
+        // A command that died before everything was staged has changed nothing, one that died after its list was gone had ended.
+        for left in [UNFINISHED, PENDING] {
+            drop(fs::remove_dir_all(root.join(left)));
         }
-        other => other.map_err(|error| failure(PENDING, &error))?,
+        return Ok(false);
     };
-    let list: Pending = serde_json::from_slice(&text).map_err(|error| {
-        Failure::new(FailureKind::Conflict, format!("{PENDING}/{LIST} cannot be read: {error}"))
-            .hint(format!("look into {PENDING}, then remove it"))
-    })?;
     staged::place_all(root, &pending, &list.changes).map_err(|(path, error)| failure(&path, &error))?;
     finish(root).map_err(|error| failure(PENDING, &error))?;
     Ok(true)
+}
+
+fn read(root: &Path, name: &str) -> Result<Option<Pending>, Failure> {
+    let text = match fs::read(root.join(PENDING).join(name)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        text => text.map_err(|error| failure(PENDING, &error))?,
+    };
+    let list = serde_json::from_slice(&text).map_err(|error| {
+        Failure::new(FailureKind::Conflict, format!("{PENDING}/{name} cannot be read: {error}"))
+            .hint(format!("look into {PENDING}, then remove it"))
+    })?;
+    Ok(Some(list))
+}
+
+/// Puts everything back as it was.
+fn take_back(root: &Path, list: &Pending) -> io::Result<()> {
+    let pending = root.join(PENDING);
+    // From here on nobody goes on with writing.
+    match fs::rename(pending.join(LIST), pending.join(UNDOING)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => File::open(&pending)?.sync_all()?,
+    }
+    staged::take_back_all(root, &pending, &list.changes)?;
+    fs::remove_file(pending.join(UNDOING))?;
+    fs::remove_dir_all(pending)
 }
 
 fn stage(root: &Path, changes: &[Change]) -> io::Result<Pending> {

@@ -161,23 +161,45 @@ mod tests {
         assert!(!project.path().join("bin").exists() && !project.path().join(".chora").exists());
     }
 
+    /// What a command leaves that died after it had moved so many files, under a list of this name.
+    fn dead(list: &str, moved: usize) -> (tempfile::TempDir, Vec<super::Staged>) {
+        let project = project();
+        let staging = project.path().join(".chora/pending");
+        fs::create_dir_all(&staging).unwrap();
+        let stage = |(index, change)| super::Staged::stage(project.path(), &staging, index, change).unwrap();
+        let pending = super::super::apply::Pending { changes: changes().iter().enumerate().map(stage).collect() };
+        super::put(&staging.join(list), serde_json::to_string(&pending).unwrap().as_bytes(), false).unwrap();
+        super::place_all(project.path(), &staging, &pending.changes[..moved]).unwrap();
+        (project, pending.changes)
+    }
+
     #[test]
     fn what_a_death_left_is_gone_on_with() {
-        for done in 0..=changes().len() {
-            let project = project();
-            let staging = project.path().join(".chora/pending");
-            fs::create_dir_all(&staging).unwrap();
-            let staged: Vec<_> = changes()
-                .iter()
-                .enumerate()
-                .map(|(index, change)| super::Staged::stage(project.path(), &staging, index, change).unwrap())
-                .collect();
-            let list = super::super::apply::Pending { changes: staged };
-            super::put(&staging.join("changes.json"), serde_json::to_string(&list).unwrap().as_bytes(), false).unwrap();
-            super::place_all(project.path(), &staging, &list.changes[..done]).unwrap();
+        for moved in 0..=changes().len() {
+            let (project, _) = dead("changes.json", moved);
             assert!(resume(project.path()).unwrap());
-            assert_eq!(files(project.path()), pairs(&[("a", "new a"), ("bin/run", "#!"), ("docs/deep/b", "b")]), "after {done} moves");
+            assert_eq!(files(project.path()), pairs(&[("a", "new a"), ("bin/run", "#!"), ("docs/deep/b", "b")]), "after {moved} moves");
         }
+    }
+
+    #[test]
+    fn a_death_on_the_way_back_is_gone_on_with_as_well() {
+        for (moved, back) in (0..=changes().len()).flat_map(|moved| (0..=changes().len()).map(move |back| (moved, back))) {
+            let (project, staged) = dead("undo.json", moved);
+            let last = &staged[staged.len() - back..];
+            super::take_back_all(project.path(), &project.path().join(".chora/pending"), last).unwrap();
+            assert!(resume(project.path()).unwrap());
+            assert_eq!(files(project.path()), pairs(&[("a", "old a"), ("old", "old")]), "after {moved} moves and {back} back");
+        }
+    }
+
+    #[test]
+    fn a_death_after_all_was_written_is_in_nobody_s_way() {
+        let (project, _) = dead("changes.json", changes().len());
+        fs::remove_file(project.path().join(".chora/pending/changes.json")).unwrap();
+        assert!(!resume(project.path()).unwrap());
+        apply(project.path(), &[Change::text("a", "newer a")]).unwrap();
+        assert_eq!(fs::read_to_string(project.path().join("a")).unwrap(), "newer a");
     }
 
     #[test]
