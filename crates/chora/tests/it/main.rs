@@ -13,4 +13,6 @@ mod gateway;
 #[cfg(test)]
 mod mcp;
 #[cfg(test)]
+mod share;
+#[cfg(test)]
 mod support;

@@ -31,7 +31,7 @@ pub(crate) fn chora() -> Command {
 
 /// A folder that no project lies above: Compose files are looked for upwards.
 pub(crate) fn empty_folder() -> TempDir {
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
+    tempfile::tempdir().expect("a folder")
 }
 
 /// A folder with one service, and perhaps an engine.

@@ -34,11 +34,6 @@ pub(crate) struct Chora {
 impl Chora {
     /// An empty project directory with no other project above it; no engine answers.
     pub(crate) fn new() -> Self {
-        Self::below(Path::new(env!("CARGO_TARGET_TMPDIR")))
-    }
-
-    /// A project directory that other users can reach.
-    pub(crate) fn for_everybody() -> Self {
         Self::below(&std::env::temp_dir())
     }
 

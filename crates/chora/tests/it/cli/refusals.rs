@@ -179,7 +179,7 @@ fn engine_of_the_environment_wins_over_the_variable() {
 #[test]
 fn no_permission_on_the_socket() {
     // Root may use every socket, so the program is run as somebody else.
-    let shop = Chora::for_everybody().file("compose.yaml", SHOP);
+    let shop = Chora::new().file("compose.yaml", SHOP);
     let folder = shop.path();
     std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o777)).unwrap();
     let socket = folder.join("engine.sock");
@@ -210,7 +210,7 @@ fn store_from_a_newer_version() {
 
 #[test]
 fn read_only_project_directory() {
-    let shop = Chora::for_everybody().file("compose.yaml", SHOP);
+    let shop = Chora::new().file("compose.yaml", SHOP);
     std::fs::set_permissions(shop.path(), PermissionsExt::from_mode(0o555)).unwrap();
     let ran = shop.run_as_nobody(["down"]);
     assert_snapshot!(ran, @r#"
@@ -225,7 +225,7 @@ fn read_only_project_directory() {
 
 #[test]
 fn commands_that_only_ask_need_no_place_to_write() {
-    let shop = Chora::for_everybody().file("compose.yaml", SHOP);
+    let shop = Chora::new().file("compose.yaml", SHOP);
     std::fs::set_permissions(shop.path(), PermissionsExt::from_mode(0o555)).unwrap();
     for command in [&["config", "--check"][..], &["history"], &["events"], &["events", "verify"]] {
         let ran = shop.run_as_nobody(command);

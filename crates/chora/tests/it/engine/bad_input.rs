@@ -254,7 +254,7 @@ fn a_read_only_file_system() {
 #[test]
 fn a_project_of_somebody_else() {
     // Root may write everywhere, so the program is run as somebody else.
-    let site = Site::on(Daemon::given(), Chora::for_everybody(), "services: { web: { image: \"${IMAGE}\" } }\n", SOON);
+    let site = Site::on(Daemon::given(), Chora::new(), "services: { web: { image: \"${IMAGE}\" } }\n", SOON);
     assert_snapshot!(site.tidy(site.chora.run_as_nobody(["deploy"])), @r"
     exit 77
     --- stderr

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::site::{PAIR, Site};
 use crate::mcp::sdk::{ERAS, Way, drive_with};
 use crate::mcp::{Pipe, Server};
+use crate::share::shared;
 
 /// Chora's own server, in an image that is built for the test.
 const OWN_SERVER: &str = r#"
@@ -84,7 +85,7 @@ fn outline(result: &Value) -> Value {
 #[test]
 #[expect(clippy::too_many_lines, reason = "one life of one server, in its order")]
 fn every_tool_does_its_work_and_answers_as_it_declares() {
-    for (way, (mode, revision)) in [(Way::Stdio, ERAS[0]), (Way::Http, ERAS[1])] {
+    for (way, (mode, revision)) in shared([(Way::Stdio, ERAS[0]), (Way::Http, ERAS[1])], 2) {
         let site = Site::new(OWN_SERVER, ASKED);
         site.chora.write("chora", std::fs::read(env!("CARGO_BIN_EXE_chora")).unwrap());
         site.chora.write("Dockerfile", "FROM scratch\nCOPY --chmod=755 chora /chora\nENTRYPOINT [\"/chora\"]\n");
@@ -152,9 +153,9 @@ fn every_tool_does_its_work_and_answers_as_it_declares() {
 
 #[test]
 fn a_deploy_that_is_cancelled_leaves_the_release_before() {
-    for (service, way, (mode, _)) in
-        [("worker", Way::Stdio, ERAS[0]), ("web", Way::Stdio, ERAS[1]), ("web", Way::Http, ERAS[0]), ("worker", Way::Http, ERAS[1])]
-    {
+    let [old, new] = ERAS;
+    let ways = [("worker", Way::Stdio, old), ("web", Way::Stdio, new), ("web", Way::Http, old), ("worker", Way::Http, new)];
+    for (service, way, (mode, _)) in shared(ways, 2) {
         let site = Site::before_a_long_gate(service);
         let arguments = json!({ "version": "v2", "confirm": true });
         let steps = json!([

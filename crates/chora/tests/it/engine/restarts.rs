@@ -5,6 +5,7 @@
 
 use super::site::{ASKED, DIRECT, PAIR, Site};
 use super::spare::Spare;
+use crate::share::shared;
 use crate::support::{Chora, Ran, Running};
 use insta::assert_snapshot;
 use serde_json::Value;
@@ -67,7 +68,7 @@ fn a_deploy_waits_for_an_engine_that_restarts() {
     let places = places(&site.json(&["plan"]));
     assert!(places.len() > 5, "{places:?}");
     // Every other one: a rollback meets the rest.
-    for (round, (step, place)) in places.into_iter().step_by(2).enumerate() {
+    for (round, (step, place)) in shared(places.into_iter().step_by(2).enumerate(), 3) {
         let version = format!("v{}", round + 4);
         site.set(&[("RELEASE", &version)]);
         let ran = with_restart(&site, &mut spare, &format!("{step}:{place}"), &["deploy", "--version", &version]);
@@ -105,7 +106,7 @@ fn a_rollback_and_a_way_back_wait_for_an_engine_that_restarts() {
     let mut live = "v2";
     let places = places(&site.json(&["rollback", "v1", "--dry-run"]));
     assert!(places.len() > 3, "{places:?}");
-    for (step, place) in places.into_iter().skip(1).step_by(2) {
+    for (step, place) in shared(places.into_iter().skip(1).step_by(2), 3) {
         let target = if live == "v2" { "v1" } else { "v2" };
         let ran = with_restart(&site, &mut spare, &format!("{step}:{place}"), &["rollback", target]);
         assert_eq!(ran.code, 0, "{place} step {step}: {ran}");

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::sdk::{ERAS, TOOLS, drive_over};
 use super::{LIMIT, Project, Server, chora};
+use crate::share::shared;
 use crate::support::Chora;
 
 const TOKEN: &str = "a-token-of-a-test-that-nobody-guesses";
@@ -53,7 +54,7 @@ fn assert_all_went_through(seen: &Value, tools: usize, what: &str) {
 #[test]
 fn servers_are_reached_under_their_names_and_as_one_in_both_eras() {
     let project = Project::new().with_empty_engine();
-    for sharing in ["shared", "session"] {
+    for sharing in shared(["shared", "session"], 2) {
         let (gateway, _far) = published(&project, sharing);
         for (mode, revision) in ERAS {
             let options = ["--mode", mode, "--answer", "accept"];
