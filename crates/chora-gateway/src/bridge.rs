@@ -44,7 +44,8 @@ pub struct BridgeSettings {
     pub server: Server,
     /// Whose a process is.
     pub sharing: ChildSharing,
-    /// Most sessions at once, and most processes where they are not shared.
+    /// Most sessions at once, and most processes of sessions where they are not shared. Requests that stand alone before a server with
+    /// a handshake have the same limit, counted apart.
     pub max_sessions: usize,
     /// How long a session may be idle before it is ended.
     pub idle: Duration,
@@ -169,7 +170,7 @@ impl Bridge {
 
     /// Opens a session of a client.
     pub(crate) async fn open_session(&self, revision: Revision) -> Result<Arc<Session>, Fault> {
-        self.has_room()?;
+        self.has_room(false)?;
         let key = SessionKey(self.next_session.fetch_add(1, Ordering::Relaxed));
         let upstream = self.session_upstream(key).await.map_err(|gone| crate::upstream::unavailable(&gone))?;
         self.metrics.sessions_opened.add(1);
@@ -192,26 +193,30 @@ impl Bridge {
 
     /// Opens a session for one call of a client that has none, before a server that wants one.
     pub(crate) async fn open_passing_session(&self) -> Result<Arc<Session>, Fault> {
-        self.has_room()?;
+        self.has_room(true)?;
         let key = SessionKey(self.next_session.fetch_add(1, Ordering::Relaxed));
         let upstream = match self.settings.sharing {
             ChildSharing::Request => self.start_greeted(key).await,
             ChildSharing::Shared | ChildSharing::Session => self.legacy.get(self).await,
         };
         let upstream = upstream.map_err(|gone| crate::upstream::unavailable(&gone))?;
-        self.enter(Session::new(key, Revision::NEWEST_LEGACY, upstream))
+        self.enter(Session::passing(key, upstream))
     }
 
-    fn has_room(&self) -> Result<(), Fault> {
-        if self.sessions().len() < self.settings.max_sessions {
+    /// Whether one more of its kind may come: calls that pass take no room of sessions, nor the other way round.
+    fn has_room(&self, is_passing: bool) -> Result<(), Fault> {
+        let sessions = self.sessions();
+        let most = self.settings.max_sessions;
+        if sessions.len() < most || sessions.values().filter(|session| session.is_passing == is_passing).count() < most {
             return Ok(());
         }
-        Err(Fault::new(code::UNAVAILABLE, "all sessions are taken; try again later").with(serde_json::json!({ "retry": true })))
+        let why = if is_passing { "too many requests without a session are under way" } else { "all sessions are taken" };
+        Err(Fault::new(code::UNAVAILABLE, format!("{why}; try again later")).with(serde_json::json!({ "retry": true })))
     }
 
     fn enter(&self, session: Session) -> Result<Arc<Session>, Fault> {
         // Others may have come while the process was started.
-        self.has_room()?;
+        self.has_room(session.is_passing)?;
         let session = Arc::new(session);
         self.sessions().insert(session.id.clone(), Arc::clone(&session));
         Ok(session)

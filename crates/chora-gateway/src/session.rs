@@ -37,6 +37,8 @@ pub(crate) struct Session {
     pub(crate) key: SessionKey,
     /// What the client sends as `Mcp-Session-Id`.
     pub(crate) id: Box<str>,
+    /// Whether it is there for one call of a client that has none.
+    pub(crate) is_passing: bool,
     /// What was agreed on; what the client asked for until then.
     revision: Mutex<Revision>,
     /// Changes when a shared process ends and is started again.
@@ -70,6 +72,7 @@ impl Session {
         Self {
             key,
             id: uuid::Uuid::new_v4().simple().to_string().into(),
+            is_passing: false,
             revision: Mutex::new(revision),
             upstream: Mutex::new(upstream),
             standing: Arc::new(Stream::new(true)),
@@ -80,6 +83,11 @@ impl Session {
             next: AtomicU64::new(1),
             state: Mutex::default(),
         }
+    }
+
+    /// The same for one call of a client that has none.
+    pub(crate) fn passing(key: SessionKey, upstream: Arc<Upstream>) -> Self {
+        Self { is_passing: true, ..Self::new(key, Revision::NEWEST_LEGACY, upstream) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

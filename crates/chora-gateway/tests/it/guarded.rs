@@ -4,7 +4,7 @@ use chora_gateway::{Guard, Token};
 use hyper::Method;
 use serde_json::json;
 
-use crate::support::Setup;
+use crate::support::{Setup, eventually};
 
 #[tokio::test]
 async fn strangers_are_refused_before_anything_is_read() {
@@ -63,5 +63,23 @@ async fn sessions_have_a_cap() {
     assert!(got.headers.contains_key("retry-after"));
     first.request(Method::DELETE, "/mcp", "").await;
     assert_eq!(served.client().post(&hello).await.status, 200);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn requests_that_stand_alone_are_no_sessions() {
+    let served = Setup { era: "legacy", max_sessions: 1, ..Setup::default() }.serve().await;
+    let client = served.client();
+    let under_way = tokio::spawn({
+        let client = client.clone();
+        async move { client.lone_call(json!(1), "sleep", json!({ "seconds": 3 })).await.status }
+    });
+    eventually("the call is under way", async || client.get("/health").await.json()["metadata"]["sessions"] == 1).await;
+    let refused = client.lone_call(json!(2), "echo", json!({ "text": "hello" })).await;
+    assert_eq!(refused.status, 503, "they have the same limit, counted apart: {}", refused.body);
+    let _session = served.session("2025-11-25").await;
+    assert_eq!(under_way.await.expect("an answer"), 200);
+    eventually("it is over", async || client.get("/health").await.json()["metadata"]["sessions"] == 1).await;
+    assert_eq!(client.lone_call(json!(3), "echo", json!({ "text": "hello" })).await.text(), "hello", "a session takes no room of theirs");
     served.stop().await;
 }
