@@ -11,6 +11,8 @@ use crate::model::digest::Digest;
 use crate::model::ids::ImageId;
 use crate::model::network::Attachment;
 
+/// Longest name that a resolver asks for, in bytes (RFC 1035 §2.3.4).
+const LONGEST_LABEL: usize = 63;
 /// Mode of a file whose reference names none (Compose Specification: world-readable).
 const DEFAULT_MODE: u32 = 0o444;
 
@@ -54,7 +56,19 @@ pub(super) fn base_attachments(
 /// The name of a new container: fixed by the file, or unique to its deployment.
 pub(super) fn container_name(input: &DeployInput<'_>, service: &str, number: u32) -> String {
     let fixed = input.release.stack.services.get(service).and_then(|service| service.container_name.clone());
-    fixed.unwrap_or_else(|| format!("{}-{service}-{}-{number}", input.environment.project, input.deployment.short()))
+    fixed.unwrap_or_else(|| made_name(&input.environment.project, service, input.deployment.short(), number))
+}
+
+/// A name by which others find the container: a longer one is cut, and a hash says of which service it is.
+fn made_name(project: &str, service: &str, deployment: &str, number: u32) -> String {
+    let name = format!("{project}-{service}-{deployment}-{number}");
+    if name.len() <= LONGEST_LABEL {
+        return name;
+    }
+    let digest = Digest::of(format!("{project}-{service}").as_bytes());
+    let tail = format!("-{}-{deployment}-{number}", digest.short());
+    let kept: String = name.chars().take(LONGEST_LABEL.saturating_sub(tail.len())).collect();
+    format!("{}{tail}", kept.trim_end_matches(['-', '_', '.']))
 }
 
 pub(super) fn instance(
@@ -113,7 +127,7 @@ fn container_labels(
 mod tests {
     use indexmap::IndexMap;
 
-    use super::file_targets;
+    use super::{LONGEST_LABEL, file_targets, made_name};
     use crate::compose::{FileReference, Service};
     use crate::model::digest::Digest;
 
@@ -134,5 +148,18 @@ mod tests {
         let targets = file_targets(&service, &IndexMap::from(known));
         let seen: Vec<_> = targets.iter().map(|target| (target.path.as_str(), target.mode)).collect();
         assert_eq!(seen, [("/etc/nginx.conf", 0o444), ("/plain", 0o444), ("/run/secrets/key", 0o400), ("/run/secrets/tls.pem", 0o444)]);
+    }
+
+    #[test]
+    fn names_of_containers_can_be_resolved() {
+        assert_eq!(made_name("shop", "web", "d1", 1), "shop-web-d1-1");
+        let long = "a".repeat(50);
+        let name = |project: &str, service: &str, number| made_name(project, service, "deadbeef", number);
+        let names = [name(&long, "web", 1), name(&long, "web", 2), name(&long, "api", 1), name("shop", &long, 1), name("shop", &long, 12)];
+        for (place, name) in names.iter().enumerate() {
+            assert!(name.len() <= LONGEST_LABEL && name.contains("-deadbeef-"), "{name}");
+            assert!(!names[..place].contains(name), "{name} twice");
+        }
+        assert!(names[0].ends_with("-deadbeef-1") && names[4].ends_with("-deadbeef-12"));
     }
 }
