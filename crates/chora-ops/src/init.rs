@@ -4,9 +4,8 @@ use std::path::Path;
 
 use chora_template::record::{RECORD, Record};
 use chora_template::upgrade::ProjectFile;
-use chora_template::{Answers, Pattern, RenderedFile};
+use chora_template::{Answers, RenderedFile};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::context::Settings;
 use crate::failure::{Failure, FailureKind};
@@ -44,8 +43,6 @@ pub struct InitOutcome {
     pub answers: Answers,
     /// What was found out about the project, and from which file.
     pub found: Vec<String>,
-    /// Answers that nobody gave and nothing in the project says: defaults of the pattern. Each has a value.
-    pub assumed: Answers,
     /// The files.
     pub files: Vec<FileLine>,
     /// Nothing was written: this is what would be.
@@ -106,21 +103,12 @@ pub fn init(settings: &Settings, request: &InitRequest) -> Result<InitOutcome, F
         pattern: pattern.name.clone(),
         version: pattern.version,
         directory: root.display().to_string(),
-        assumed: assumed(pattern, &answers, [&request.answers, &found.answers]),
         answers,
         found: found.evidence,
         files: lines,
         dry_run: request.dry_run,
         next: next.to_owned(),
     })
-}
-
-/// Answers to questions that have a value from neither of the given sources.
-fn assumed(pattern: &Pattern, answers: &Answers, known: [&Answers; 2]) -> Answers {
-    let is_asked = |name: &str| pattern.questions.contains_key(name) && known.iter().all(|known| !known.contains_key(name));
-    let is_empty = |value: &Value| value.as_str() == Some("") || value.as_array().is_some_and(Vec::is_empty);
-    let assumed = answers.iter().filter(|(name, value)| is_asked(name) && !is_empty(value));
-    assumed.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 fn refuse_second(root: &Path) -> Result<(), Failure> {

@@ -39,12 +39,6 @@ pub(crate) fn run(args: InitArgs, door: &Door) -> Result<Answer, Failure> {
 
 fn render(outcome: &InitOutcome) -> String {
     let found: String = outcome.found.iter().map(|line| format!("{} {line}\n", paint(DIM, "found:"))).collect();
-    let assumed: Vec<String> = outcome.assumed.iter().map(|(name, value)| format!("{name} {value}")).collect();
-    let assumed = if assumed.is_empty() {
-        String::new()
-    } else {
-        format!("{} {}; --set NAME=VALUE says otherwise\n", paint(DIM, "assumed:"), assumed.join(", "))
-    };
     let line = |change: FileChange| match (change, outcome.dry_run) {
         (FileChange::Created, false) => paint(GOOD, "created "),
         (FileChange::Created, true) => paint(GOOD, "create  "),
@@ -54,5 +48,5 @@ fn render(outcome: &InitOutcome) -> String {
     };
     let files: String = outcome.files.iter().map(|file| format!("{} {}\n", line(file.change), file.path)).collect();
     let title = format!("pattern {}, version {}, in {}\n", outcome.pattern, outcome.version, outcome.directory);
-    format!("{found}{assumed}{title}{files}{} {}\n", paint(DIM, "next:"), outcome.next)
+    format!("{found}{title}{files}{} {}\n", paint(DIM, "next:"), outcome.next)
 }
