@@ -71,16 +71,19 @@ lint() {
 }
 
 # Whatever is deployed is written down for good, step by step, which costs a disk a third of the time of the tests. Memory
-# that can hold them and lets their programs run does as well.
+# that can hold them and lets their programs run does as well; without it they are where other temporary files are.
 in_memory() {
-  local folder free
-  free=$(df --output=avail --block-size=1M /dev/shm 2>/dev/null | tail -n 1)
-  [ "${free:-0}" -ge 6144 ] && folder=$(mktemp -d /dev/shm/chora-tests.XXXXXX) || return 0
-  # Everybody may look in, as in any folder for temporary files.
-  chmod 1777 "$folder"
+  local folder space memory
+  space=$(df --output=avail --block-size=1M /dev/shm 2>/dev/null | tail -n 1) || return 0
+  memory=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo) || return 0
+  if [ "$space" -lt 6144 ] || [ "${memory:-0}" -lt 10240 ]; then return 0; fi
+  # Short: sockets below it have an end to their paths.
+  folder=$(mktemp -d /dev/shm/chora-XXXXXX) || return 0
   # shellcheck disable=SC2064 # The folder of now is meant.
   trap "rm -rf '$folder'" EXIT
-  if cp "$(type -P true)" "$folder/true" && "$folder/true"; then export TMPDIR=$folder; fi
+  # Everybody may look in, as in any folder for temporary files.
+  chmod 1777 "$folder"
+  if cp "$(type -P true)" "$folder/true" && "$folder/true" 2>/dev/null; then export TMPDIR=$folder; fi
 }
 
 # Tests wait for the engine more than they compute.
