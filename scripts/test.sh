@@ -70,8 +70,8 @@ lint() {
   part 'clippy' clippy
 }
 
-# Whatever is deployed is written down for good, step by step, which costs a disk a third of the time of the tests. Memory
-# that can hold them and lets their programs run does as well; without it they are where other temporary files are.
+# Whatever is deployed is written down for good, step by step, which a slow disk makes the tests wait for. Memory that can hold
+# them and lets their programs run does as well; without it they are where other temporary files are.
 in_memory() {
   local folder space memory
   space=$(df --output=avail --block-size=1M /dev/shm 2>/dev/null | tail -n 1) || return 0
