@@ -116,17 +116,35 @@ same() {
     <(cat "$recorded" 2>/dev/null) <(cat "$live" 2>/dev/null)
 }
 
+# compare_share FIRST STEP compares every STEP-th case from FIRST on, and prints what differs.
+compare_share() {
+  local index folder name
+  scratch=$scratch/$1
+  mkdir "$scratch"
+  for ((index = $1; index < ${#folders[@]}; index += $2)); do
+    folder=${folders[index]}
+    run_case "$folder"
+    for name in expected.json expected.error expected.warnings; do
+      same "$folder" "$name" || touch "$scratch.differs.${folder##*/}"
+    done
+  done
+}
+
 compare() {
   prepare "$@"
-  local folder name different=0 equal
-  for folder in "${folders[@]}"; do
-    run_case "$folder"
-    equal=yes
-    for name in expected.json expected.error expected.warnings; do
-      same "$folder" "$name" || equal=no
-    done
-    [ "$equal" = yes ] || different=$((different + 1))
+  local share shares different worked=yes pids=()
+  # The reference is started once a case, on every core.
+  shares=$(nproc)
+  for ((share = 0; share < shares; share++)); do
+    compare_share "$share" "$shares" >"$scratch/$share.said" 2>&1 &
+    pids+=($!)
   done
+  for ((share = 0; share < shares; share++)); do
+    wait "${pids[share]}" || worked=no
+    cat "$scratch/$share.said"
+  done
+  [ "$worked" = yes ] || die 'a case could not be run' "read what is above"
+  different=$(find "$scratch" -maxdepth 1 -name '*.differs.*' | wc -l)
   if [ "$different" -gt 0 ]; then
     die "$different of ${#folders[@]} cases: the record differs from the reference" "scripts/$script record, then read the difference"
   fi

@@ -3,6 +3,17 @@
 use crate::faults::{Fault, Faults, Kind};
 
 impl Faults {
+    /// Waits until the process is dead.
+    pub async fn died(&self) {
+        loop {
+            let death = self.death.notified();
+            if self.is_dead() {
+                return;
+            }
+            death.await;
+        }
+    }
+
     /// As [`Faults::run`], but a call of a dead process never returns; drop its future to bury it.
     ///
     /// # Errors

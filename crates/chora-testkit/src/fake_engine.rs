@@ -55,6 +55,13 @@ impl FakeEngine {
         Self { state: Arc::default(), faults }
     }
 
+    /// Another engine with a world that is the same so far, whose calls are counted by `faults`. Its programs are the very ones
+    /// of this engine.
+    #[must_use]
+    pub fn fork(&self, faults: Faults) -> Self {
+        Self { state: Arc::new(Mutex::new(self.world().clone())), faults }
+    }
+
     /// Looks at, or changes, the world behind the engine's back.
     pub fn world(&self) -> MutexGuard<'_, FakeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -17,7 +17,7 @@ pub struct FakeGateway {
 }
 
 /// What it was told.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct FakeTable {
     /// Addresses by service, as the table has them.
     pub services: BTreeMap<String, Vec<String>>,
@@ -46,6 +46,12 @@ pub struct FakeTable {
 }
 
 impl FakeGateway {
+    /// Another gateway that was told the same so far.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self { state: Arc::new(Mutex::new(self.table().clone())) }
+    }
+
     /// What it was told so far.
     pub fn table(&self) -> MutexGuard<'_, FakeTable> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chora_core::ports::blobs::BlobError;
 use chora_core::ports::store::StoreError;
+use tokio::sync::Notify;
 
 /// How a call goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +63,10 @@ pub struct Call {
 
 /// Counts calls and makes the chosen one fail. Clones share their state.
 #[derive(Debug, Clone, Default)]
-pub struct Faults(Arc<Mutex<State>>);
+pub struct Faults {
+    state: Arc<Mutex<State>>,
+    pub(crate) death: Arc<Notify>,
+}
 
 /// The call that is to fail.
 #[derive(Debug)]
@@ -112,7 +116,10 @@ impl Faults {
             state.chosen = None;
         }
         let kind = if state.dead { Some(Kind::Death) } else { chosen };
-        state.dead |= kind == Some(Kind::Death);
+        if kind == Some(Kind::Death) {
+            state.dead = true;
+            self.death.notify_waiters();
+        }
         kind.map_or(Ok(()), |kind| Err(Fault { index, name: name.to_owned(), kind }))
     }
 
@@ -151,7 +158,7 @@ impl Faults {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -23,6 +23,13 @@ impl MemoryBlobs {
         Self { faults, kept: Arc::default() }
     }
 
+    /// Others that keep the same so far, whose calls are counted by `faults`.
+    #[must_use]
+    pub fn fork(&self, faults: Faults) -> Self {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self { faults, kept: Arc::new(Mutex::new(kept)) }
+    }
+
     /// Spoils what is kept under a digest.
     pub fn damage(&self, digest: &Digest) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(digest.clone(), b"spoilt".to_vec());

@@ -20,7 +20,7 @@ pub struct MemoryStore {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct State {
     leases: BTreeMap<EnvironmentName, Lease>,
     releases: BTreeMap<ReleaseId, Release>,
@@ -34,6 +34,12 @@ impl MemoryStore {
     #[must_use]
     pub fn new(faults: Faults) -> Self {
         Self { faults, state: Arc::default() }
+    }
+
+    /// Another store that holds the same so far, whose calls are counted by `faults`.
+    #[must_use]
+    pub fn fork(&self, faults: Faults) -> Self {
+        Self { faults, state: Arc::new(Mutex::new(self.state().clone())) }
     }
 
     async fn run<T>(&self, name: &str, work: impl FnOnce(&mut State) -> Result<T, StoreError> + Send) -> Result<T, StoreError> {

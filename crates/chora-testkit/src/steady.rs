@@ -22,6 +22,13 @@ pub struct SteadyClock {
 }
 
 impl SteadyClock {
+    /// Another clock at the same time.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let passed = Arc::new(AtomicU64::new(self.passed.load(Ordering::SeqCst)));
+        Self { passed, set: Arc::new(AtomicI64::new(self.set.load(Ordering::SeqCst))) }
+    }
+
     /// Sets the wall clock by seconds, back where they are negative; the time that passes does not notice.
     pub fn set_by(&self, seconds: i64) {
         self.set.fetch_add(seconds.saturating_mul(1000), Ordering::SeqCst);
@@ -71,6 +78,17 @@ impl Default for SteadyHost {
 }
 
 impl SteadyHost {
+    /// The same process on a machine of its own, with the same past.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let machine = Machine {
+            dead: Mutex::new(self.machine.dead.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+            next_pid: AtomicU32::new(self.machine.next_pid.load(Ordering::SeqCst)),
+            next_id: AtomicU64::new(self.machine.next_id.load(Ordering::SeqCst)),
+        };
+        Self { pid: self.pid, machine: Arc::new(machine) }
+    }
+
     /// Kills this process and gives the next one.
     #[must_use]
     pub fn killed(&self) -> Self {

@@ -106,15 +106,10 @@ impl Undertaking {
 
 /// A run that the dead never come back from is dropped as soon as nothing moves any more.
 async fn run_or_die(undertaking: Undertaking, world: &World) -> Option<Result<DeployOutcome, Failure>> {
-    let watch = async {
-        while !world.faults.is_dead() {
-            tokio::task::yield_now().await;
-        }
-    };
     tokio::select! {
         biased;
         result = undertaking.run(world) => Some(result),
-        () = watch => None,
+        () = world.faults.died() => None,
     }
 }
 
@@ -122,12 +117,12 @@ async fn run_or_die(undertaking: Undertaking, world: &World) -> Option<Result<De
 /// ends without having met the fault.
 async fn check(undertaking: Undertaking, kind: Kind) {
     let mut met = 0;
+    let prepared = undertaking.prepare().await;
     for index in 0.. {
-        let mut world = undertaking.prepare().await;
-        let before = world.faults.calls().len();
-        world.faults.fail_at(before + index, kind);
+        let mut world = prepared.fork();
+        world.faults.fail_at(index, kind);
         let result = tokio::time::timeout(Duration::from_secs(20), run_or_die(undertaking, &world)).await;
-        let Some(call) = world.faults.calls().into_iter().nth(before + index) else { break };
+        let Some(call) = world.faults.calls().into_iter().nth(index) else { break };
         met += 1;
         let case = format!("{undertaking:?}, {kind:?} at call {index} ({})", call.name);
         let result = result.unwrap_or_else(|_| panic!("{case}: hangs"));
@@ -208,6 +203,18 @@ async fn invariants_in_the_end(world: &World, undertaking: Undertaking, case: &s
         let (begun, ended): (Vec<_>, Vec<_>) = of.partition(|line| line["status"] == json!("in_progress"));
         assert_eq!((begun.len(), ended.len()), (1, 1), "{case}: {} in {lines:#?}", deployment.id);
     }
+}
+
+/// What every case starts from is the world that was prepared, although its project lies elsewhere.
+#[tokio::test]
+async fn a_fork_finds_nothing_to_do_and_keeps_what_it_does_to_itself() {
+    let prepared = Undertaking::DeployBehind.prepare().await;
+    let fork = prepared.fork();
+    assert_eq!(fork.deploy("1").await.unwrap().deployment, None);
+    let outcome = fork.deploy("2").await.unwrap();
+    assert!(outcome.deployment.is_some(), "{outcome:?}");
+    assert_eq!((fork.live().await.as_deref(), prepared.live().await.as_deref()), (Some("v2"), Some("v1")));
+    assert_eq!((fork.running(), prepared.running()), (expected_published("2"), expected_published("1")));
 }
 
 #[tokio::test]

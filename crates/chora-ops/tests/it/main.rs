@@ -26,3 +26,8 @@ mod watching;
 mod way_back;
 #[cfg(test)]
 mod world;
+
+/// As the program has it; the matrices of faults are made of small values.
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

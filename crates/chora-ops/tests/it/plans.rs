@@ -28,15 +28,10 @@ async fn back_to(world: &World, release: Option<&str>, dry_run: bool) -> Result<
 /// Kills a deploy at its first call of this name.
 async fn killed_at(world: &mut World, version: &str, call: &str) {
     world.faults.fail_next(call, Kind::Death);
-    let watch = async {
-        while !world.faults.is_dead() {
-            tokio::task::yield_now().await;
-        }
-    };
     tokio::select! {
         biased;
         _ = world.deploy(version) => panic!("`{call}` is not called"),
-        () = watch => {}
+        () = world.faults.died() => {}
     }
     world.kill();
 }

@@ -227,6 +227,28 @@ impl World {
         }
     }
 
+    /// A world with the same past, of its own: what happens in one is not known in the other. Calls count from 0 again.
+    pub(crate) fn fork(&self) -> Self {
+        let faults = Faults::new();
+        let (engine, gateway) = (self.engine.fork(faults.clone()), self.gateway.fork());
+        let program = gateway.program(&engine);
+        engine.world().programs.insert("/chora".to_owned(), program);
+        let project = TempDir::new().unwrap();
+        copy(self.project.path(), project.path());
+        Self {
+            project,
+            store: self.store.fork(faults.clone()),
+            blobs: self.blobs.fork(faults.clone()),
+            host: self.host.fork(),
+            clock: self.clock.fork(),
+            listener: Listener::default(),
+            engine,
+            faults,
+            gateway,
+            published: self.published,
+        }
+    }
+
     /// The process is killed; what follows runs in another one.
     pub(crate) fn kill(&mut self) {
         self.host = self.host.killed();
@@ -260,6 +282,18 @@ impl World {
         let environment = EnvironmentName::new("production");
         let id = self.store.live_release(&environment).await.unwrap()?;
         self.store.release(&id).await.unwrap().map(|release| release.version)
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir(&to).unwrap();
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
     }
 }
 

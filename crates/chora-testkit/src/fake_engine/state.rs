@@ -46,7 +46,7 @@ pub struct FakeContainer {
 }
 
 /// Everything that the fake engine holds.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct FakeState {
     /// Containers by name.
     pub containers: BTreeMap<String, FakeContainer>,
