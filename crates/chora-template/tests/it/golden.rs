@@ -24,11 +24,13 @@ fn given(pairs: &[(&str, &str)]) -> Answers {
 /// Every combination, by its name.
 fn combinations() -> Vec<(String, Rendered)> {
     let catalogue = Catalogue::built_in().expect("the catalogue");
-    let variants: [(&str, &[(&str, &str)]); 4] = [
+    let variants: [(&str, &[(&str, &str)]); 6] = [
         ("minimal", &[]),
         ("minimal", &[("health_path", ""), ("secrets", "api_key db-password"), ("description", "\"quoted\" $HOME: #1")]),
         ("mcp-server", &[("transport", "http")]),
         ("mcp-server", &[("transport", "stdio"), ("secrets", "api_key")]),
+        ("full-stack", &[("migrate", "/app/migrate up $ONE")]),
+        ("full-stack", &[("redis", "no"), ("secrets", "postgres_password api_key")]),
     ];
     let mut all = Vec::new();
     for (index, (pattern, variant)) in variants.into_iter().enumerate() {
@@ -88,7 +90,28 @@ fn every_stack_resolves_in_every_environment() {
             for port in service["ports"].as_array().into_iter().flatten() {
                 assert_eq!(port["host_ip"], "127.0.0.1", "{name} {environment}");
             }
+            if name.starts_with("full-stack") {
+                check_stores(&format!("{name} {environment}"), &resolved.canonical, is_careful, environment == "test");
+            }
         }
+    }
+}
+
+/// Stores are reached by the service alone, and keep their data wherever it is no test.
+fn check_stores(name: &str, stack: &Value, is_careful: bool, is_test: bool) {
+    let is_first = name.starts_with("full-stack-4");
+    let at = |path: &str| stack.pointer(path).unwrap_or(&Value::Null);
+    assert_eq!(at("/networks/data/internal"), true, "{name}");
+    assert_eq!(at("/services/redis").is_object(), is_first, "{name}");
+    assert_eq!(at("/services/notes/depends_on/postgres/condition"), "service_healthy", "{name}");
+    assert_eq!(at("/services/notes/depends_on/migrate/condition") == "service_completed_successfully", is_first, "{name}");
+    for store in ["postgres", "redis"].into_iter().filter(|store| is_first || *store == "postgres") {
+        let of = |path: &str| at(&format!("/services/{store}/{path}"));
+        assert!(of("ports").is_null() && of("healthcheck/test").is_array(), "{name} {store}");
+        assert_eq!(of("networks"), &serde_json::json!({"data": null}), "{name} {store}");
+        assert_eq!((of("volumes").is_array(), of("tmpfs").is_array()), (!is_test, is_test), "{name} {store}");
+        assert_eq!(of("deploy/resources/limits/memory").is_string(), is_careful, "{name} {store}");
+        assert_eq!(of("restart"), if is_careful { "unless-stopped" } else { "no" }, "{name} {store}");
     }
 }
 
