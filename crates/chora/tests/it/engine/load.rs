@@ -106,11 +106,11 @@ impl Seen {
                 Some(answer)
             }
             Ok(answer) => {
-                self.failed.push(format!("{what}: {} {}", answer.status, answer.body));
+                self.failed.push(format!("{what}: {} {} after {:?}", answer.status, answer.body.trim_end(), began.elapsed()));
                 None
             }
             Err(error) => {
-                self.failed.push(format!("{what}: {error}"));
+                self.failed.push(format!("{what}: {error} after {:?}", began.elapsed()));
                 None
             }
         }

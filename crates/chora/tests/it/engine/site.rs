@@ -165,6 +165,11 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut logs = self.chora.command(Path::new(env!("CARGO_BIN_EXE_chora")));
+            let told = logs.args(["logs", "--env", "production", "--timestamps", "--all"]).stdin(Stdio::null()).output();
+            eprintln!("{}", told.map_or_else(|error| error.to_string(), |told| String::from_utf8_lossy(&told.stdout).into()));
+        }
         let mut command = self.chora.command(Path::new(env!("CARGO_BIN_EXE_chora")));
         let down = command.args(["down", "--quiet", "--env", "production", "--volumes", "--yes"]).stdin(Stdio::null()).output();
         // A test that fails already must not end the others as well.
