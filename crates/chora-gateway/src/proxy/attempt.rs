@@ -23,7 +23,7 @@ pub(super) enum Failure {
     Garbled,
     /// Nothing came in time.
     Late,
-    /// The release was cut at the end of its drain.
+    /// The release was cut at the end of its drain, and had the request.
     Cut,
 }
 
@@ -42,8 +42,8 @@ impl Outgoing {
         match failure {
             Failure::Refused => unread,
             // A replica cannot have acted on a body of which it got nothing; an empty one it may have acted on.
-            Failure::BrokeOff => unread && (is_idempotent(&self.parts.method) || !self.body.is_empty()),
-            Failure::Garbled | Failure::Late | Failure::Cut => false,
+            Failure::BrokeOff | Failure::Cut => unread && (is_idempotent(&self.parts.method) || !self.body.is_empty()),
+            Failure::Garbled | Failure::Late => false,
         }
     }
 
@@ -67,15 +67,16 @@ pub(super) type Answered = (Response<Incoming>, Option<Lent>);
 pub(super) async fn send(out: &Outgoing, to: (&Carried, usize), limits: &Limits, fresh: bool) -> Result<Answered, Failure> {
     let (carried, replica) = to;
     let upstream = carried.release().upstream(replica).ok_or(Failure::Refused)?;
-    carried.unless_cut(exchange(out, upstream, limits, fresh)).await.unwrap_or(Err(Failure::Cut))
+    let kept = if fresh { None } else { upstream.waiting() };
+    let connection = match kept {
+        Some(connection) => connection,
+        // Until there is a connection, a replica that was cut knows nothing of the request.
+        None => carried.unless_cut(connect(upstream, limits)).await.unwrap_or(Err(Failure::Refused))?,
+    };
+    carried.unless_cut(exchange(out, upstream, limits, connection)).await.unwrap_or(Err(Failure::Cut))
 }
 
-async fn exchange(out: &Outgoing, upstream: &Arc<Upstream>, limits: &Limits, fresh: bool) -> Result<Answered, Failure> {
-    let kept = if fresh { None } else { upstream.waiting() };
-    let mut connection = match kept {
-        Some(connection) => connection,
-        None => connect(upstream, limits).await?,
-    };
+async fn exchange(out: &Outgoing, upstream: &Arc<Upstream>, limits: &Limits, mut connection: Connection) -> Result<Answered, Failure> {
     let mut request = out.request();
     loop {
         if out.upgrades {

@@ -68,7 +68,8 @@ struct RemoteArgs {
 }
 
 pub(crate) fn run(args: BridgeArgs, output: Output) -> Result<Answer, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    // One thread: a message goes from socket to pipe and back without one thread waking another.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(FailureKind::Unavailable, format!("no runtime could be started: {error}")))?;
     let ended = match &args.url {
         Some(url) => runtime.block_on(remote(url, &args.remote)),

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use hyper::Method;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
-use super::stack::{Client, Stack, release};
+use super::stack::{Client, Stack, release, table};
 use super::upstream::Replica;
 use crate::support::eventually;
 
@@ -141,13 +142,49 @@ async fn a_request_that_outlives_the_drain_is_told_to_come_back() {
     let (first, second) = tokio::join!(Replica::start("r1"), Replica::start("r2"));
     let stack = Stack::of(&first).await;
     let mut client = stack.client().await;
-    let slow = tokio::spawn(async move { client.get("/slow").await });
+    let slow = tokio::spawn(async move { client.send(Method::POST, "/slow", &[], "").await });
     eventually("it is under way", async || first.requests() == 1).await;
     stack.switch(&second, 1).await;
     assert_eq!(stack.drained().await["releases"][0]["end"]["cut_in_flight"], 1);
     let got = slow.await.expect("an answer");
-    assert_eq!(got.status, 503);
+    assert_eq!((got.status, second.requests()), (503, 0), "it is sent once");
     assert!(got.headers.contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn a_request_that_outlives_the_drain_and_may_be_repeated_goes_to_the_release_after() {
+    let (first, second) = tokio::join!(Replica::start("r1"), Replica::start("r2"));
+    let stack = Stack::of(&first).await;
+    let mut client = stack.client().await;
+    let slow = tokio::spawn(async move { client.get("/slow").await });
+    eventually("it is under way", async || first.requests() == 1).await;
+    second.open_gate();
+    stack.switch(&second, 0).await;
+    let got = slow.await.expect("an answer");
+    assert_eq!((got.status, got.body.as_str()), (200, "r2"));
+    assert_eq!(stack.state().await["services"]["web"]["failures"], 0);
+}
+
+/// A port whose connections are neither taken nor refused, as that of a container that has just gone.
+#[tokio::test]
+async fn a_request_without_a_connection_is_no_part_of_the_release_that_is_cut() {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+    let full = socket.listen(0).expect("a listener");
+    let address = full.local_addr().expect("an address").to_string();
+    // What the kernel takes by itself.
+    let mut filling = Vec::new();
+    while let Ok(taken) = tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(&address)).await {
+        filling.push(taken.expect("a connection"));
+    }
+    let second = Replica::start("r2").await;
+    let stack = Stack::with(&table(&json!({ "active": { "name": "r1", "addresses": [address] } }))).await;
+    let mut client = stack.client().await;
+    let waiting = tokio::spawn(async move { client.send(Method::POST, "/", &[], "some body").await });
+    eventually("it is under way", async || stack.state().await["services"]["web"]["active"]["in_flight"] == 1).await;
+    stack.switch(&second, 0).await;
+    let got = waiting.await.expect("an answer");
+    assert_eq!((got.status, got.body.as_str()), (200, "r2 /"));
 }
 
 /// A connection that has changed its protocol and has been greeted.
@@ -221,7 +258,7 @@ async fn what_the_old_release_breaks_off_is_sent_to_the_new_one_when_that_is_saf
         let (address, taken, reset) = resetting().await;
         let next = Replica::start("r2").await;
         let web = json!({ "active": { "name": "r1", "addresses": [address] } });
-        let stack = Stack::with(&super::stack::table(&web)).await;
+        let stack = Stack::with(&table(&web)).await;
         let mut client = stack.client().await;
         let sending = method.clone();
         let asked = tokio::spawn(async move { client.send(sending, "/", &[], body).await });
