@@ -113,18 +113,17 @@ async def at_once(port, clients, calls):
     return clients * calls / took, sum(not right for rights in results for right in rights), sessions
 
 
-def over_pipes(command, calls):
-    """The server without any bridge."""
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+async def over_pipes(command, calls):
+    """The server without any bridge, asked by a client of the same make."""
+    child = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     times = []
     for number in range(calls + 50):
         began = time.perf_counter()
         child.stdin.write(json.dumps(call(number, f"call {number}")).encode() + b"\n")
-        child.stdin.flush()
-        json.loads(child.stdout.readline())
+        json.loads(await child.stdout.readline())
         times.append((time.perf_counter() - began) * 1000)
     child.stdin.close()
-    child.wait()
+    await child.wait()
     return percentiles(times[50:])
 
 
@@ -219,7 +218,7 @@ async def main():
     script = str(Path(options.work) / "echo_server.py")
     Path(script).write_text(ECHO)
     server = [sys.executable, "-u", script]
-    pipes, floor = over_pipes(server, options.calls), await at_once_server(options.calls)
+    pipes, floor = await over_pipes(server, options.calls), await at_once_server(options.calls)
     print(f"server alone, over its pipes: p50 {pipes[0]:.2f} ms, p99 {pipes[1]:.2f} ms")
     print(f"client alone, over HTTP:      p50 {floor[0]:.2f} ms, p99 {floor[1]:.2f} ms")
     ports = [free_port() for _ in range(4)]
