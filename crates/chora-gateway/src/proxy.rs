@@ -4,6 +4,7 @@
 //! still finish: a switch is one change, after which the release before is drained.
 
 mod acme;
+mod announce;
 mod answer;
 mod attempt;
 mod attend;
@@ -123,6 +124,7 @@ impl Gateway {
             loaded => loaded,
         };
         plane.restore(table?).await?;
+        announce::announce();
         ready();
         tokio::select! {
             () = control::serve(socket, Arc::clone(&plane), shutdown) => {}
