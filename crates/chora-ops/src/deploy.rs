@@ -431,8 +431,8 @@ pub(crate) struct Done {
     pub(crate) bad_world: bool,
     /// Whoever asked for it broke it off.
     pub(crate) interrupted: bool,
-    /// Why it could neither be ended nor undone.
-    pub(crate) left_open: Option<String>,
+    /// Why it could neither be ended nor undone, and whether its canary may be under way.
+    pub(crate) left_open: Option<(String, bool)>,
 }
 
 /// Does the plan's steps; when one fails before the record, goes back.
@@ -459,12 +459,14 @@ pub(crate) async fn carry_out(cx: &Context, project: &Project, deployment: &Depl
             // The way back must not be cut short by the signal that caused it.
             let patient = Context { cancel: tokio_util::sync::CancellationToken::new(), ..cx.clone() };
             let log = error.log();
+            let run = run.within(&patient);
             let back = match error {
                 StepError::Engine(gone @ EngineError::Unreachable { .. }) => Err(gone),
-                _ => Box::pin(back(&run.within(&patient), live, project, Cause { words: cause.clone(), log })).await,
+                _ => Box::pin(back(&run, live, project, Cause { words: cause.clone(), log })).await,
             };
             back.unwrap_or_else(|gone| {
-                left_open = Some(if cause.contains(&gone.to_string()) { cause } else { format!("{cause}; on the way back: {gone}") });
+                let words = if cause.contains(&gone.to_string()) { cause } else { format!("{cause}; on the way back: {gone}") };
+                left_open = Some((words, run.is_trying()));
                 Outcome {
                     kind: OutcomeKind::Degraded,
                     cause: String::new(),
@@ -492,8 +494,8 @@ pub(crate) struct Conclusion {
 /// Writes the terminal line and turns the end into an outcome or a failure.
 pub(crate) async fn conclude(cx: &Context, deployment: &Deployment, done: Done, conclusion: Conclusion) -> Result<DeployOutcome, Failure> {
     let Done { outcome, plan, checks, warnings: more, bad_world, interrupted, left_open } = done;
-    if let Some(cause) = left_open {
-        return Err(finish::left_open(deployment, &cx.redactor.clean(&cause)));
+    if let Some((cause, tried)) = left_open {
+        return Err(finish::left_open(deployment, &cx.redactor.clean(&cause), tried));
     }
     let live = (outcome.kind == OutcomeKind::Deployed).then_some(&deployment.release);
     let ended = finish::end(cx, deployment, &outcome, &checks, live).await;

@@ -2,8 +2,10 @@
 
 mod roles;
 
+use std::collections::BTreeMap;
+
 use chora_core::model::container::{ContainerFilter, ContainerState, PublishedPort};
-use chora_core::model::deployment::{Deployment, DeploymentAction, Lease, OutcomeKind};
+use chora_core::model::deployment::{Deployment, DeploymentAction, JournalMark, Lease, OutcomeKind};
 use chora_core::model::ids::{DeploymentId, EnvironmentName, ReleaseId};
 use chora_core::plan::labels;
 use indexmap::IndexMap;
@@ -12,6 +14,7 @@ use jiff::Timestamp;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::project::{Project, Selection, load_or_recall};
+use crate::rollout::canary;
 use crate::rollout::settle::open_deployments;
 use crate::watch::{self, WatchLine};
 use crate::{preflight, release};
@@ -82,15 +85,13 @@ pub async fn status(cx: &Context, request: &StatusRequest) -> Result<StatusOutco
     let lease = cx.store.lease(&environment).await?.filter(|lease| cx.host.liveness(&lease.owner) != chora_core::ports::Liveness::Dead);
     let ours = lease.as_ref().map(|lease| lease.owner.clone());
     let open = open_deployments(cx, &environment).await?;
-    let unfinished: Vec<String> = open
-        .iter()
-        .filter(|deployment| {
-            ours.as_ref() != Some(&deployment.owner) || cx.host.liveness(&deployment.owner) == chora_core::ports::Liveness::Dead
-        })
-        .map(|deployment| {
-            format!("{} of {} by {}, begun {:.0}", word(deployment.action), deployment.version, deployment.owner, deployment.started_at)
-        })
-        .collect();
+    let is_left = |deployment: &Deployment| {
+        ours.as_ref() != Some(&deployment.owner) || cx.host.liveness(&deployment.owner) == chora_core::ports::Liveness::Dead
+    };
+    let mut unfinished = Vec::new();
+    for deployment in open.iter().filter(|deployment| is_left(deployment)) {
+        unfinished.push(left(cx, deployment).await?);
+    }
     let good = release::good(cx, &environment).await?;
     let kept = project.environment.releases_kept as usize;
     let retained: Vec<_> = good.into_iter().map(|(release, _)| release).take(kept).collect();
@@ -121,6 +122,17 @@ pub async fn status(cx: &Context, request: &StatusRequest) -> Result<StatusOutco
         environment,
         next: next.to_owned(),
     })
+}
+
+/// What a dead process left, in words.
+async fn left(cx: &Context, deployment: &Deployment) -> Result<String, Failure> {
+    let Deployment { action, version, owner, started_at, .. } = deployment;
+    let journal = cx.store.journal(&deployment.id).await?;
+    let marks: BTreeMap<usize, JournalMark> = journal.iter().map(|entry| (entry.step as usize, entry.mark)).collect();
+    let begun = |index: usize| marks.get(&index).is_some_and(|mark| *mark != JournalMark::Undone);
+    let is_tried = deployment.plan.as_ref().is_some_and(|plan| canary::is_open(plan, begun));
+    let share = if is_tried { format!(", its canary goes on: some requests are answered by {version}") } else { String::new() };
+    Ok(format!("{} of {version} by {owner}, begun {started_at:.0}{share}", word(*action)))
 }
 
 /// The project's containers: active ones first.

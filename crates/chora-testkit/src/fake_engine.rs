@@ -68,7 +68,14 @@ impl FakeEngine {
     }
 
     async fn call<T>(&self, name: &str, work: impl FnOnce(&mut FakeState) -> Result<T, EngineError> + Send) -> Result<T, EngineError> {
-        self.faults.apply(&format!("engine.{name}"), || work(&mut self.world())).await
+        let work = || {
+            let mut world = self.world();
+            if world.away {
+                return Err(EngineError::Unreachable { endpoint: "fake".into(), reason: "it is away".into() });
+            }
+            work(&mut world)
+        };
+        self.faults.apply(&format!("engine.{name}"), work).await
     }
 }
 

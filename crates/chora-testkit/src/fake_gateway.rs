@@ -1,7 +1,7 @@
 //! A gateway in memory, stricter than the real one: it notes every moment at which a request would have met a container that
 //! does not run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chora_core::model::container::ContainerState;
@@ -33,10 +33,12 @@ pub struct FakeTable {
     pub certificates: BTreeSet<String>,
     /// Addresses of canaries by service, as long as there are some.
     pub canaries: BTreeMap<String, Vec<String>>,
-    /// What each side of a canary did, as `new` and `old`; nothing unless a test says so.
-    pub figures: Option<Value>,
+    /// What each side of a canary did, as `new` and `old`, at one look after the other; the last goes on. Nothing unless a test says so.
+    pub figures: VecDeque<Value>,
     /// Whether it forgets its canaries at once.
     pub forgets: bool,
+    /// Whether the engine goes away as soon as this is asked how its canaries do.
+    pub unplugs: bool,
     /// Whether candidates answer badly through the gateway, although they answer well without it.
     pub spoils: bool,
     /// Calls so far, as `METHOD path`.
@@ -73,6 +75,7 @@ impl FakeGateway {
         let answer = table.call(method, path.split('?').next().unwrap_or_default(), question.get("body").unwrap_or(&Value::Null));
         let call = format!("{method} {path}");
         table.look(engine, &call);
+        engine.world().away |= table.unplugs && call == "GET /v1/canary";
         match answer {
             Ok(body) => json!({ "status": 200, "body": body }),
             Err((status, error)) => json!({ "status": status, "body": { "error": error } }),
@@ -118,7 +121,8 @@ impl FakeTable {
             ("POST", "/v1/canary") => self.set_canaries(body),
             ("GET", "/v1/canary") => {
                 let none = json!({ "requests": 0, "ended": 0, "errors": 0, "latencies": [] });
-                let figures = self.figures.clone().unwrap_or_else(|| json!({ "new": none, "old": none }));
+                let next = if self.figures.len() > 1 { self.figures.pop_front() } else { self.figures.front().cloned() };
+                let figures = next.unwrap_or_else(|| json!({ "new": none, "old": none }));
                 let canaries: serde_json::Map<String, Value> = self.canaries.keys().map(|name| (name.clone(), figures.clone())).collect();
                 Ok(json!({ "canaries": canaries }))
             }

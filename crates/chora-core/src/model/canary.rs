@@ -44,9 +44,13 @@ impl fmt::Display for CanaryRules {
         }
         which.extend(self.header.as_ref().map(|header| format!("those with the header {}", header.words(": "))));
         which.extend(self.cookie.as_ref().map(|cookie| format!("those with the cookie {}", cookie.words("="))));
-        let time = if self.seconds.is_multiple_of(60) { format!("{} min", self.seconds / 60) } else { format!("{} s", self.seconds) };
-        write!(f, "{} for {time}", which.join(" and "))
+        write!(f, "{} for {}", which.join(" and "), span(self.seconds))
     }
+}
+
+/// Seconds as people say them.
+pub(crate) fn span(seconds: u64) -> String {
+    if seconds.is_multiple_of(60) { format!("{} min", seconds / 60) } else { format!("{seconds} s") }
 }
 
 impl Mark {
@@ -80,6 +84,18 @@ impl CanaryFigures {
         self.waiting += other.waiting;
         self.latencies.extend(&other.latencies);
         self.latencies.sort_unstable();
+    }
+
+    /// The same without what is under way: nobody will tell how that ends.
+    #[must_use]
+    pub fn without_open(self) -> Self {
+        Self { requests: self.ended, ..self }
+    }
+
+    /// Whether these cannot have come after `earlier`: whoever counts has begun anew.
+    #[must_use]
+    pub const fn is_before(&self, earlier: &Self) -> bool {
+        self.requests < earlier.requests || self.ended < earlier.ended
     }
 
     /// The same, knowing what there was a while ago: what came before that and has no answer yet counts as failed.
@@ -140,9 +156,9 @@ impl fmt::Display for Judgement {
     }
 }
 
-/// Compares a new release with the old one.
+/// Compares a new release with the old one when so many percent of the canary's time are over.
 #[must_use]
-pub fn judge(rules: &CanaryRules, new: &CanaryFigures, old: &CanaryFigures) -> Judgement {
+pub fn judge(rules: &CanaryRules, new: &CanaryFigures, old: &CanaryFigures, over: u64) -> Judgement {
     if new.requests < rules.requests {
         return Judgement::TooFew;
     }
@@ -153,7 +169,10 @@ pub fn judge(rules: &CanaryRules, new: &CanaryFigures, old: &CanaryFigures) -> J
     }
     let slower = |new: u64, old: u64| new > old + (old * u64::from(rules.slower) / 100).max(ALWAYS_ALLOWED);
     // The tail of the new release is judged more mildly: where 1 in 20 is slow, chance alone makes it 1 in 15 of a few.
-    match (new.within(90), old.within(95)) {
+    // Before the end it is slower when quick answers alone, coming as often as before, could not make up for it any more.
+    let percent = 100_u64.saturating_sub(1000_u64.div_ceil(over.max(1)));
+    let quick = if percent > 0 { new.within(percent) } else { None };
+    match (quick, old.within(95)) {
         (Some(new), Some(before)) if old.requests >= rules.requests && slower(new, before) => Judgement::Slower,
         _ => Judgement::NotWorse,
     }
@@ -192,7 +211,27 @@ mod tests {
             (figures(20, 2, 1), figures(0, 0, 1), Judgement::Failing),
         ];
         for (new, old, wanted) in table {
-            assert_eq!(judge(&rules(), &new, &old), wanted, "{new:?} against {old:?}");
+            assert_eq!(judge(&rules(), &new, &old, 100), wanted, "{new:?} against {old:?}");
+        }
+    }
+
+    #[test]
+    fn a_release_is_slower_before_the_end_when_quick_answers_could_not_make_up_for_it() {
+        // So many of 100 answers are slow when so much of the time is over.
+        let table = [
+            (100, 10, false),
+            (100, 11, true),
+            (50, 20, false),
+            (50, 21, true),
+            (25, 40, false),
+            (25, 41, true),
+            (10, 100, false),
+            (0, 100, false),
+        ];
+        for (over, slow, wanted) in table {
+            let new = CanaryFigures { latencies: vec![(1_000, 100 - slow), (90_000, slow)], ..figures(100, 0, 1_000) };
+            let judgement = judge(&rules(), &new, &figures(1000, 0, 1_000), over);
+            assert_eq!(judgement == Judgement::Slower, wanted, "{slow} of 100 are slow after {over} % of the time: {judgement:?}");
         }
     }
 
@@ -201,8 +240,8 @@ mod tests {
         let earlier = CanaryFigures { requests: 30, ended: 10, ..CanaryFigures::default() };
         let now = CanaryFigures { requests: 40, ended: 12, ..CanaryFigures::default() };
         assert_eq!(now.clone().since(&earlier).failed(), 18);
-        assert_eq!(judge(&rules(), &now.clone().since(&earlier), &figures(100, 0, 1)), Judgement::Failing);
-        assert_eq!(judge(&rules(), &now.since(&CanaryFigures::default()), &figures(100, 0, 1)), Judgement::NotWorse);
+        assert_eq!(judge(&rules(), &now.clone().since(&earlier), &figures(100, 0, 1), 100), Judgement::Failing);
+        assert_eq!(judge(&rules(), &now.since(&CanaryFigures::default()), &figures(100, 0, 1), 100), Judgement::NotWorse);
     }
 
     #[test]

@@ -1,21 +1,23 @@
-//! The wait for a canary: its figures are looked at until its time is over, or until too much fails.
+//! The wait for a canary: its figures are looked at until its time is over, or until it is clear that it is worse.
 
-use std::collections::VecDeque;
+mod looks;
+
 use std::time::Duration;
 
 use chora_core::model::canary::{Judgement, judge};
 use chora_core::model::deployment::CanaryResult;
 use chora_core::model::event::ProgressState;
-use chora_core::plan::Trial;
+use chora_core::plan::{Action, Plan, StepPhase, Trial};
 use chora_core::ports::EngineError;
 
 use crate::context::Context;
-use crate::gateway::{GatewayError, Side, Sides};
+use crate::gateway::{GatewayError, Side};
+use crate::rollout::canary::looks::{Look, Looks};
 use crate::rollout::perform::StepError;
 
 /// The longest time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
-/// How many looks in a row must find that too much fails before the time is over.
+/// How many looks in a row must find it worse before the time is over.
 const FAILURES: u32 = 3;
 /// How long an answer may take at most before it counts as failed.
 const LATE: Duration = Duration::from_secs(10);
@@ -47,24 +49,10 @@ impl std::fmt::Display for Ended {
     }
 }
 
-/// What was seen earlier, as long as it is needed.
-struct Looks {
-    /// How long a request may be unanswered before it counts as failed.
-    patience: Duration,
-    earlier: VecDeque<(Duration, Sides)>,
-}
-
-impl Looks {
-    /// Takes in a look, and gives the one before which a request must have come to be late by now.
-    fn take(&mut self, now: Duration, sides: &Sides) -> Sides {
-        let is_late = |at: &Duration| *at + self.patience <= now;
-        while self.earlier.get(1).is_some_and(|(at, _)| is_late(at)) {
-            self.earlier.pop_front();
-        }
-        let before = self.earlier.front().filter(|(at, _)| is_late(at)).map(|(_, sides)| sides.clone());
-        self.earlier.push_back((now, sides.clone()));
-        before.unwrap_or_default()
-    }
+/// Whether candidates get some of the requests, by the steps that have begun and were not undone.
+pub(crate) fn is_open(plan: &Plan, has_begun: impl Fn(usize) -> bool) -> bool {
+    let begun = || plan.steps.iter().enumerate().filter(|(index, _)| has_begun(*index)).map(|(_, step)| step);
+    begun().any(|step| matches!(step.action, Action::Canary { .. })) && begun().all(|step| step.phase < StepPhase::Switch)
 }
 
 /// Lets some requests go to candidates, waits, and compares. The longest time counts where there are several.
@@ -74,7 +62,7 @@ pub(crate) async fn canary(cx: &Context, gateway: &str, trials: &[Trial]) -> Res
     }
     let lasts = Duration::from_secs(trials.iter().map(|trial| trial.rules.seconds).max().unwrap_or_default());
     let began = cx.clock.elapsed();
-    let mut looks = Looks { patience: (lasts / 2).min(LATE), earlier: VecDeque::new() };
+    let mut looks = Looks::new((lasts / 2).min(LATE));
     let (mut bad, mut heard, mut told) = (0, began, began);
     loop {
         cx.clock.sleep((lasts / 4).min(LOOK)).await;
@@ -90,9 +78,14 @@ pub(crate) async fn canary(cx: &Context, gateway: &str, trials: &[Trial]) -> Res
             sides => sides?,
         };
         heard = now;
-        let results = compared(gateway, trials, &sides, &looks.take(now, &sides))?;
-        let is_over = now.saturating_sub(began) >= lasts;
-        bad = if results.iter().any(|result| result.judgement == Judgement::Failing) { bad + 1 } else { 0 };
+        let look = looks.take(now, sides);
+        if look.anew {
+            cx.note(ProgressState::Note, "canary", "the gateway has begun anew; what it had counted before still counts", (0, 0));
+        }
+        let passed = now.saturating_sub(began);
+        let is_over = passed >= lasts;
+        let results = compared(gateway, trials, &look, percent(passed, lasts))?;
+        bad = if results.iter().any(|result| result.judgement.is_bad()) { bad + 1 } else { 0 };
         if bad >= FAILURES || is_over {
             return match results.iter().find(|result| result.judgement.is_bad()) {
                 Some(worse) => Err(StepError::Worse(Box::new(worse.clone()))),
@@ -114,21 +107,27 @@ fn is_passing(error: &GatewayError) -> bool {
     }
 }
 
-/// The comparison of each service, all its ports together.
-fn compared(gateway: &str, trials: &[Trial], now: &Sides, before: &Sides) -> Result<Vec<CanaryResult>, GatewayError> {
+/// How much of a time is over.
+fn percent(passed: Duration, lasts: Duration) -> u64 {
+    let percent = (passed.as_millis() * 100).checked_div(lasts.as_millis()).unwrap_or(100);
+    u64::try_from(percent).unwrap_or(100).min(100)
+}
+
+/// The comparison of each service, all its ports together, when so many percent of the time are over.
+fn compared(gateway: &str, trials: &[Trial], look: &Look, over: u64) -> Result<Vec<CanaryResult>, GatewayError> {
     let of = |trial: &Trial| {
         let mut both = Side::default();
         for route in &trial.routes {
             let backend = route.backend();
-            let Some(side) = now.get(&backend).cloned() else {
+            let Some(side) = look.now.get(&backend).cloned() else {
                 let reason = format!("it has no canary of {backend} any more");
                 return Err(GatewayError::Silent { container: gateway.to_owned(), reason });
             };
-            let earlier = before.get(&backend).cloned().unwrap_or_default();
+            let earlier = look.then.get(&backend).cloned().unwrap_or_default();
             both.new.add(&side.new.since(&earlier.new));
             both.old.add(&side.old.since(&earlier.old));
         }
-        let judgement = judge(&trial.rules, &both.new, &both.old);
+        let judgement = judge(&trial.rules, &both.new, &both.old, over);
         Ok(CanaryResult { service: trial.service.clone(), judgement, new: (&both.new).into(), old: (&both.old).into() })
     };
     trials.iter().map(of).collect()

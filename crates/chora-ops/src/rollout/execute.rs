@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use crate::context::{Context, Pause};
 use crate::gateway::{Watch, rehearse, verify, watch_document};
 use crate::health::ServiceExpectations;
-use crate::rollout::canary::canary;
+use crate::rollout::canary;
 use crate::rollout::course::Course;
 use crate::rollout::patience::{Presence, patiently, told_to_go_on};
 use crate::rollout::perform::StepError;
@@ -63,6 +63,12 @@ impl<'a> Run<'a> {
     /// The same run in another context.
     pub(crate) fn within(self, cx: &'a Context) -> Self {
         Self { cx, ..self }
+    }
+
+    /// Whether candidates may get some of the requests.
+    pub(crate) fn is_trying(&self) -> bool {
+        let course = self.course();
+        canary::is_open(self.plan, |index| course.begun.contains(&index))
     }
 
     /// What came of it so far.
@@ -209,7 +215,7 @@ impl<'a> Run<'a> {
                 Ok(self.passed(checks))
             }
             Action::Canary { gateway, trials } => {
-                let ended = canary(cx, gateway, trials).await;
+                let ended = canary::canary(cx, gateway, trials).await;
                 let worse = |error: &StepError| if let StepError::Worse(result) = error { vec![(**result).clone()] } else { Vec::new() };
                 self.course().traffic.canaries = ended.as_ref().map_or_else(worse, |ended| ended.results.clone());
                 Ok(ended?.to_string())

@@ -157,12 +157,16 @@ pub(crate) fn interrupted(deployment: &Deployment, outcome: &Outcome, previous: 
     Failure { message, hint, ..failure }
 }
 
-/// The failure of a deployment that cannot even be undone before the engine answers again.
-pub(crate) fn left_open(deployment: &Deployment, cause: &str) -> Failure {
-    let message = format!("{} {} was broken off: {cause}", verb(deployment.action), deployment.version);
-    let environment = &deployment.environment.name;
+/// The failure of a deployment that cannot even be undone before the engine answers again; `tried` when it had a canary under way.
+pub(crate) fn left_open(deployment: &Deployment, cause: &str, tried: bool) -> Failure {
+    let (version, environment) = (&deployment.version, &deployment.environment.name);
+    let message = format!("{} {version} was broken off: {cause}", verb(deployment.action));
+    let share =
+        if tried { format!("; a gateway that still runs goes on sending {version} its share of the requests") } else { String::new() };
+    let state =
+        format!("what serves in {environment} cannot be told before the engine answers{share}; the next command undoes what was begun");
     Failure::new(FailureKind::Unavailable, message)
-        .state(format!("what serves in {environment} cannot be told before the engine answers; the next command undoes what was begun"))
+        .state(state)
         .hint("start the engine, then run the command again; `chora resume` goes on instead")
 }
 

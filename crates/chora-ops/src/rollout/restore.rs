@@ -74,6 +74,7 @@ impl Run<'_> {
         }
         match done {
             Ok(performed) => {
+                self.course().begun.remove(&index);
                 if matches!(undo, Action::ReleaseHold { .. }) {
                     self.course().take(&undo, performed.evidence);
                 }

@@ -138,7 +138,7 @@ async fn settle_one(
         let cause = Cause { words: broken(cx, deployment, journal), log: Vec::new() };
         Box::pin(back(&run, live.as_ref(), project, cause)).await
     };
-    let outcome = ended.map_err(|gone| finish::left_open(deployment, &gone.to_string()))?;
+    let outcome = ended.map_err(|gone| finish::left_open(deployment, &gone.to_string(), run.is_trying()))?;
     let checks = std::mem::take(&mut run.course().checks);
     let now_live = (outcome.kind == OutcomeKind::Deployed).then_some(&release.id);
     finish::end(cx, deployment, &outcome, &checks, now_live).await?;

@@ -64,7 +64,7 @@ impl Undertaking {
             Self::Deploy | Self::DeployBehind | Self::DeployBridged | Self::DeployWatched => world.deploy("2").await,
             Self::DeployCanary => world.deploy("2").await,
             Self::RefusedCanary => {
-                world.gateway.table().figures = Some(worse());
+                world.gateway.table().figures = [worse()].into();
                 world.deploy("2").await
             }
             Self::Refused | Self::RefusedBehind => world.deploy("bad").await,
@@ -131,7 +131,7 @@ async fn check(undertaking: Undertaking, kind: Kind) {
             world.kill();
         }
         world.faults.revive();
-        world.gateway.table().figures = None;
+        world.gateway.table().figures.clear();
         invariants_at_once(&world, undertaking, result.as_ref(), &case).await;
         // The next command finds whatever is left and brings the environment to a named state.
         let next = world.deploy("2").await;

@@ -66,6 +66,8 @@ pub struct FakeState {
     pub programs: BTreeMap<String, Program>,
     /// What runs with pipes and was not finished, by number: variables of its own and its command.
     pub piped: BTreeMap<u64, String>,
+    /// Whether nobody answers.
+    pub away: bool,
     pub(super) next: u64,
 }
 

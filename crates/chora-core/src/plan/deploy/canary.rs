@@ -3,7 +3,7 @@
 use super::Reuse;
 use super::build::Builder;
 use super::survey::ServiceSurvey;
-use crate::model::canary::CanaryRules;
+use crate::model::canary::{CanaryRules, span};
 use crate::plan::gateway::Route;
 use crate::plan::step::{Action, Change, StepPhase, Trial};
 
@@ -14,16 +14,19 @@ impl Builder<'_> {
         let mut trials = Vec::new();
         for service in survey.services() {
             let Some(rules) = self.asked_canary(service).cloned() else { continue };
-            let words = match self.tried_routes(service) {
-                Ok(routes) => {
-                    let words = format!("first {rules}, then everything unless it is worse");
-                    trials.push(Trial { service: service.name.to_owned(), rules, routes });
-                    words
-                }
-                Err(why) => format!("no canary: {why}"),
-            };
-            self.canaries.insert(service.name, words);
+            match self.tried_routes(service) {
+                Ok(routes) => trials.push((service.name, Trial { service: service.name.to_owned(), rules, routes })),
+                Err(why) => drop(self.canaries.insert(service.name, format!("no canary: {why}"))),
+            }
         }
+        // They are one step, and it ends for all of them at once.
+        let longest = trials.iter().map(|(_, trial)| trial.rules.seconds).max().unwrap_or_default();
+        for (service, trial) in &mut trials {
+            let asked = std::mem::replace(&mut trial.rules.seconds, longest);
+            let longer = if asked < longest { format!(" ({} asked for, as long as the longest)", span(asked)) } else { String::new() };
+            self.canaries.insert(service, format!("first {}{longer}, then everything unless it is worse", trial.rules));
+        }
+        let trials: Vec<Trial> = trials.into_iter().map(|(_, trial)| trial).collect();
         let Some(gateway) = self.gateway().filter(|_| !trials.is_empty()) else { return };
         let backends = trials.iter().flat_map(|trial| &trial.routes).map(Route::backend).collect();
         let drain = |trial: &Trial| self.input.environment.drain_of(&trial.service).as_secs();
@@ -86,6 +89,19 @@ mod tests {
         made
     }
 
+    /// The same with an `api` that is behind it as well.
+    fn both_behind(id: &str, web: &str, api: &str) -> Release {
+        let mut made = release(id, &[("api", api), V1[2], V1[3], ("web", web), (GATEWAY, "gateway")]);
+        let port = Port { target: 80, published: Some("8081".into()), ..Port::default() };
+        made.stack.services.get_mut("api").into_iter().for_each(|api| api.ports.push(port.clone()));
+        add_gateway(&mut made.stack, EnvironmentClass::Production);
+        made
+    }
+
+    fn rules(seconds: u64) -> CanaryRules {
+        CanaryRules { share: 10, seconds, header: None, cookie: None, requests: 20, errors: 5, slower: 50 }
+    }
+
     fn up(gateway: bool) -> Observed {
         let mut observed = after_v1();
         if gateway {
@@ -96,19 +112,23 @@ mod tests {
     }
 
     fn plan(observed: &Observed, protocol: Option<&str>, reuse: Reuse, rollout: Option<Rollout>) -> Plan {
-        let rules = CanaryRules { share: 10, seconds: 300, header: None, cookie: None, requests: 20, errors: 5, slower: 50 };
-        let (old, new) = (behind("r1", "web:1", protocol), behind("r2", "web:2", protocol));
+        let releases = (behind("r1", "web:1", protocol), behind("r2", "web:2", protocol));
+        plan_with(observed, &releases, (reuse, rollout), &[("web", 300)])
+    }
+
+    fn plan_with(observed: &Observed, releases: &(Release, Release), how: (Reuse, Option<Rollout>), asked: &[(&str, u64)]) -> Plan {
+        let ((old, new), (reuse, rollout)) = (releases, how);
         let environment = environment();
         let input = DeployInput {
             deployment: &DeploymentId::new("000000000000000-d2"),
             environment: &environment,
-            release: &new,
-            live: Some(&old),
-            retained: vec![&old, &new],
+            release: new,
+            live: Some(old),
+            retained: vec![old, new],
             observed,
             reuse,
             rollouts: &rollout.map(|rollout| ("web".to_owned(), rollout)).into_iter().collect(),
-            canaries: &IndexMap::from([("web".to_owned(), rules)]),
+            canaries: &asked.iter().map(|(service, seconds)| ((*service).to_owned(), rules(*seconds))).collect(),
             labels: &IndexMap::new(),
             recreate: false,
         };
@@ -116,7 +136,11 @@ mod tests {
     }
 
     fn why(plan: &Plan) -> String {
-        plan.services.iter().find(|service| service.service == "web").unwrap().why.clone()
+        why_of(plan, "web")
+    }
+
+    fn why_of(plan: &Plan, service: &str) -> String {
+        plan.services.iter().find(|plan| plan.service == service).unwrap().why.clone()
     }
 
     #[test]
@@ -131,6 +155,18 @@ mod tests {
             (at(|action| matches!(action, Action::Rehearse { .. })), at(|action| matches!(action, Action::Route { .. })));
         let needs = needs(&plan, &behind("r2", "web:2", None).stack);
         assert!(needs[canary].contains(&rehearsed) && needs[routed].contains(&canary));
+        assert!(why(&plan).ends_with("; first 10 % of the requests for 5 min, then everything unless it is worse"), "{}", why(&plan));
+    }
+
+    #[test]
+    fn several_last_as_long_as_the_longest_and_the_plan_says_so() {
+        let releases = (both_behind("r1", "web:1", "api:1"), both_behind("r2", "web:2", "api:2"));
+        let plan = plan_with(&up(true), &releases, (Reuse::LiveOnly, None), &[("web", 300), ("api", 45)]);
+        let canaries: Vec<String> =
+            plan.steps.iter().map(|step| step.action.to_string()).filter(|words| words.starts_with("canary of ")).collect();
+        assert_eq!(canaries, ["canary of api with 10 % of the requests for 5 min, web with 10 % of the requests for 5 min"]);
+        let longer = "; first 10 % of the requests for 5 min (45 s asked for, as long as the longest), then everything unless it is worse";
+        assert!(why_of(&plan, "api").ends_with(longer), "{}", why_of(&plan, "api"));
         assert!(why(&plan).ends_with("; first 10 % of the requests for 5 min, then everything unless it is worse"), "{}", why(&plan));
     }
 
