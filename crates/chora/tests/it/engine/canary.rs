@@ -1,5 +1,7 @@
 //! New releases that get some of the requests before all others do.
 
+use std::collections::BTreeSet;
+
 use super::load::Load;
 use super::site::Site;
 
@@ -93,4 +95,60 @@ fn one_that_is_not_worse_is_promoted_and_sessions_stay_where_they_are() {
     assert!(seen.sessions > 0, "{seen:?}");
     site.set(&[("RELEASE", "v1")]);
     site.assert_settled("v1");
+}
+
+/// The releases that answer, of so many requests that each with half of them is met.
+fn answering(site: &Site) -> BTreeSet<String> {
+    let answer = |_| {
+        let (status, release) = site.get("/");
+        assert_eq!(status, 200, "{release}");
+        release
+    };
+    (0..20).map(answer).collect()
+}
+
+#[test]
+fn one_whose_process_is_killed_keeps_its_share_until_the_next_command_ends_it() {
+    let lasts = |time: &str| asked(&format!("canary: 50%, for: {time}, requests: 8, slower: 2000%"));
+    let site = Site::new(WEB, &lasts("5s"));
+    site.release("v1");
+    let load = Load::every(site.port);
+    let mut live = "v1";
+    for (version, next, ends) in
+        [("v2", "abort", "v2 was undone; v1 serves"), ("v3", "deploy", "v3 is live"), ("v4", "resume", "v4 is live")]
+    {
+        site.set(&[("RELEASE", version)]);
+        let mut doomed = site.chora.start(["deploy", "--version", version]);
+        while site.get("/").1 != version {
+            assert!(!doomed.has_ended(), "{}", doomed.wait());
+        }
+        let pid = doomed.pid();
+        assert_eq!(doomed.kill().code, 137, "it was to be in the middle of its canary");
+        let status = site.json(&["status"]);
+        assert_eq!(status["version"], live);
+        let unfinished = status["unfinished"][0].as_str().unwrap_or_default();
+        let goes_on = format!(", its canary goes on: some requests are answered by {version}");
+        assert!(
+            unfinished.starts_with(&format!("deploy of {version} by process {pid} on ")) && unfinished.ends_with(&goes_on),
+            "{status:#}"
+        );
+        assert_eq!(answering(&site), BTreeSet::from([live, version].map(str::to_owned)), "the gateway deals out as before");
+        let words = if next == "deploy" {
+            site.chora.write("chora.yaml", lasts("2s"));
+            vec![next, "--version", version]
+        } else {
+            vec![next]
+        };
+        let ran = site.chora.run(&words);
+        assert!(ran.code == 0 && ran.stdout.contains(ends), "{ran}");
+        live = if next == "abort" { live } else { version };
+        assert_eq!(answering(&site), BTreeSet::from([live.to_owned()]), "its share is taken back, or it has everything");
+        site.set(&[("RELEASE", live)]);
+        site.assert_settled(live);
+        site.chora.write("chora.yaml", lasts("5s"));
+    }
+    let seen = load.end();
+    println!("{} answers, {} sessions, longest wait {:?}", seen.answered, seen.sessions, seen.longest);
+    assert_eq!(seen.failed, Vec::<String>::new(), "of {} answers", seen.answered);
+    assert_eq!(seen.releases.into_iter().collect::<Vec<_>>(), ["v1", "v2", "v3", "v4"]);
 }
