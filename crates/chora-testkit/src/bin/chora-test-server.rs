@@ -14,6 +14,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
 fn main() -> ExitCode {
@@ -58,7 +59,6 @@ fn once(words: &[&str]) -> std::io::Result<ExitCode> {
 /// An MCP server on standard streams: its tools are the one that `TOOL` names (`add`), `version`, and `count`, which tells how often this
 /// very process was asked for it. It says so when its input ends.
 fn streams() -> std::io::Result<ExitCode> {
-    use serde_json::{Value, json};
     let (mut counted, added) = (0, variable("TOOL").unwrap_or_else(|| "add".to_owned()));
     for line in std::io::stdin().lines() {
         let message: Value = serde_json::from_str(&line?)?;
@@ -241,8 +241,9 @@ fn reply(stream: &mut TcpStream, status: u64, headers: &str, body: &[u8]) {
 static SESSIONS: std::sync::Mutex<BTreeSet<String>> = std::sync::Mutex::new(BTreeSet::new());
 static SESSIONS_SO_FAR: AtomicU64 = AtomicU64::new(0);
 
-/// An MCP server without tools, which answers any call with the release that it is of, after `ms` milliseconds. Sessions are
-/// for those who name one (revisions until 2025-11-25); a stream of one tells the release every 50 ms.
+/// An MCP server whose one tool answers with the release that it is of, after `ms` milliseconds, telling progress on the way to who
+/// asks for it. Sessions are for those who name one (revisions until 2025-11-25); a stream of one tells the release every 50 ms, and
+/// so do the changes that a client of 2026-07-28 listens for.
 fn mcp(stream: &mut TcpStream, head: &str, message: &str) {
     let header = |name: &str| head.lines().find_map(|line| line.split_once(':').filter(|(key, _)| key.eq_ignore_ascii_case(name)));
     let session = header("mcp-session-id").map(|(_, value)| value.trim().to_owned());
@@ -254,7 +255,8 @@ fn mcp(stream: &mut TcpStream, head: &str, message: &str) {
     match (head.split(' ').next(), session) {
         (Some("GET"), Some(_)) => {
             drop(sessions);
-            return tell(stream, &release);
+            let said = json!({ "method": "notifications/message", "params": { "level": "info", "data": release } });
+            return tell(stream, &[], &said);
         }
         (Some("DELETE"), Some(session)) => {
             sessions.remove(&session);
@@ -262,38 +264,85 @@ fn mcp(stream: &mut TcpStream, head: &str, message: &str) {
         }
         _ => {}
     }
-    let message: serde_json::Value = serde_json::from_str(message).unwrap_or_default();
-    let method = message.get("method").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let message: Value = serde_json::from_str(message).unwrap_or_default();
     let Some(id) = message.get("id") else { return reply(stream, 202, "Content-Type: text/plain", b"") };
     let mut headers = "Content-Type: application/json".to_owned();
+    let method = message.get("method").and_then(Value::as_str).unwrap_or_default();
     if method == "initialize" {
         let session = format!("{release}-{}", SESSIONS_SO_FAR.fetch_add(1, Ordering::Relaxed));
         headers += &format!("\r\nMcp-Session-Id: {session}");
         sessions.insert(session);
     }
     drop(sessions);
-    let wait = message.pointer("/params/arguments/ms").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    std::thread::sleep(Duration::from_millis(wait));
-    let result = match method {
-        "initialize" => serde_json::json!({
-            "protocolVersion": "2025-06-18",
-            "capabilities": { "tools": {} },
-            "serverInfo": { "name": "idle", "version": "1" },
-        }),
-        "tools/call" => serde_json::json!({ "content": [{ "type": "text", "text": release }] }),
-        _ => serde_json::json!({ "tools": [] }),
-    };
-    let answer = serde_json::json!({ "jsonrpc": "2.0", "id": id, "result": result });
+    if method == "subscriptions/listen" {
+        let meta = json!({ "io.modelcontextprotocol/subscriptionId": id });
+        let heard = json!({ "_meta": meta, "notifications": { "toolsListChanged": true } });
+        let heard = json!({ "method": "notifications/subscriptions/acknowledged", "params": heard });
+        return tell(stream, &[heard], &json!({ "method": "notifications/tools/list_changed", "params": { "_meta": meta } }));
+    }
+    let wait = millis_of(message.pointer("/params/arguments/ms"));
+    if let Some(token) = message.pointer("/params/_meta/progressToken").filter(|_| method == "tools/call") {
+        return progress(stream, (id, token), wait, &release);
+    }
+    std::thread::sleep(wait);
+    let answer = json!({ "jsonrpc": "2.0", "id": id, "result": result(method, &message, &release) });
     reply(stream, 200, &headers, answer.to_string().as_bytes());
 }
 
-/// An event stream that lasts until its reader goes.
-fn tell(stream: &mut TcpStream, release: &str) {
-    let mut told = write!(stream, "HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n");
+fn millis_of(value: Option<&Value>) -> Duration {
+    Duration::from_millis(value.and_then(Value::as_u64).unwrap_or(0))
+}
+
+/// What answers a request; of the fields of the newest revision older ones know nothing, and leave them alone.
+fn result(method: &str, message: &Value, release: &str) -> Value {
+    let tool = json!({ "name": "slow", "inputSchema": { "type": "object" } });
+    match method {
+        "initialize" => json!({
+            "protocolVersion": message.pointer("/params/protocolVersion"),
+            "capabilities": { "tools": {}, "logging": {} },
+            "serverInfo": { "name": "idle", "version": "1" },
+        }),
+        "server/discover" => json!({
+            "resultType": "complete", "ttlMs": 0, "cacheScope": "private",
+            "supportedVersions": ["2026-07-28"], "capabilities": { "tools": { "listChanged": true } },
+        }),
+        "tools/call" => json!({ "resultType": "complete", "content": [{ "type": "text", "text": release }] }),
+        _ => json!({ "resultType": "complete", "ttlMs": 0, "cacheScope": "private", "tools": [tool] }),
+    }
+}
+
+/// Answers a call in an event stream: three words of progress, then the result.
+fn progress(stream: &mut TcpStream, (id, token): (&Value, &Value), wait: Duration, release: &str) {
+    let mut told = begin_events(stream);
+    for step in 1..=3 {
+        std::thread::sleep(wait / 3);
+        let params = json!({ "progressToken": token, "progress": step, "total": 3 });
+        told = told.and_then(|()| event(stream, &json!({ "method": "notifications/progress", "params": params })));
+    }
+    let answer = json!({ "id": id, "result": result("tools/call", &Value::Null, release) });
+    // Who is gone needs no answer.
+    drop(told.and_then(|()| event(stream, &answer)));
+}
+
+/// An event stream that says the same again and again until its reader goes.
+fn tell(stream: &mut TcpStream, first: &[Value], again: &Value) {
+    let mut told = begin_events(stream).and_then(|()| first.iter().try_for_each(|said| event(stream, said)));
     while told.is_ok() {
-        told = stream.write_all(format!("data: {release}\n\n").as_bytes());
+        told = event(stream, again);
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+fn begin_events(stream: &mut TcpStream) -> std::io::Result<()> {
+    write!(stream, "HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
+}
+
+fn event(stream: &mut TcpStream, message: &Value) -> std::io::Result<()> {
+    let mut whole = message.clone();
+    if let Some(fields) = whole.as_object_mut() {
+        fields.insert("jsonrpc".to_owned(), "2.0".into());
+    }
+    stream.write_all(format!("data: {whole}\n\n").as_bytes())
 }
 
 /// Requests for the release so far.

@@ -21,6 +21,7 @@ mod race;
 mod restarts;
 mod roles;
 mod scaffold;
+mod sdk_load;
 mod site;
 mod spare;
 mod stdio;

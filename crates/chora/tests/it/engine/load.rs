@@ -238,7 +238,8 @@ fn still_told(mut reader: BufReader<TcpStream>, release: &str) -> std::io::Resul
             return Err(std::io::Error::other("it ended"));
         }
         let Some(said) = line.strip_prefix("data: ") else { continue };
-        if said.trim() != release {
+        let said: serde_json::Value = serde_json::from_str(said)?;
+        if said["params"]["data"] != release {
             return Err(std::io::Error::other(format!("it was told by {said}")));
         }
         told += 1;

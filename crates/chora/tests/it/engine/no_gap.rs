@@ -6,6 +6,7 @@ use chora_core::plan::gateway::GATEWAY;
 use rustix::process::{Pid, Signal};
 
 use super::load::Load;
+use super::sdk_load::SdkLoad;
 use super::site::{ASKED, DIRECT, PAIR, Site};
 
 /// Deployments and rollbacks in a row; the newest engine is given more.
@@ -16,11 +17,18 @@ fn rounds() -> usize {
 /// Room for at least one release before and one after, for clients that take their time.
 const BREATH: Duration = Duration::from_millis(1500);
 
+/// How long a release that is replaced has, where a session waits for the end of that.
+const SOON: u32 = 2;
+
+/// The real clients end their sessions before the drain time is over. Then they stay in one until it ends, and are told with 404, not
+/// before that time is over.
 #[test]
 fn releases_come_and_go_and_no_request_and_no_session_is_lost() {
     let site = Site::new(PAIR, ASKED);
+    let mut sdk = SdkLoad::prepare(site.port);
     site.release("v1");
     let load = Load::every(site.port);
+    sdk.begin();
     let mut version = 1;
     for round in 0..rounds() {
         std::thread::sleep(BREATH);
@@ -36,6 +44,19 @@ fn releases_come_and_go_and_no_request_and_no_session_is_lost() {
     assert_eq!(seen.failed, Vec::<String>::new(), "of {} answers", seen.answered);
     assert!(seen.answered > 100 && seen.sessions > rounds(), "{seen:?}");
     assert!(seen.releases.len() > rounds(), "{:?}", seen.releases);
+
+    site.chora.write("chora.yaml", ASKED.replace("gate_timeout: 5s", &format!("gate_timeout: 5s, drain: {SOON}s")));
+    sdk.stay(SOON);
+    assert_eq!(sdk.stays_with(), "v1");
+    site.set(&[("RELEASE", "last")]);
+    let last = site.json(&["deploy", "--version", "last"]);
+    assert_eq!(last["traffic"]["cut_sessions"], 1, "{last:#}");
+    assert_eq!(sdk.stays_with(), "last", "who was cut opens a new session");
+    let seen = sdk.end();
+    println!("{seen:?}");
+    assert_eq!(seen.failed, Vec::<String>::new(), "of {} answers", seen.answered);
+    assert!(seen.gone == 1 && seen.sessions > rounds() && seen.releases.len() > rounds() + 1, "{seen:?}");
+    assert!(seen.progress > 3 * rounds() && seen.heard > 100 && seen.longest < 60.0, "{seen:?}");
 }
 
 #[test]

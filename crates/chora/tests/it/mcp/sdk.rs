@@ -12,7 +12,8 @@ use super::{Project, Server};
 /// The era of the handshake, and the one without it.
 pub(crate) const ERAS: [(&str, &str); 2] = [("legacy", "2025-11-25"), ("auto", "2026-07-28")];
 
-fn python() -> &'static str {
+/// The Python that has the SDK.
+pub(crate) fn python() -> &'static str {
     static PYTHON: OnceLock<String> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/mcp-clients.sh");
