@@ -35,7 +35,9 @@ pub(crate) fn unanswered(pattern: &str, error: &AnswerError) -> Failure {
         AnswerError::Missing { question, choices, .. } => {
             failure.hint(format!("give it with --set {question}=…, one of {}", choices.join(", ")))
         }
-        AnswerError::Wrong { question, .. } => failure.hint(format!("give another one with --set {question}=…")),
+        AnswerError::Wrong { question, .. } | AnswerError::Taken { question, .. } => {
+            failure.hint(format!("give another one with --set {question}=…"))
+        }
         AnswerError::Unknown { near: Some(near), .. } => {
             failure.hint(format!("did you mean `{near}`? `chora patterns show {pattern}` lists them"))
         }

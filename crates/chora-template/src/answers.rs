@@ -32,6 +32,16 @@ pub enum AnswerError {
         /// What it has to be.
         expected: String,
     },
+    /// A name that the pattern has taken.
+    #[error("the answer `{answer}` to `{question}` is taken: the pattern itself uses {}", .taken.join(", "))]
+    Taken {
+        /// The question's name.
+        question: String,
+        /// The answer.
+        answer: String,
+        /// All that is taken.
+        taken: Vec<String>,
+    },
     /// An answer to nothing that is asked.
     #[error("the pattern does not ask `{question}`")]
     Unknown {
@@ -96,6 +106,7 @@ fn fitting(name: &str, question: &Question, answer: &Value) -> Result<Value, Ans
     check_choice(name, question, &answer)?;
     check_range(name, question, &answer)?;
     check_form(name, question.form, &answer)?;
+    check_taken(name, &question.not_in, &answer)?;
     Ok(answer)
 }
 
@@ -117,11 +128,22 @@ fn check_range(name: &str, question: &Question, answer: &Value) -> Result<(), An
 }
 
 fn check_form(name: &str, form: Form, answer: &Value) -> Result<(), AnswerError> {
-    let texts = answer.as_array().map_or(std::slice::from_ref(answer), Vec::as_slice).iter().filter_map(Value::as_str);
-    match texts.into_iter().find(|text| !form.fits(text)) {
+    match texts(answer).find(|text| !form.fits(text)) {
         Some(_) => Err(wrong(name, answer, &format!("made of {}", form.words()))),
         None => Ok(()),
     }
+}
+
+fn check_taken(name: &str, taken: &[String], answer: &Value) -> Result<(), AnswerError> {
+    match texts(answer).find(|text| taken.iter().any(|word| word == text)) {
+        Some(text) => Err(AnswerError::Taken { question: name.to_owned(), answer: text.to_owned(), taken: taken.to_vec() }),
+        None => Ok(()),
+    }
+}
+
+/// The text, or the words of the list.
+fn texts(answer: &Value) -> impl Iterator<Item = &str> {
+    answer.as_array().map_or(std::slice::from_ref(answer), Vec::as_slice).iter().filter_map(Value::as_str)
 }
 
 fn wrong(question: &str, answer: &Value, expected: &str) -> AnswerError {
@@ -141,7 +163,7 @@ name: {ask: name, form: slug}
 language: {ask: language, choices: [python, go], default: python}
 manager: {ask: manager, choices: [pip, uv], default: pip, when: language == 'python'}
 port: {ask: port, type: integer, range: [1, 65535], default: '{{ 8000 if language == \"python\" else 8080 }}'}
-command: {ask: command, type: list, default: '{{ name }} --serve'}
+command: {ask: command, type: list, default: '{{ name }} --serve', not_in: [reboot]}
 ";
 
     fn settled(given: &[(&str, Value)], found: &[(&str, Value)]) -> Result<Answers, AnswerError> {
@@ -175,6 +197,7 @@ command: {ask: command, type: list, default: '{{ name }} --serve'}
             ("port", json!(true), "the answer `true` to `port` is not a whole number"),
             ("language", json!("cobol"), "the answer `cobol` to `language` is not one of python, go"),
             ("command", json!([1]), "the answer `[1]` to `command` is not a list of words"),
+            ("command", json!(["notes", "reboot"]), "the answer `reboot` to `command` is taken: the pattern itself uses reboot"),
             ("lang", json!("go"), "the pattern does not ask `lang`"),
         ];
         for (name, answer, message) in cases {

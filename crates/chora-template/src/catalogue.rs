@@ -5,6 +5,7 @@ mod built_in;
 use std::collections::BTreeMap;
 
 use chora_syntax::{Diagnostics, yaml};
+use indexmap::IndexMap;
 
 use crate::answers::{self, AnswerError, Answers};
 use crate::engine::{Engine, TemplateError};
@@ -100,15 +101,18 @@ impl<'a> Catalogue<'a> {
 
 fn assembled(name: &str, file: PatternFile, parts: &BTreeMap<&str, PartFile>) -> Result<Pattern, CatalogueError> {
     let PatternFile { title, summary, version, parts: wanted, fixed, questions: own, files: own_files } = file;
-    let (mut questions, mut files) = (crate::question::Questions::new(), Vec::new());
+    let (mut questions, mut files, mut known) = (crate::question::Questions::new(), Vec::new(), IndexMap::new());
     for part in wanted {
         let missing = || CatalogueError::NoPart { pattern: name.to_owned(), part: part.clone() };
         let found = parts.get(part.as_str()).ok_or_else(missing)?;
+        known.extend(found.fixed.clone());
         questions.extend(found.questions.clone());
         files.extend(found.files.iter().cloned());
     }
-    // A pattern's own question takes the place of the part's, in its order.
+    // What a pattern says itself takes the place of what its parts say, in their order; what it fixes is not asked.
+    questions.retain(|name, _| !fixed.contains_key(name));
+    known.extend(fixed);
     questions.extend(own);
     files.extend(own_files);
-    Ok(Pattern { name: name.to_owned(), title, summary, version, fixed, questions, files })
+    Ok(Pattern { name: name.to_owned(), title, summary, version, fixed: known, questions, files })
 }

@@ -63,6 +63,8 @@ pub(crate) struct PatternFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct PartFile {
     #[serde(default)]
+    pub(crate) fixed: IndexMap<String, Value>,
+    #[serde(default)]
     pub(crate) questions: Questions,
     #[serde(default)]
     pub(crate) files: Vec<FileRule>,

@@ -22,6 +22,9 @@ pub struct Question {
     /// All that it may be; any where empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<String>,
+    /// What it, or a word of it, must not be: names that the pattern has taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_in: Vec<String>,
     /// Only asked where this holds; otherwise the default is the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,

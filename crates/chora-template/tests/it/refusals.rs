@@ -46,3 +46,15 @@ fn a_manifest_that_is_not_right_names_its_place() {
     let error = Catalogue::read(&[("patterns/p.yaml", "title: t\nsummary: s\nversion: 1\nparts: [none]\n")]).err().expect("a refusal");
     assert_snapshot!(error, @"the pattern `p` names the part `none`, which is not there");
 }
+
+#[test]
+fn what_a_pattern_fixes_is_not_asked() {
+    let part = "fixed: {a: 1, b: 1}\nquestions: {c: {ask: c, default: '1'}, d: {ask: d, default: '1'}}\nfiles: [{path: a, from: a.j2}]\n";
+    let pattern = "title: t\nsummary: s\nversion: 1\nparts: [part]\nfixed: {b: 2, c: 2}\n";
+    let files = [("parts/part.yaml", part), ("patterns/p.yaml", pattern), ("a.j2", "{{ a }}{{ b }}{{ c }}{{ d }}")];
+    let catalogue = Catalogue::read(&files).expect("the catalogue");
+    let pattern = catalogue.find("p").expect("the pattern");
+    let answers = catalogue.settle(pattern, &Answers::new(), &Answers::new()).expect("answers");
+    assert_eq!(answers.keys().collect::<Vec<_>>(), ["d"]);
+    assert_eq!(catalogue.render(pattern, &answers).expect("files")["a"].text, "1221");
+}
