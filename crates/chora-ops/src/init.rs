@@ -98,7 +98,13 @@ pub fn init(settings: &Settings, request: &InitRequest) -> Result<InitOutcome, F
         changes.extend(scaffold::memory(pattern, &answers, &rendered));
         apply::apply(root, &changes)?;
     }
-    let next = if request.dry_run { "chora init" } else { "chora config, then chora up; docs/DOCKER_SETUP.md says more" };
+    let guide = ["docs/DOCKER_SETUP.md", "docs/CI.md"].into_iter().find(|path| rendered.contains_key(*path));
+    let next = match guide {
+        _ if request.dry_run => "chora init".to_owned(),
+        Some(guide @ "docs/DOCKER_SETUP.md") => format!("chora config, then chora up; {guide} says more"),
+        Some(guide) => format!("chora config; {guide} says more"),
+        None => "chora config".to_owned(),
+    };
     Ok(InitOutcome {
         pattern: pattern.name.clone(),
         version: pattern.version,
@@ -107,7 +113,7 @@ pub fn init(settings: &Settings, request: &InitRequest) -> Result<InitOutcome, F
         found: found.evidence,
         files: lines,
         dry_run: request.dry_run,
-        next: next.to_owned(),
+        next,
     })
 }
 
@@ -133,7 +139,9 @@ fn line(root: &Path, path: &str, file: &RenderedFile) -> Result<FileLine, Failur
 fn refuse_others(root: &Path, lines: &[FileLine], replace: bool) -> Result<(), Failure> {
     let differ = lines.iter().filter(|line| line.change == FileChange::Replaced && !replace);
     let mut details: Vec<String> = differ.map(|line| format!("{} is there and differs", line.path)).collect();
-    let beside = OTHER_COMPOSE_FILES.into_iter().filter(|name| !replace && root.join(name).exists());
+    // A pattern without Compose files is for a project that has its own.
+    let writes_compose = lines.iter().any(|line| line.path == "compose.yaml");
+    let beside = OTHER_COMPOSE_FILES.into_iter().filter(|name| writes_compose && !replace && root.join(name).exists());
     details.extend(beside.map(|name| format!("{name} is a Compose file of its own")));
     if details.is_empty() {
         return Ok(());

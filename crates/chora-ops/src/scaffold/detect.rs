@@ -40,8 +40,14 @@ pub(crate) fn detect(root: &Path) -> Detected {
         found.rust(&text("Cargo.toml"));
     }
     found.dockerfile(&text("Dockerfile"));
+    if !is_there(".gitlab-ci.yml") && !root.join(".github/workflows").exists() {
+        found.ci(&text(".git/config"));
+    }
     found
 }
+
+/// Hosts of repositories, and whose CI runs there.
+const HOSTS: [(&str, &str); 2] = [("github.com", "github"), ("gitlab.com", "gitlab")];
 
 impl Detected {
     fn set(&mut self, question: &str, answer: impl Into<Value>, file: &str) {
@@ -110,6 +116,14 @@ impl Detected {
         self.is_mcp(manifest, &MCP, "Cargo.toml");
     }
 
+    fn ci(&mut self, config: &str) {
+        let origin = toml_value(config, &["[remote \"origin\"]"], "url");
+        let host = origin.as_deref().and_then(host);
+        if let Some((_, ci)) = HOSTS.iter().find(|(name, _)| host == Some(*name)) {
+            self.set("ci", *ci, ".git/config");
+        }
+    }
+
     fn dockerfile(&mut self, text: &str) {
         let stages = dockerfile::parse(text, "Dockerfile").map(|dockerfile| dockerfile.stages).unwrap_or_default();
         let exposed = stages.last().and_then(|stage| stage.exposed.first()).and_then(|port| port.split('/').next()?.parse::<u16>().ok());
@@ -117,6 +131,13 @@ impl Detected {
             self.set("port", port, "Dockerfile");
         }
     }
+}
+
+/// The host of an address of Git: `https://host/…`, `ssh://user@host:port/…` or `user@host:…`.
+fn host(address: &str) -> Option<&str> {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let authority = rest.split('/').next()?;
+    authority.rsplit('@').next()?.split(':').next()
 }
 
 /// A text of a section of TOML. Lines that are written otherwise are not seen.
@@ -144,7 +165,7 @@ mod tests {
     #[test]
     fn the_table_of_projects() {
         type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, Value);
-        let cases: [Case<'_>; 8] = [
+        let cases: [Case<'_>; 12] = [
             (&[], "minimal", json!({})),
             (&[("requirements.txt", "flask==3\n")], "minimal", json!({"language": "python", "package_manager": "pip"})),
             (&[("requirements.txt", "mcp\n")], "mcp-server", json!({"language": "python", "package_manager": "pip"})),
@@ -165,6 +186,18 @@ mod tests {
             ),
             (&[("go.mod", "module example.com/acme/Tools\n")], "minimal", json!({"name": "tools", "language": "go"})),
             (
+                &[(".git/config", "[remote \"origin\"]\n\turl = git@github.com:acme/tools.git\n[branch \"main\"]\n")],
+                "minimal",
+                json!({"ci": "github"}),
+            ),
+            (&[(".git/config", "[remote \"origin\"]\nurl = https://ci@gitlab.com:443/acme/tools\n")], "minimal", json!({"ci": "gitlab"})),
+            (&[(".git/config", "[remote \"origin\"]\nurl = https://github.com.example/acme\n")], "minimal", json!({})),
+            (
+                &[(".git/config", "[remote \"origin\"]\nurl = https://github.com/acme/tools\n"), (".github/workflows/own.yml", "")],
+                "minimal",
+                json!({}),
+            ),
+            (
                 &[("Cargo.toml", "[package]\nname = \"tools\"\n[dependencies]\nrmcp = \"3\"\n")],
                 "mcp-server",
                 json!({"name": "tools", "language": "rust"}),
@@ -173,7 +206,9 @@ mod tests {
         for (files, pattern, answers) in cases {
             let folder = tempfile::Builder::new().prefix("No Name.").tempdir().unwrap();
             for (name, text) in files {
-                fs::write(folder.path().join(name), text).unwrap();
+                let path = folder.path().join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
             }
             let mut found = detect(folder.path());
             if answers.get("name").is_none() {

@@ -1,11 +1,11 @@
-//! Golden outputs of every pattern and language; each resolves without a finding, each Dockerfile parses.
+//! Golden outputs of every pattern; each stack resolves without a finding and keeps the rules, each Dockerfile parses.
 
 use std::path::Path;
 
 use chora_syntax::compose::{ResolveRequest, resolve};
 use chora_syntax::{MemoryFiles, manifest};
 use chora_template::{Answers, Catalogue, Rendered};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What is answered in each combination, beside the name.
 const LANGUAGES: [(&str, &[(&str, &str)]); 6] = [
@@ -16,37 +16,74 @@ const LANGUAGES: [(&str, &[(&str, &str)]); 6] = [
     ("go", &[("language", "go")]),
     ("rust", &[("language", "rust")]),
 ];
+/// One of each language.
+const FOUR: [usize; 4] = [1, 3, 4, 5];
+const ALL: [usize; 6] = [0, 1, 2, 3, 4, 5];
 
-fn given(pairs: &[(&str, &str)]) -> Answers {
-    [("name", "notes")].iter().chain(pairs).map(|(name, answer)| ((*name).to_owned(), Value::from(*answer))).collect()
+type Variant<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [usize]);
+
+/// A pattern, what is answered beside name and language, and the languages; none where it asks for none.
+const VARIANTS: &[Variant<'_>] = &[
+    ("minimal", &[], &ALL),
+    ("minimal", &[("health_path", ""), ("secrets", "api_key db-password"), ("description", "\"quoted\" $HOME: #1")], &ALL),
+    ("mcp-server", &[("transport", "http")], &ALL),
+    ("mcp-server", &[("transport", "stdio"), ("secrets", "api_key")], &ALL),
+    ("full-stack", &[("migrate", "/app/migrate up $ONE")], &ALL),
+    ("full-stack", &[("redis", "no"), ("secrets", "postgres_password api_key")], &ALL),
+    ("minimal", &[("ci", "github")], &FOUR),
+    ("full-stack", &[("ci", "github"), ("secrets", "api_key"), ("migrate", "/app/migrate up")], &FOUR),
+    ("mcp-server", &[("ci", "gitlab"), ("secrets", "api_key")], &FOUR),
+    ("full-stack", &[("ci", "gitlab")], &[1]),
+    ("github-actions", &[], &[]),
+    ("github-actions", &[("environments", ""), ("deployed", "production"), ("test_command", "make test")], &[]),
+    ("gitlab-ci", &[], &[]),
+    ("gitlab-ci", &[("deployed", "production"), ("test_command", "make test")], &[]),
+    ("hot-reload", &[], &FOUR),
+    ("feature-branch", &[], &FOUR),
+    ("production", &[("host", "shop.example"), ("acme_contact", "ops@shop.example")], &FOUR),
+    ("project-scoped", &[("block", "20100")], &FOUR),
+    ("hybrid", &[], &[]),
+    ("hybrid", &[("redis", "no"), ("postgres_port", "15432")], &[]),
+    ("shared-services", &[("databases", "shop crm")], &[]),
+    ("shared-services", &[("redis", "no")], &[]),
+    ("multi-mcp", &[], &FOUR),
+    ("multi-mcp", &[("transport", "stdio"), ("secrets", "api_key"), ("ci", "github")], &[3]),
+    ("codebase-mcp", &[], &FOUR),
+    ("codebase-mcp", &[("migrations", ""), ("ci", "gitlab")], &[1]),
+    ("worker", &[("ci", "github")], &FOUR),
+    ("monitoring", &[], &[]),
+    ("monitoring", &[("grafana", "no"), ("targets", "")], &[]),
+];
+
+struct Combination {
+    name: String,
+    files: Rendered,
 }
 
-/// Every combination, by its name.
-fn combinations() -> Vec<(String, Rendered)> {
+fn combinations() -> Vec<Combination> {
     let catalogue = Catalogue::built_in().expect("the catalogue");
-    let variants: [(&str, &[(&str, &str)]); 6] = [
-        ("minimal", &[]),
-        ("minimal", &[("health_path", ""), ("secrets", "api_key db-password"), ("description", "\"quoted\" $HOME: #1")]),
-        ("mcp-server", &[("transport", "http")]),
-        ("mcp-server", &[("transport", "stdio"), ("secrets", "api_key")]),
-        ("full-stack", &[("migrate", "/app/migrate up $ONE")]),
-        ("full-stack", &[("redis", "no"), ("secrets", "postgres_password api_key")]),
-    ];
     let mut all = Vec::new();
-    for (index, (pattern, variant)) in variants.into_iter().enumerate() {
-        for (language, answers) in LANGUAGES {
+    for (index, (pattern, variant, languages)) in VARIANTS.iter().enumerate() {
+        let languages: Vec<(&str, &[(&str, &str)])> = match languages {
+            [] => vec![("any", &[])],
+            some => some.iter().map(|language| LANGUAGES[*language]).collect(),
+        };
+        for (language, answers) in languages {
             let pattern = catalogue.find(pattern).expect("the pattern");
-            let given = given(&[answers, variant].concat());
+            let given = [("name", "notes")].iter().chain(answers).chain(*variant);
+            let given = given.map(|(name, answer)| ((*name).to_owned(), Value::from(*answer))).collect();
             let answers = catalogue.settle(pattern, &given, &Answers::new()).expect("answers");
-            all.push((format!("{}-{index}-{language}", pattern.name), catalogue.render(pattern, &answers).expect("files")));
+            let files = catalogue.render(pattern, &answers).expect("files");
+            all.push(Combination { name: format!("{}-{index}-{language}", pattern.name), files });
         }
     }
+    assert!(all.len() >= 60, "{} combinations", all.len());
     all
 }
 
 #[test]
 fn every_combination_writes_what_it_wrote() {
-    for (name, files) in combinations() {
+    for Combination { name, files } in combinations() {
         let text: String =
             files.iter().map(|(path, file)| format!("==> {path}{}\n{}", if file.executable { " +x" } else { "" }, file.text)).collect();
         insta::with_settings!({ snapshot_suffix => name, omit_expression => true }, { insta::assert_snapshot!("golden", text) });
@@ -54,44 +91,75 @@ fn every_combination_writes_what_it_wrote() {
 }
 
 #[test]
+fn every_pattern_is_among_them() {
+    let catalogue = Catalogue::built_in().expect("the catalogue");
+    for pattern in catalogue.patterns() {
+        assert!(VARIANTS.iter().any(|(name, ..)| *name == pattern.name), "{}", pattern.name);
+    }
+}
+
+#[test]
 fn texts_are_clean() {
-    for (name, files) in combinations() {
+    for Combination { name, files } in combinations() {
         for (path, file) in files {
             assert!(file.text.ends_with('\n') && !file.text.ends_with("\n\n"), "{name} {path} ends with one line end:\n{}", file.text);
             for (number, line) in file.text.lines().enumerate() {
                 assert_eq!(line.trim_end(), line, "{name} {path}:{} ends with a space", number + 1);
             }
             assert!(!file.text.contains("\n\n\n") && !file.text.contains("{%"), "{name} {path}:\n{}", file.text);
+            assert_eq!(file.executable, path.ends_with(".sh"), "{name} {path}");
         }
     }
 }
 
+/// The stacks of a combination, each with the name of its environment.
+fn stacks(Combination { name, files }: &Combination) -> Vec<(String, Value)> {
+    let Some(chora) = files.get("chora.yaml") else { return Vec::new() };
+    let root = Path::new("/project");
+    let memory = files.iter().fold(MemoryFiles::default(), |memory, (path, file)| memory.with(root.join(path), file.text.clone()));
+    let chora = manifest::parse(&chora.text, "chora.yaml").unwrap_or_else(|found| panic!("{name}: {}", found.render(false)));
+    let stack = |(environment, settings): (&String, &manifest::Environment)| {
+        assert_eq!(settings.compose_files.len(), 2, "{name} {environment}");
+        for file in &settings.compose_files {
+            assert!(files.contains_key(file.as_str()), "{name} {environment}: {file}");
+        }
+        let compose_files = settings.compose_files.iter().map(|file| root.join(file)).collect();
+        let profiles = vec!["tests".to_owned()];
+        let request = ResolveRequest { project_dir: root.to_owned(), compose_files, profiles, ..ResolveRequest::default() };
+        let resolved = resolve(&memory, &request).unwrap_or_else(|found| panic!("{name} {environment}: {}", found.render(false)));
+        assert!(chora.services.keys().all(|service| resolved.canonical["services"][service].is_object()), "{name} {environment}");
+        (environment.clone(), resolved.canonical)
+    };
+    chora.environments.iter().map(stack).collect()
+}
+
 #[test]
-fn every_stack_resolves_in_every_environment() {
-    for (name, files) in combinations() {
-        let root = Path::new("/project");
-        let memory = files.iter().fold(MemoryFiles::default(), |memory, (path, file)| memory.with(root.join(path), file.text.clone()));
-        let chora =
-            manifest::parse(&files["chora.yaml"].text, "chora.yaml").unwrap_or_else(|found| panic!("{name}: {}", found.render(false)));
-        assert_eq!(chora.environments.len(), 4);
-        for (environment, settings) in &chora.environments {
-            assert_eq!(settings.compose_files.len(), 2, "{name} {environment}");
-            for file in &settings.compose_files {
-                assert!(files.contains_key(file.as_str()), "{name} {environment}: {file}");
-            }
-            let compose_files = settings.compose_files.iter().map(|file| root.join(file)).collect();
-            let request = ResolveRequest { project_dir: root.to_owned(), compose_files, ..ResolveRequest::default() };
-            let resolved = resolve(&memory, &request).unwrap_or_else(|found| panic!("{name} {environment}: {}", found.render(false)));
-            let service = &resolved.canonical["services"]["notes"];
-            assert_eq!(service["cap_drop"], serde_json::json!(["ALL"]), "{name} {environment}");
+fn every_stack_resolves_and_keeps_the_rules() {
+    for combination in combinations() {
+        let name = &combination.name;
+        for (environment, stack) in stacks(&combination) {
             let is_careful = ["staging", "production"].contains(&environment.as_str());
-            assert_eq!(service["deploy"]["resources"]["limits"]["memory"].is_string(), is_careful, "{name} {environment}: {service:#}");
-            assert_eq!(service["ports"].is_array(), environment != "test", "{name} {environment}");
-            for port in service["ports"].as_array().into_iter().flatten() {
-                assert_eq!(port["host_ip"], "127.0.0.1", "{name} {environment}");
+            for (service, settings) in stack["services"].as_object().unwrap() {
+                let name = format!("{name} {environment} {service}");
+                assert_eq!(settings["cap_drop"], json!(["ALL"]), "{name}");
+                assert_eq!(settings["security_opt"], json!(["no-new-privileges:true"]), "{name}");
+                assert_eq!(settings["logging"]["options"]["max-size"], "10m", "{name}");
+                assert_eq!(settings["deploy"]["resources"]["limits"]["memory"].is_string(), is_careful, "{name}: {settings:#}");
+                for port in settings["ports"].as_array().into_iter().flatten() {
+                    assert_eq!(port["host_ip"], "127.0.0.1", "{name}");
+                }
+                let image = settings["image"].as_str().unwrap();
+                assert!(image.contains(':') && !image.ends_with(":latest"), "{name} {image}");
             }
-            if name.starts_with("full-stack") {
-                check_stores(&format!("{name} {environment}"), &resolved.canonical, is_careful, environment == "test");
+            let service = &stack["services"]["notes"];
+            if service.is_object() {
+                let is_published = environment != "test" && !name.starts_with("worker") && !(is_careful && name.starts_with("production"));
+                assert_eq!(service["ports"].is_array(), is_published, "{name} {environment}");
+                assert_eq!(service["read_only"] == true, is_careful, "{name} {environment}");
+            }
+            assert_eq!(stack["services"]["tests"].is_object(), environment == "test" && combination.files.contains_key("Dockerfile.test"));
+            if name.starts_with("full-stack") || name.starts_with("project-scoped") {
+                check_stores(&format!("{name} {environment}"), &stack, is_careful, environment == "test");
             }
         }
     }
@@ -99,33 +167,69 @@ fn every_stack_resolves_in_every_environment() {
 
 /// Stores are reached by the service alone, and keep their data wherever it is no test.
 fn check_stores(name: &str, stack: &Value, is_careful: bool, is_test: bool) {
-    let is_first = name.starts_with("full-stack-4");
+    let has_redis = !name.starts_with("full-stack-5");
     let at = |path: &str| stack.pointer(path).unwrap_or(&Value::Null);
     assert_eq!(at("/networks/data/internal"), true, "{name}");
-    assert_eq!(at("/services/redis").is_object(), is_first, "{name}");
-    assert_eq!(at("/services/notes/depends_on/postgres/condition"), "service_healthy", "{name}");
-    assert_eq!(at("/services/notes/depends_on/migrate/condition") == "service_completed_successfully", is_first, "{name}");
-    for store in ["postgres", "redis"].into_iter().filter(|store| is_first || *store == "postgres") {
+    assert_eq!(at("/services/redis").is_object(), has_redis, "{name}");
+    let migrates = at("/services/migrate").is_object();
+    for client in ["notes", "tests"].into_iter().filter(|client| at(&format!("/services/{client}")).is_object()) {
+        let of = |path: &str| at(&format!("/services/{client}/depends_on/{path}/condition"));
+        assert_eq!(of("postgres"), "service_healthy", "{name} {client}");
+        assert_eq!(of("migrate") == "service_completed_successfully", migrates, "{name} {client}");
+    }
+    for store in ["postgres", "redis"].into_iter().filter(|store| has_redis || *store == "postgres") {
         let of = |path: &str| at(&format!("/services/{store}/{path}"));
         assert!(of("ports").is_null() && of("healthcheck/test").is_array(), "{name} {store}");
-        assert_eq!(of("networks"), &serde_json::json!({"data": null}), "{name} {store}");
-        assert_eq!((of("volumes").is_array(), of("tmpfs").is_array()), (!is_test, is_test), "{name} {store}");
-        assert_eq!(of("deploy/resources/limits/memory").is_string(), is_careful, "{name} {store}");
+        assert_eq!(of("networks"), &json!({"data": null}), "{name} {store}");
+        let data = if store == "redis" { "/data" } else { "/var/lib/postgresql/data" };
+        let is_in_memory = of("tmpfs").as_array().is_some_and(|paths| paths.iter().any(|path| path == data));
+        assert_eq!((of("volumes").is_array(), is_in_memory), (!is_test, is_test), "{name} {store}");
         assert_eq!(of("restart"), if is_careful { "unless-stopped" } else { "no" }, "{name} {store}");
+    }
+}
+
+/// The environments of one combination publish no port twice, so that all can run on one machine.
+#[test]
+fn environments_with_a_block_of_ports_stand_side_by_side() {
+    for combination in combinations().iter().filter(|combination| combination.name.starts_with("project-scoped")) {
+        let published = |stack: &Value| stack["services"]["notes"]["ports"][0]["published"].as_str().map(str::to_owned);
+        let ports: Vec<String> = stacks(combination).iter().filter_map(|(_, stack)| published(stack)).collect();
+        assert_eq!(ports, ["20100", "20101", "20102"], "{}", combination.name);
+    }
+}
+
+#[test]
+fn what_the_guide_of_shared_stores_tells_a_project_resolves() {
+    for combination in combinations().iter().filter(|combination| combination.name.starts_with("shared-services")) {
+        let guide = &combination.files["docs/DOCKER_SETUP.md"].text;
+        let told = guide.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+        let root = Path::new("/project");
+        let memory = MemoryFiles::default().with(root.join("a.yaml"), "services: {app: {image: 'app:1'}}\n".to_owned());
+        let memory = memory.with(root.join("b.yaml"), told.to_owned());
+        let compose_files = vec![root.join("a.yaml"), root.join("b.yaml")];
+        let request = ResolveRequest { project_dir: root.to_owned(), compose_files, ..ResolveRequest::default() };
+        let resolved = resolve(&memory, &request).unwrap_or_else(|found| panic!("{}: {}", combination.name, found.render(false)));
+        let stack = |wanted: &str| stacks(combination).into_iter().find(|(name, _)| name == wanted).expect("the environment").1;
+        assert_eq!(resolved.canonical["networks"]["shared"]["name"], stack("production")["networks"]["shared"]["name"]);
+        assert_eq!(stack("production")["services"]["postgres"]["networks"]["shared"]["aliases"], json!(["shared-postgres"]));
     }
 }
 
 #[test]
 fn every_dockerfile_keeps_the_rules() {
-    for (name, files) in combinations() {
-        let text = &files["Dockerfile"].text;
+    for Combination { name, files } in combinations() {
+        let Some(text) = files.get("Dockerfile").map(|file| &file.text) else { continue };
         parse_dockerfile::parse(text).unwrap_or_else(|error| panic!("{name}: {error}\n{text}"));
         let last = text.rsplit("\nFROM ").next().unwrap();
         assert_eq!(text.matches("FROM ").count(), 2, "{name}: two stages");
         assert!(last.contains("\nUSER 10001:10001\n") && last.contains("org.opencontainers.image.revision"), "{name}:\n{text}");
         assert!(!text.contains("curl") && !text.contains(":latest"), "{name}:\n{text}");
-        assert_eq!(text.contains("HEALTHCHECK"), !name.contains("-3-"), "{name}: all but standard streams have one");
+        let listens = !name.starts_with("worker") && !files["chora.yaml"].text.contains("bridge: true");
+        assert_eq!(text.contains("HEALTHCHECK"), listens, "{name}: all have one but workers and standard streams");
         let dependencies = text.find("--mount=type=cache").unwrap();
         assert!(dependencies < text.find("COPY . .").unwrap(), "{name}: dependencies come before the source");
+        let Some(tests) = files.get("Dockerfile.test").map(|file| &file.text) else { continue };
+        parse_dockerfile::parse(tests).unwrap_or_else(|error| panic!("{name}: {error}\n{tests}"));
+        assert!(tests.contains("\nUSER 10001:10001\n"), "{name}:\n{tests}");
     }
 }

@@ -66,6 +66,8 @@ fn what_is_asked_wrongly_is_refused_and_nothing_is_written() {
     assert_snapshot!(project.run(["init", "--set", "langauge=go"]));
     assert_snapshot!(project.run(["init", "--set", "language"]));
     assert_snapshot!(project.run(["init", "--answers", "/nonexistent/answers.yaml"]));
+    let taken = ["init", "--pattern", "full-stack", "--set", "name=shop", "--set", "language=go", "--set", "service=redis"];
+    assert_snapshot!(project.run(taken));
     assert_eq!(entries(&project), Vec::<String>::new());
 }
 
@@ -77,6 +79,25 @@ fn what_is_there_is_never_overwritten() {
     assert_eq!(entries(&project), ["Dockerfile", "docker-compose.yml", "pyproject.toml", "uv.lock"]);
     assert_eq!(project.run(["init", "--replace"]).code, 0);
     assert!(project.read("Dockerfile").contains("uv sync"));
+}
+
+#[test]
+fn a_project_with_docker_files_of_its_own_gets_ci_alone() {
+    let project = Chora::new().file("docker-compose.yml", "services: {app: {image: 'app:1'}}\n");
+    assert_snapshot!(project.run(["init", "--pattern", "github-actions", "--set", "name=shop"]));
+    assert!(project.read(".github/workflows/docker.yml").contains("scripts/ci/deploy.sh production"));
+    assert_eq!(project.run(["upgrade", "--check"]).code, 0);
+    assert_eq!(project.run(["init", "--pattern", "minimal"]).code, 75, "it has a pattern already");
+}
+
+#[test]
+fn a_project_gets_ci_where_its_repository_is() {
+    let project = python().file(".git/config", "[remote \"origin\"]\n\turl = git@github.com:acme/notes.git\n");
+    assert_eq!(project.run(["init"]).code, 0);
+    assert!(project.read("docs/CI.md").contains("GitHub Actions"));
+    assert!(!project.read("Dockerfile.test").contains("--no-dev"));
+    assert_eq!(project.run(["upgrade", "--set", "ci=none"]).code, 0);
+    assert!(!project.path().join(".github/workflows/docker.yml").exists());
 }
 
 #[test]
