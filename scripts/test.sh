@@ -111,6 +111,7 @@ oldest)
   export CHORA_TEST_SHARE=oldest
   part 'tests' cargo test --workspace --locked --quiet --no-fail-fast
   part 'Compose record against the live reference' scripts/oracles.sh compare
+  part 'patterns against the live reference' scripts/patterns.sh
   ;;
 newest)
   goal=test-newest
