@@ -101,7 +101,7 @@ pub fn init(settings: &Settings, request: &InitRequest) -> Result<InitOutcome, F
     let guide = ["docs/DOCKER_SETUP.md", "docs/CI.md"].into_iter().find(|path| rendered.contains_key(*path));
     let next = match guide {
         _ if request.dry_run => "chora init".to_owned(),
-        Some(guide @ "docs/DOCKER_SETUP.md") => format!("chora config, then chora up; {guide} says more"),
+        Some(guide) if rendered.contains_key("chora.yaml") => format!("chora config, then chora up; {guide} says more"),
         Some(guide) => format!("chora config; {guide} says more"),
         None => "chora config".to_owned(),
     };

@@ -53,6 +53,8 @@ const VARIANTS: &[Variant<'_>] = &[
     ("worker", &[("ci", "github")], &FOUR),
     ("monitoring", &[], &[]),
     ("monitoring", &[("grafana", "no"), ("targets", "")], &[]),
+    ("library", &[("ci", "github")], &FOUR),
+    ("library", &[("ci", "gitlab")], &[1]),
 ];
 
 struct Combination {
