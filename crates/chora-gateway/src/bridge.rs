@@ -2,6 +2,7 @@
 
 mod care;
 mod children;
+mod room;
 mod routing;
 mod silence;
 mod tools;
@@ -16,7 +17,8 @@ use tokio::sync::{mpsc, watch};
 pub(crate) use self::care::Condition;
 use self::children::Slot;
 pub(crate) use self::children::Vitals;
-use crate::message::{Fault, code};
+pub(crate) use self::room::{OpenSession, Place, Room};
+use crate::message::Fault;
 use crate::metrics::Metrics;
 use crate::revision::Revision;
 use crate::server::Server;
@@ -44,8 +46,8 @@ pub struct BridgeSettings {
     pub server: Server,
     /// Whose a process is.
     pub sharing: ChildSharing,
-    /// Most sessions at once, and most processes of sessions where they are not shared. Requests that stand alone before a server with
-    /// a handshake have the same limit, counted apart.
+    /// Most sessions at once, and most processes of sessions where they are not shared. Requests that stand alone have the same limit,
+    /// counted apart.
     pub max_sessions: usize,
     /// How long a session may be idle before it is ended.
     pub idle: Duration,
@@ -57,6 +59,7 @@ pub struct Bridge {
     pub(crate) settings: BridgeSettings,
     pub(crate) metrics: Metrics,
     sessions: Mutex<HashMap<Box<str>, Arc<Session>>>,
+    pub(crate) room: Room,
     next_session: AtomicU64,
     /// The shared conversation with a handshake.
     legacy: Slot,
@@ -86,6 +89,7 @@ impl Bridge {
     #[must_use]
     pub fn new(settings: BridgeSettings) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
+            room: Room::new(settings.max_sessions),
             settings,
             metrics: Metrics::default(),
             sessions: Mutex::default(),
@@ -170,56 +174,47 @@ impl Bridge {
 
     /// Opens a session of a client.
     pub(crate) async fn open_session(&self, revision: Revision) -> Result<Arc<Session>, Fault> {
-        self.has_room(false)?;
+        let place = self.room.for_session()?;
         let key = SessionKey(self.next_session.fetch_add(1, Ordering::Relaxed));
-        let upstream = self.session_upstream(key).await.map_err(|gone| crate::upstream::unavailable(&gone))?;
+        let upstream = self.session_upstream(key, &place).await.map_err(|gone| crate::upstream::unavailable(&gone))?;
         self.metrics.sessions_opened.add(1);
-        self.enter(Session::new(key, revision, upstream))
+        Ok(self.enter(Session::new(key, revision, upstream, place)))
     }
 
-    async fn session_upstream(&self, key: SessionKey) -> Result<Arc<Upstream>, Gone> {
+    async fn session_upstream(&self, key: SessionKey, place: &Place) -> Result<Arc<Upstream>, Gone> {
         if self.is_modern_only() {
             return self.modern.get(self).await;
         }
         if self.settings.sharing != ChildSharing::Shared && !self.may_be_modern_only().await {
-            return self.start_child(Some(key));
+            return self.start_child(Some(key), Some(place.clone()));
         }
         match self.legacy.get(self).await {
             Err(_) if self.is_modern_only() => self.modern.get(self).await,
-            Ok(_) if self.settings.sharing != ChildSharing::Shared => self.start_child(Some(key)),
+            Ok(_) if self.settings.sharing != ChildSharing::Shared => self.start_child(Some(key), Some(place.clone())),
             shared => shared,
         }
     }
 
     /// Opens a session for one call of a client that has none, before a server that wants one.
-    pub(crate) async fn open_passing_session(&self) -> Result<Arc<Session>, Fault> {
-        self.has_room(true)?;
+    pub(crate) async fn open_passing_session(self: &Arc<Self>) -> Result<OpenSession, Fault> {
+        let place = self.room.for_lone_call()?;
         let key = SessionKey(self.next_session.fetch_add(1, Ordering::Relaxed));
-        let upstream = match self.settings.sharing {
-            ChildSharing::Request => self.start_greeted(key).await,
-            ChildSharing::Shared | ChildSharing::Session => self.legacy.get(self).await,
-        };
+        let has_own = self.settings.sharing == ChildSharing::Request;
+        let upstream = if has_own { self.start_child(Some(key), Some(place.clone())) } else { self.legacy.get(self).await };
         let upstream = upstream.map_err(|gone| crate::upstream::unavailable(&gone))?;
-        self.enter(Session::passing(key, upstream))
-    }
-
-    /// Whether one more of its kind may come: calls that pass take no room of sessions, nor the other way round.
-    fn has_room(&self, is_passing: bool) -> Result<(), Fault> {
-        let sessions = self.sessions();
-        let most = self.settings.max_sessions;
-        if sessions.len() < most || sessions.values().filter(|session| session.is_passing == is_passing).count() < most {
-            return Ok(());
+        let session = Session::new(key, Revision::NEWEST_LEGACY, Arc::clone(&upstream), place);
+        let open = OpenSession::new(self, self.enter(session));
+        if has_own {
+            let _connected = open.session.connected();
+            children::greet_in_time(&upstream, Era::Legacy).await.map_err(|gone| crate::upstream::unavailable(&gone))?;
         }
-        let why = if is_passing { "too many requests without a session are under way" } else { "all sessions are taken" };
-        Err(Fault::new(code::UNAVAILABLE, format!("{why}; try again later")).with(serde_json::json!({ "retry": true })))
+        Ok(open)
     }
 
-    fn enter(&self, session: Session) -> Result<Arc<Session>, Fault> {
-        // Others may have come while the process was started.
-        self.has_room(session.is_passing)?;
+    fn enter(&self, session: Session) -> Arc<Session> {
         let session = Arc::new(session);
         self.sessions().insert(session.id.clone(), Arc::clone(&session));
-        Ok(session)
+        session
     }
 
     /// Whether the server is known to refuse a handshake.
@@ -231,12 +226,16 @@ impl Bridge {
     pub(crate) async fn end_session(&self, id: &str) -> bool {
         let Some(session) = self.sessions().remove(id) else { return false };
         session.standing.close();
+        session.give_up_place();
         let upstream = session.upstream();
         if upstream.owner.is_some() {
             upstream.stop().await;
             return true;
         }
         for number in upstream.numbers_of(session.key) {
+            if let Some(stream) = upstream.stream_of(number) {
+                stream.close();
+            }
             upstream.cancel(number, Some("the session has ended")).await;
         }
         for uri in session.subscriptions() {
@@ -259,23 +258,22 @@ impl Bridge {
         again.call(unsent.call).await.map(|_| ()).map_err(|unsent| unsent.gone)
     }
 
-    /// Sends a call that stands alone; the process and the call's number there.
-    pub(crate) async fn lone_call(&self, call: Outbound) -> Result<(Arc<Upstream>, u64), Gone> {
-        let upstream = self.modern_upstream().await?;
-        let unsent = match upstream.call(call).await {
-            Ok(number) => return Ok((upstream, number)),
-            Err(unsent) => unsent,
-        };
-        let again = self.modern_upstream().await?;
-        let number = again.call(unsent.call).await.map_err(|unsent| unsent.gone)?;
-        Ok((again, number))
+    /// Sends a call of a session to a server without a handshake. It keeps nothing of a session, so that all share a process.
+    pub(crate) async fn modern_call(&self, call: Outbound) -> Result<(), Gone> {
+        let Err(unsent) = self.modern_shared().await?.call(call).await else { return Ok(()) };
+        self.modern_shared().await?.call(unsent.call).await.map(drop).map_err(|unsent| unsent.gone)
+    }
+
+    /// The shared process of the revision without a handshake.
+    pub(crate) async fn modern_shared(&self) -> Result<Arc<Upstream>, Gone> {
+        self.modern.get(self).await
     }
 
     /// Which process answers a request that stands alone.
-    pub(crate) async fn modern_upstream(&self) -> Result<Arc<Upstream>, Gone> {
+    pub(crate) async fn modern_upstream(&self, place: &Place) -> Result<Arc<Upstream>, Gone> {
         match self.settings.sharing {
-            ChildSharing::Request => self.start_child(None),
-            ChildSharing::Shared | ChildSharing::Session => self.modern.get(self).await,
+            ChildSharing::Request => self.start_child(None, Some(place.clone())),
+            ChildSharing::Shared | ChildSharing::Session => self.modern_shared().await,
         }
     }
 
@@ -296,13 +294,13 @@ impl Bridge {
         self.modern.last_greeting().or_else(|| self.legacy.last_greeting())
     }
 
-    /// Starts a process and listens to it.
-    fn start_child(&self, owner: Option<SessionKey>) -> Result<Arc<Upstream>, Gone> {
+    /// Starts a process and listens to it. One that is not shared has the place of whoever it is for.
+    fn start_child(&self, owner: Option<SessionKey>, place: Option<Place>) -> Result<Arc<Upstream>, Gone> {
         let Started { upstream, arriving } =
             Upstream::start(&self.settings.server, owner).map_err(|error| Gone(format!("cannot be started: {error}")))?;
         self.metrics.children_started.add(1);
         tokio::spawn(silence::watch(Arc::downgrade(&upstream)));
-        tokio::spawn(converse(self.me.clone(), Arc::clone(&upstream), arriving));
+        tokio::spawn(converse(self.me.clone(), Arc::clone(&upstream), arriving, place));
         Ok(upstream)
     }
 
@@ -313,7 +311,7 @@ impl Bridge {
 }
 
 /// Routes what a server says until it ends.
-async fn converse(bridge: Weak<Bridge>, upstream: Arc<Upstream>, mut arriving: mpsc::Receiver<Arrival>) {
+async fn converse(bridge: Weak<Bridge>, upstream: Arc<Upstream>, mut arriving: mpsc::Receiver<Arrival>, place: Option<Place>) {
     while let Some(arrival) = arriving.recv().await {
         let Some(bridge) = bridge.upgrade() else { break };
         bridge.route(&upstream, arrival).await;
@@ -323,6 +321,7 @@ async fn converse(bridge: Weak<Bridge>, upstream: Arc<Upstream>, mut arriving: m
     let mut failed = upstream.fail_all(&gone);
     upstream.stop().await;
     failed += upstream.fail_all(&Gone(upstream.end().unwrap_or_else(|| "ended".to_owned())));
+    drop(place);
     if let Some(bridge) = bridge.upgrade() {
         bridge.metrics.calls_failed.add(u64::try_from(failed).unwrap_or(u64::MAX));
         bridge.metrics.children_ended.add(1);

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::bridge::{Bridge, ChildSharing, Era};
-use crate::message::{Outcome, Request};
-use crate::session::{Connected, Session};
+use crate::bridge::{Bridge, ChildSharing, Era, OpenSession, Place};
+use crate::message::{Fault, Outcome, Request};
+use crate::session::Connected;
 use crate::stream::Stream;
 use crate::translate::to_legacy::{self, Begun};
+use crate::transport::stdio::Gone;
 use crate::upstream::{Caller, Outbound, Sink, Upstream, unavailable};
 
 /// A call under way; dropped, it is cancelled.
@@ -26,23 +27,24 @@ impl Lone {
     }
 }
 
-/// Begins a call, before a server of either era; what is said about it, and its answer, come to `stream`.
+/// Begins a call, before a server of either era; what is said about it, and its answer, come to `stream`. What was begun ends when
+/// nobody waits for this.
 pub(crate) async fn begin(bridge: &Arc<Bridge>, request: Request, stream: &Arc<Stream>) -> Result<Lone, Outcome> {
     let took = Took::new(bridge);
-    let gone = |gone| Outcome::Error(unavailable(&gone).to_raw());
+    let no = |fault: Fault| Outcome::Error(fault.to_raw());
+    let gone = |gone| no(unavailable(&gone));
     match bridge.era().await.map_err(gone)? {
         Era::Modern => {
+            let place = bridge.room.for_lone_call().map_err(no)?;
             let caller = Caller { session: None, id: request.id, sink: Sink::Client(Arc::clone(stream)) };
             let outbound = Outbound { caller, method: request.method, params: request.params };
-            let (upstream, number) = bridge.lone_call(outbound).await.map_err(gone)?;
-            let own_process = bridge.settings.sharing == ChildSharing::Request;
-            Ok(Lone::Sent(LoneCall { upstream, number, own_process, took, is_over: false }))
+            LoneCall::send(took, place, outbound).await.map(Lone::Sent).map_err(gone)
         }
         Era::Legacy => match to_legacy::begin(bridge, &request, stream).await {
             Begun::Answered(outcome) => Err(outcome),
-            Begun::UnderWay(session) => {
-                let connected = session.connected();
-                Ok(Lone::Passing(PassingCall { session, took, is_over: false, _connected: connected }))
+            Begun::UnderWay(open) => {
+                let connected = open.session.connected();
+                Ok(Lone::Passing(PassingCall { open, took, _connected: connected }))
             }
         },
     }
@@ -50,15 +52,30 @@ pub(crate) async fn begin(bridge: &Arc<Bridge>, request: Request, stream: &Arc<S
 
 /// A call that stands alone: it is cancelled when nobody waits for it any more.
 pub(crate) struct LoneCall {
-    pub(crate) upstream: Arc<Upstream>,
-    pub(crate) number: u64,
-    /// The process is this call's own.
-    pub(crate) own_process: bool,
-    pub(crate) took: Took,
-    pub(crate) is_over: bool,
+    upstream: Arc<Upstream>,
+    /// What it is there, once it was sent.
+    number: Option<u64>,
+    took: Took,
+    is_over: bool,
+    place: Place,
 }
 
 impl LoneCall {
+    /// Sends it; once more where the process had ended before it got the call.
+    async fn send(took: Took, place: Place, outbound: Outbound) -> Result<Self, Gone> {
+        let upstream = took.bridge.modern_upstream(&place).await?;
+        let mut call = Self { upstream, number: None, took, is_over: false, place };
+        let number = match call.upstream.call(outbound).await {
+            Ok(number) => number,
+            Err(unsent) => {
+                call.upstream = call.took.bridge.modern_upstream(&call.place).await?;
+                call.upstream.call(unsent.call).await.map_err(|unsent| unsent.gone)?
+            }
+        };
+        call.number = Some(number);
+        Ok(call)
+    }
+
     /// The answer is there.
     pub(crate) fn end(&mut self) {
         self.is_over = true;
@@ -68,43 +85,41 @@ impl LoneCall {
 
 impl Drop for LoneCall {
     fn drop(&mut self) {
-        if self.is_over && !self.own_process {
+        let has_own_process = self.took.bridge.settings.sharing == ChildSharing::Request;
+        let cancelled = self.number.filter(|_| !self.is_over);
+        if cancelled.is_none() && !has_own_process {
             return;
         }
-        let (upstream, number, cancel, stop) = (Arc::clone(&self.upstream), self.number, !self.is_over, self.own_process);
+        let upstream = Arc::clone(&self.upstream);
         tokio::spawn(async move {
-            if cancel {
-                upstream.cancel(number, Some("the client has left")).await;
-            }
-            if stop {
-                upstream.stop().await;
-            }
+            let cancelling = async {
+                if let Some(number) = cancelled {
+                    upstream.cancel(number, Some("the client has left")).await;
+                }
+            };
+            // A process that does not read is not told, and ends all the same.
+            let stopping = async {
+                if has_own_process {
+                    upstream.stop().await;
+                }
+            };
+            tokio::join!(cancelling, stopping);
         });
     }
 }
 
 /// A call that stands alone before a server that wants sessions: its session ends with it, unless it waits for input.
 pub(crate) struct PassingCall {
-    pub(crate) session: Arc<Session>,
-    pub(crate) took: Took,
-    pub(crate) is_over: bool,
-    pub(crate) _connected: Connected,
+    open: OpenSession,
+    took: Took,
+    _connected: Connected,
 }
 
 impl PassingCall {
     /// The answer is there.
     pub(crate) fn end(&mut self) {
-        self.is_over = true;
+        self.open.leave();
         self.took.observe();
-    }
-}
-
-impl Drop for PassingCall {
-    fn drop(&mut self) {
-        if !self.is_over {
-            let (bridge, session) = (Arc::clone(&self.took.bridge), Arc::clone(&self.session));
-            tokio::spawn(async move { bridge.end_session(&session.id).await });
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use serde_json::value::RawValue;
 
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, OpenSession};
 use crate::message::{Fault, Id, Notification, Outcome, Request, Response, code, params};
 use crate::revision::Revision;
 use crate::session::{Asked, Session};
@@ -21,16 +21,12 @@ pub(crate) async fn open(bridge: &Arc<Bridge>, request: &Request) -> Result<(Arc
     let asked = params::text(request.params.as_deref(), "protocolVersion").and_then(|version| Revision::parse(&version));
     let revision = asked.filter(|revision| !revision.is_modern()).unwrap_or(Revision::NEWEST_LEGACY);
     let session = bridge.open_session(revision).await.map_err(|no| (StatusCode::SERVICE_UNAVAILABLE, no))?;
-    // A server may take its time to greet.
+    // A server may take its time to greet. A client that does not wait for it has no session.
+    let mut open = OpenSession::new(bridge, Arc::clone(&session));
     let _connected = session.connected();
-    let greeted = greet(bridge, &session, request).await;
-    match greeted {
-        Ok(result) => Ok((session, result)),
-        Err(no) => {
-            bridge.end_session(&session.id).await;
-            Err(no)
-        }
-    }
+    let result = greet(bridge, &session, request).await?;
+    open.leave();
+    Ok((session, result))
 }
 
 pub(crate) async fn greet(bridge: &Arc<Bridge>, session: &Arc<Session>, request: &Request) -> Result<Box<RawValue>, (StatusCode, Fault)> {

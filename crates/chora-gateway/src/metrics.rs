@@ -75,6 +75,8 @@ pub(crate) struct Measured<'a> {
     pub(crate) metrics: &'a Metrics,
     /// Sessions that are open now.
     pub(crate) sessions: usize,
+    /// Requests that stand alone and are under way now.
+    pub(crate) lone_calls: usize,
 }
 
 /// A counter's name, what it counts, and where it is.
@@ -92,6 +94,14 @@ const COUNTERS: [Told; 9] = [
     ("streams_overflowed_total", "clients that did not read their answers", |metrics| &metrics.streams_overflowed),
 ];
 
+/// What is counted now, in the same way.
+type ToldNow = (&'static str, &'static str, fn(&Measured<'_>) -> usize);
+
+const GAUGES: [ToldNow; 2] = [
+    ("sessions", "open sessions", |measured| measured.sessions),
+    ("lone_calls", "requests that stand alone and are under way", |measured| measured.lone_calls),
+];
+
 fn braced(label: &str) -> String {
     if label.is_empty() { String::new() } else { format!("{{{label}}}") }
 }
@@ -105,9 +115,11 @@ pub(crate) fn text(of: &[Measured<'_>]) -> String {
             _ = writeln!(out, "chora_bridge_{name}{} {}", braced(label), counter(metrics).get());
         }
     }
-    _ = writeln!(out, "# HELP chora_bridge_sessions open sessions\n# TYPE chora_bridge_sessions gauge");
-    for Measured { label, sessions, .. } in of {
-        _ = writeln!(out, "chora_bridge_sessions{} {sessions}", braced(label));
+    for (name, help, gauge) in GAUGES {
+        _ = writeln!(out, "# HELP chora_bridge_{name} {help}\n# TYPE chora_bridge_{name} gauge");
+        for measured in of {
+            _ = writeln!(out, "chora_bridge_{name}{} {}", braced(&measured.label), gauge(measured));
+        }
     }
     let name = "chora_bridge_call_seconds";
     _ = writeln!(out, "# HELP {name} time from a call to its answer\n# TYPE {name} histogram");
@@ -130,7 +142,7 @@ mod tests {
             metrics.calls.observe(Duration::from_micros(took));
         }
         metrics.requests.add(3);
-        let of = |label: &str| Measured { label: label.to_owned(), metrics: &metrics, sessions: 2 };
+        let of = |label: &str| Measured { label: label.to_owned(), metrics: &metrics, sessions: 2, lone_calls: 3 };
         let labelled = text(&[of("server=\"a\""), of("server=\"b\"")]);
         assert!(labelled.contains("chora_bridge_call_seconds_bucket{server=\"b\",le=\"0.0001\"} 1"), "{labelled}");
         assert_eq!(labelled.matches("# TYPE chora_bridge_sessions gauge").count(), 1);
@@ -138,6 +150,7 @@ mod tests {
         for line in [
             "chora_bridge_http_requests_total 3",
             "chora_bridge_sessions 2",
+            "chora_bridge_lone_calls 3",
             "chora_bridge_call_seconds_bucket{le=\"0.0001\"} 1",
             "chora_bridge_call_seconds_bucket{le=\"0.00025\"} 2",
             "chora_bridge_call_seconds_bucket{le=\"30\"} 2",

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use crate::bridge::Place;
 use crate::message::{Id, Outcome};
 use crate::revision::Revision;
 use crate::stream::Stream;
@@ -37,8 +38,6 @@ pub(crate) struct Session {
     pub(crate) key: SessionKey,
     /// What the client sends as `Mcp-Session-Id`.
     pub(crate) id: Box<str>,
-    /// Whether it is there for one call of a client that has none.
-    pub(crate) is_passing: bool,
     /// What was agreed on; what the client asked for until then.
     revision: Mutex<Revision>,
     /// Changes when a shared process ends and is started again.
@@ -65,14 +64,15 @@ struct State {
     subscriptions: HashSet<String>,
     /// Connections that are open for the client now.
     connections: usize,
+    /// Until it has ended.
+    place: Option<Place>,
 }
 
 impl Session {
-    pub(crate) fn new(key: SessionKey, revision: Revision, upstream: Arc<Upstream>) -> Self {
+    pub(crate) fn new(key: SessionKey, revision: Revision, upstream: Arc<Upstream>, place: Place) -> Self {
         Self {
             key,
             id: uuid::Uuid::new_v4().simple().to_string().into(),
-            is_passing: false,
             revision: Mutex::new(revision),
             upstream: Mutex::new(upstream),
             standing: Arc::new(Stream::new(true)),
@@ -81,13 +81,8 @@ impl Session {
             born: Instant::now(),
             touched: AtomicU64::new(0),
             next: AtomicU64::new(1),
-            state: Mutex::default(),
+            state: Mutex::new(State { place: Some(place), ..State::default() }),
         }
-    }
-
-    /// The same for one call of a client that has none.
-    pub(crate) fn passing(key: SessionKey, upstream: Arc<Upstream>) -> Self {
-        Self { is_passing: true, ..Self::new(key, Revision::NEWEST_LEGACY, upstream) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -134,6 +129,11 @@ impl Session {
     pub(crate) fn connected(self: &Arc<Self>) -> Connected {
         self.state().connections += 1;
         Connected(Arc::clone(self))
+    }
+
+    /// Another one may come, although connections may not have noticed yet that this session is over.
+    pub(crate) fn give_up_place(&self) {
+        self.state().place = None;
     }
 
     /// A name for what the server asks: unique in the session.
@@ -235,6 +235,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::{KEPT_STREAMS, MOST_CALLS, Session, SessionKey};
+    use crate::bridge::Room;
     use crate::revision::Revision;
     use crate::transport::stdio::ChildCommand;
     use crate::upstream::Upstream;
@@ -248,7 +249,7 @@ mod tests {
             patience: crate::transport::stdio::PATIENCE,
         };
         let upstream = Upstream::start(&command.into(), None).expect("a process").upstream;
-        let session = Session::new(SessionKey(1), Revision::V2025_11_25, upstream);
+        let session = Session::new(SessionKey(1), Revision::V2025_11_25, upstream, Room::new(1).for_session().expect("a place"));
         for _ in 0..2 * MOST_CALLS {
             let (_, stream) = session.open_stream().expect("room");
             stream.finish(Bytes::from("an answer"), None);

@@ -111,12 +111,8 @@ impl Slot {
             }
         }
         present.started = Some(Instant::now());
-        let upstream = bridge.start_child(None)?;
-        let greeting = match tokio::time::timeout(GREETING, greet(&upstream, self.era)).await {
-            Ok(greeting) => greeting,
-            Err(_) => Err(Gone(format!("did not greet within {GREETING:?}"))),
-        };
-        match greeting {
+        let upstream = bridge.start_child(None, None)?;
+        match greet_in_time(&upstream, self.era).await {
             Ok(greeting) => {
                 self.adopt(present, &upstream, greeting);
                 Ok(upstream)
@@ -177,6 +173,12 @@ impl Slot {
             upstream.stop().await;
         }
     }
+}
+
+/// Greets, within the time that a server has for it.
+pub(super) async fn greet_in_time(upstream: &Upstream, era: Era) -> Result<Box<RawValue>, Gone> {
+    let greeting = tokio::time::timeout(GREETING, greet(upstream, era)).await;
+    greeting.unwrap_or_else(|_| Err(Gone(format!("did not greet within {GREETING:?}"))))
 }
 
 async fn greet(upstream: &Upstream, era: Era) -> Result<Box<RawValue>, Gone> {
@@ -249,22 +251,6 @@ impl Bridge {
         matches!(self.era().await, Ok(Era::Modern)) && self.legacy.vitals().is_none()
     }
 
-    /// A process of one call's own, greeted.
-    pub(super) async fn start_greeted(&self, key: crate::session::SessionKey) -> Result<Arc<Upstream>, Gone> {
-        let upstream = self.start_child(Some(key))?;
-        match tokio::time::timeout(GREETING, initialize(&upstream)).await {
-            Ok(Ok(_)) => Ok(upstream),
-            Ok(Err(gone)) => {
-                upstream.stop().await;
-                Err(gone)
-            }
-            Err(_) => {
-                upstream.stop().await;
-                Err(Gone(format!("did not greet within {GREETING:?}")))
-            }
-        }
-    }
-
     async fn find_era(&self) -> Result<Era, Gone> {
         let mut known = self.era.lock().await;
         if let Some(era) = *known {
@@ -277,7 +263,7 @@ impl Bridge {
     }
 
     async fn try_eras(&self) -> Result<Era, Gone> {
-        let upstream = self.start_child(None)?;
+        let upstream = self.start_child(None, None)?;
         let found = match tokio::time::timeout(GREETING, negotiate(&upstream)).await {
             Ok(found) => found,
             Err(_) => Err(Gone(format!("did not greet within {GREETING:?}"))),

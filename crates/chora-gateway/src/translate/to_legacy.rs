@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{SERVER_INFO, capability, completed, raw, set, without_envelope};
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, OpenSession};
 use crate::message::params::{self, CAPABILITIES, LOG_LEVEL, SUBSCRIPTION};
 use crate::message::{Fault, Id, Message, Notification, Outcome, Request, Response, code};
 use crate::revision::Revision;
@@ -62,7 +62,7 @@ pub(crate) enum Begun {
     /// It is answered at once.
     Answered(Outcome),
     /// It goes on; what it says arrives on the stream that was given.
-    UnderWay(Arc<Session>),
+    UnderWay(OpenSession),
 }
 
 /// Begins a call for a client; its answer will come to `outer`.
@@ -74,10 +74,9 @@ pub(crate) async fn begin(bridge: &Arc<Bridge>, request: &Request, outer: &Arc<S
             Err(Fault::new(code::METHOD_NOT_FOUND, "this revision has no such method"))
         }
         _ => match relay(bridge, request).await {
-            Ok(call) => {
-                let session = Arc::clone(&call.session);
+            Ok((open, call)) => {
                 tokio::spawn(pump(Arc::clone(bridge), call, Asker::of(request), Arc::clone(outer)));
-                return Begun::UnderWay(session);
+                return Begun::UnderWay(open);
             }
             Err(no) => Err(no),
         },
@@ -108,38 +107,38 @@ async fn discover(bridge: &Bridge) -> Result<Box<RawValue>, Fault> {
     Ok(raw(&told))
 }
 
-/// Sends a call, or goes on with one that waited for input.
-async fn relay(bridge: &Arc<Bridge>, request: &Request) -> Result<Relayed, Fault> {
+/// Sends a call, or goes on with one that waited for input. Its session ends when it cannot be sent, or when nobody waits for that.
+async fn relay(bridge: &Arc<Bridge>, request: &Request) -> Result<(OpenSession, Relayed), Fault> {
     let params = request.params.as_deref();
     if let Some(state) = params::text(params, "requestState") {
         return go_on(bridge, params, &state).await;
     }
-    let session = bridge.open_passing_session().await?;
+    let open = bridge.open_passing_session().await?;
+    let session = Arc::clone(&open.session);
     let inner = Arc::new(Stream::new(false));
     let reader = inner.read();
     let caller = Caller { session: Some(session.key), id: Id::number(0), sink: Sink::Client(Arc::clone(&inner)) };
     let outbound = Outbound { caller, method: request.method.clone(), params: without_envelope(params) };
-    if let Err(gone) = bridge.call(&session, outbound).await {
-        bridge.end_session(&session.id).await;
-        return Err(unavailable(&gone));
-    }
-    Ok(Relayed { session, inner, reader, method: request.method.clone() })
+    bridge.call(&session, outbound).await.map_err(|gone| unavailable(&gone))?;
+    Ok((open, Relayed { session, inner, reader, method: request.method.clone() }))
 }
 
-async fn go_on(bridge: &Bridge, params: Option<&RawValue>, state: &str) -> Result<Relayed, Fault> {
+async fn go_on(bridge: &Arc<Bridge>, params: Option<&RawValue>, state: &str) -> Result<(OpenSession, Relayed), Fault> {
     let invalid = |why: &str| Fault::new(code::INVALID_PARAMS, why);
     let Some(waiting) = bridge.parked.take(state) else { return Err(invalid("requestState is not one that waits for input here")) };
     let responses = params::member(params, "inputResponses").and_then(|responses| params::members(Some(&responses)));
     let Some(response) = responses.and_then(|mut responses| responses.swap_remove(waiting.asked.as_json())) else {
-        let missing = invalid("inputResponses lacks what was asked for");
-        bridge.parked.park(waiting);
-        return Err(missing);
+        if let Some(displaced) = bridge.parked.park(waiting) {
+            bridge.end_session(&displaced.call.session.id).await;
+        }
+        return Err(invalid("inputResponses lacks what was asked for"));
     };
+    let open = OpenSession::new(bridge, Arc::clone(&waiting.call.session));
     if let Some(theirs) = waiting.call.session.answered_to_server(&waiting.asked) {
         let answer = Response { id: Some(theirs), outcome: Outcome::Result(response) };
         waiting.call.session.upstream().answer(answer).await.map_err(|gone| unavailable(&gone))?;
     }
-    Ok(waiting.call)
+    Ok((open, waiting.call))
 }
 
 /// What must be known of the one who asks.
@@ -230,11 +229,11 @@ async fn listen(bridge: &Arc<Bridge>, request: &Request, outer: &Arc<Stream>) ->
             Fault::new(code::INVALID_PARAMS, "params.notifications must say which are wanted").to_raw(),
         ));
     };
-    let session = match bridge.open_passing_session().await {
-        Ok(session) => session,
+    let open = match bridge.open_passing_session().await {
+        Ok(open) => open,
         Err(no) => return Begun::Answered(Outcome::Error(no.to_raw())),
     };
-    let id = request.id.clone();
+    let (session, id) = (Arc::clone(&open.session), request.id.clone());
     let acknowledged =
         json!({ "notifications": filter, "_meta": { SUBSCRIPTION: serde_json::from_str::<Value>(id.as_json()).unwrap_or_default() } });
     _ = outer.push(notification("notifications/subscriptions/acknowledged", Some(raw(&acknowledged))));
@@ -246,8 +245,8 @@ async fn listen(bridge: &Arc<Bridge>, request: &Request, outer: &Arc<Stream>) ->
             }
         }
     }
-    tokio::spawn(tell_changes(Arc::clone(&session), filter, id, Arc::clone(outer)));
-    Begun::UnderWay(session)
+    tokio::spawn(tell_changes(session, filter, id, Arc::clone(outer)));
+    Begun::UnderWay(open)
 }
 
 fn notification(method: &str, params: Option<Box<RawValue>>) -> Bytes {

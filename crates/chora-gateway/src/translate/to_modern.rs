@@ -114,7 +114,7 @@ async fn listen(bridge: &Arc<Bridge>, session: &Arc<Session>, facing: &Facing, n
     let caller = Caller { session: Some(session.key), id: Id::number(0), sink: Sink::Client(Arc::clone(&stream)) };
     let params = facing.enveloped(Some(&raw(&json!({ "notifications": filter }))));
     let outbound = Outbound { caller, method: "subscriptions/listen".to_owned(), params };
-    let upstream = bridge.modern_upstream().await.map_err(|gone| unavailable(&gone))?;
+    let upstream = bridge.modern_shared().await.map_err(|gone| unavailable(&gone))?;
     let number = upstream.call(outbound).await.map_err(|unsent| unavailable(&unsent.gone))?;
     let before = facing.state().listening.insert(name.to_owned(), number);
     if let Some(before) = before {
@@ -174,7 +174,7 @@ async fn rounds(bridge: &Arc<Bridge>, session: &Arc<Session>, facing: &Facing, r
         let reader = inner.read();
         let caller = Caller { session: Some(session.key), id: request.id.clone(), sink: Sink::Client(Arc::clone(&inner)) };
         let outbound = Outbound { caller, method: request.method.clone(), params: facing.enveloped(params.as_deref()) };
-        if let Err(gone) = bridge.lone_call(outbound).await {
+        if let Err(gone) = bridge.modern_call(outbound).await {
             return Some(Outcome::Error(unavailable(&gone).to_raw()));
         }
         let outcome = loop {

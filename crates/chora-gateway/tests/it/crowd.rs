@@ -61,7 +61,7 @@ fn children() -> usize {
     entries.map(stat).filter(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.split(' ').nth(1) == Some(&parent))).count()
 }
 
-fn tasks() -> usize {
+pub(crate) fn tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }
 
@@ -93,10 +93,11 @@ fn is_back(round: usize, baseline: u64) {
     assert!(now <= baseline + baseline / 5, "{now} KiB after {baseline} KiB");
 }
 
-struct Metrics(Client);
+/// What the bridge counts.
+pub(crate) struct Metrics(Client);
 
 impl Metrics {
-    async fn of(served: &Served) -> Self {
+    pub(crate) async fn of(served: &Served) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
         let stop = tokio_util::sync::CancellationToken::new();
@@ -104,7 +105,7 @@ impl Metrics {
         Self(Client::new(&address))
     }
 
-    async fn get(&self, name: &str) -> usize {
+    pub(crate) async fn get(&self, name: &str) -> usize {
         let text = self.0.get("/metrics").await.body;
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).expect("a metric");
         value.parse().expect("a number")

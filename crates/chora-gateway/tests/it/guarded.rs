@@ -74,12 +74,12 @@ async fn requests_that_stand_alone_are_no_sessions() {
         let client = client.clone();
         async move { client.lone_call(json!(1), "sleep", json!({ "seconds": 3 })).await.status }
     });
-    eventually("the call is under way", async || client.get("/health").await.json()["metadata"]["sessions"] == 1).await;
+    eventually("the call is under way", async || client.get("/health").await.json()["metadata"]["lone_calls"] == 1).await;
     let refused = client.lone_call(json!(2), "echo", json!({ "text": "hello" })).await;
     assert_eq!(refused.status, 503, "they have the same limit, counted apart: {}", refused.body);
     let _session = served.session("2025-11-25").await;
     assert_eq!(under_way.await.expect("an answer"), 200);
-    eventually("it is over", async || client.get("/health").await.json()["metadata"]["sessions"] == 1).await;
+    eventually("it is over", async || client.get("/health").await.json()["metadata"]["lone_calls"] == 0).await;
     assert_eq!(client.lone_call(json!(3), "echo", json!({ "text": "hello" })).await.text(), "hello", "a session takes no room of theirs");
     served.stop().await;
 }

@@ -23,6 +23,8 @@ mod proxy;
 #[cfg(test)]
 mod remote;
 #[cfg(test)]
+mod room;
+#[cfg(test)]
 mod sharing;
 #[cfg(test)]
 mod stalled;

@@ -80,6 +80,11 @@ impl Served {
         Client::new(&self.address)
     }
 
+    /// What `/health` tells of it.
+    pub(crate) async fn told(&self) -> serde_json::Value {
+        self.client().get("/health").await.json()["metadata"].clone()
+    }
+
     /// A client with a session of a revision.
     pub(crate) async fn session(&self, revision: &str) -> Client {
         let mut client = self.client();

@@ -23,7 +23,7 @@ pub(super) fn metrics(bridge: &Bridge, path: &str) -> Answer {
     if path != "/metrics" {
         return super::answer::refuse(StatusCode::NOT_FOUND, "metrics are at /metrics");
     }
-    prometheus(&[Measured { label: String::new(), metrics: &bridge.metrics, sessions: bridge.sessions().len() }])
+    prometheus(&[measured(String::new(), bridge)])
 }
 
 /// What a scrape gets of many servers; the endpoint that offers all as one has no name.
@@ -33,12 +33,12 @@ pub(super) fn metrics_of_many(many: &Many, path: &str) -> Answer {
     }
     let together = many.together().map(|bridge| ("", bridge));
     let named = many.servers().iter().map(|named| (&*named.name, &named.bridge));
-    let measured: Vec<_> = named.chain(together).map(|(name, bridge)| measured(name, bridge)).collect();
+    let measured: Vec<_> = named.chain(together).map(|(name, bridge)| measured(format!("server=\"{name}\""), bridge)).collect();
     prometheus(&measured)
 }
 
-fn measured<'a>(name: &str, bridge: &'a Bridge) -> Measured<'a> {
-    Measured { label: format!("server=\"{name}\""), metrics: &bridge.metrics, sessions: bridge.sessions().len() }
+fn measured(label: String, bridge: &Bridge) -> Measured<'_> {
+    Measured { label, metrics: &bridge.metrics, sessions: bridge.sessions().len(), lone_calls: bridge.room.lone_calls() }
 }
 
 fn prometheus(of: &[Measured<'_>]) -> Answer {
@@ -98,7 +98,8 @@ fn trouble(bridge: &Bridge) -> Option<String> {
 }
 
 fn facts(bridge: &Bridge) -> Value {
-    json!({ "sessions": bridge.sessions().len(), "children": bridge.children().iter().map(child).collect::<Vec<_>>() })
+    let children: Vec<Value> = bridge.children().iter().map(child).collect();
+    json!({ "sessions": bridge.sessions().len(), "lone_calls": bridge.room.lone_calls(), "children": children })
 }
 
 fn document(bridge: &Bridge, strict: bool) -> Answer {
