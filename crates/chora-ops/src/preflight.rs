@@ -8,7 +8,7 @@ use chora_core::model::container::{ContainerFilter, ContainerSummary};
 use chora_core::model::ids::ImageId;
 use chora_core::model::image::Image;
 use chora_core::model::release::Release;
-use chora_core::plan::gateway::GATEWAY;
+use chora_core::plan::gateway::{GATEWAY, LONGEST_LABEL, unresolvable};
 use chora_core::plan::labels;
 use chora_core::ports::engine::EngineFacts;
 use futures_util::future::{join, try_join_all};
@@ -28,6 +28,7 @@ pub(crate) async fn preflight(cx: &Context, project: &Project) -> Result<Vec<Str
             .hint("remove them, or see docs/reference/compose-keys.md for what stands for them")
             .details(project.unsupported.clone()));
     }
+    fixed_names(&project.stack)?;
     let (facts, running) = join(cx.engine.facts(), async {
         if wanted_ports(project).next().is_some() { cx.engine.containers(&ContainerFilter::default()).await } else { Ok(Vec::new()) }
     })
@@ -47,6 +48,20 @@ pub(crate) async fn preflight(cx: &Context, project: &Project) -> Result<Vec<Str
     bind_sources(&project.stack, &facts)?;
     ports(project, &facts, &running)?;
     Ok(exposure::warnings(cx, &project.stack).await)
+}
+
+/// The gateway finds containers by name: one that cannot be resolved would be answered with 502 for ever.
+fn fixed_names(stack: &Stack) -> Result<(), Failure> {
+    let told = |(service, name): (&str, &str)| format!("`services.{service}.container_name` is `{name}`, {} characters", name.len());
+    let details: Vec<String> = unresolvable(stack).into_iter().map(told).collect();
+    if details.is_empty() {
+        return Ok(());
+    }
+    let message = format!("the gateway cannot find a container by a name of more than {LONGEST_LABEL} characters");
+    Err(Failure::new(FailureKind::Invalid, message)
+        .state("nothing was changed")
+        .hint("shorten `container_name`, or leave it out: Chora gives names that fit")
+        .details(details))
 }
 
 /// Keys that only newer engines take; all at once.

@@ -2,6 +2,7 @@
 //! the containers that serve, so that those can be replaced without being missed.
 
 mod files;
+mod names;
 
 use std::collections::BTreeSet;
 
@@ -14,6 +15,7 @@ use crate::model::release::Release;
 
 use self::files::{FILES, TAKES_FILES, with_paths};
 pub use self::files::{contents_of, gateway_file, keep_certificates, named_by_tls, sent_files};
+pub use self::names::{LONGEST_LABEL, unresolvable};
 
 /// Its service name.
 pub const GATEWAY: &str = "chora-gateway";

@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 
 use super::definition::network_name;
 use super::deploy::DeployInput;
+use super::gateway::LONGEST_LABEL;
 use super::step::{FileRef, Instance};
 use super::{labels, order};
 use crate::compose::{Network, Service, ServiceNetwork};
@@ -11,8 +12,6 @@ use crate::model::digest::Digest;
 use crate::model::ids::ImageId;
 use crate::model::network::Attachment;
 
-/// Longest name that a resolver asks for, in bytes (RFC 1035 §2.3.4).
-const LONGEST_LABEL: usize = 63;
 /// Mode of a file whose reference names none (Compose Specification: world-readable).
 const DEFAULT_MODE: u32 = 0o444;
 

@@ -41,6 +41,20 @@ fn no_compose_file_in_json() {
 }
 
 #[test]
+fn a_name_that_the_gateway_cannot_resolve() {
+    let name = "a".repeat(64);
+    let service = format!("services:\n  web:\n    image: nginx\n    container_name: {name}\n");
+    let project = |compose: &str| Chora::new().env("DOCKER_HOST", "unix:///nowhere.sock").file("compose.yaml", compose);
+    let refused = project(&format!("{service}    ports: [\"80:80\"]\n")).run(["plan"]);
+    assert_eq!(refused.code, 64, "{refused}");
+    for words in ["more than 63 characters", "`services.web.container_name` is `aaa", "nothing was changed", "leave it out"] {
+        assert!(refused.stderr.contains(words), "{refused}");
+    }
+    // Nobody looks it up: what is refused is the engine.
+    assert_eq!(project(&service).run(["plan"]).code, 69);
+}
+
+#[test]
 fn broken_yaml() {
     assert_snapshot!(refused("services:\n  web:\n    image: [nginx\n"), @r#"
     exit 64
