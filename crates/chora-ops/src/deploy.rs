@@ -29,7 +29,7 @@ use crate::rollout::observe::observe;
 use crate::rollout::perform::StepError;
 use crate::rollout::settle::{Cause, Settled, Settlement, back, settle};
 use crate::watch::{self, Waited};
-use crate::{preflight, release, version};
+use crate::{certificates, preflight, release, version};
 
 /// What to deploy, and where.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -119,6 +119,7 @@ async fn deploy_held(cx: &Context, project: &Project, request: &DeployRequest) -
         Some((release, plan)) if plan.is_empty() => {
             let version = prepared.live.as_ref().map_or(release.version, |live| live.version.clone());
             images::tag_again(cx, &prepared.images).await?;
+            warnings.extend(certificates::missing(cx, project).await);
             let unchanged = Unchanged { version, plan, warnings, took: cx.clock.elapsed().saturating_sub(began) };
             return Ok(nothing_to_do(project, prepared, unchanged));
         }
@@ -134,7 +135,8 @@ async fn deploy_held(cx: &Context, project: &Project, request: &DeployRequest) -
     };
     finish::begin(cx, &deployment, release.as_ref()).await?;
     let work = Work { project, prepared: &prepared, release, recreate: request.recreate, warnings, began };
-    let outcome = Box::pin(run(cx, deployment, work)).await?;
+    let mut outcome = Box::pin(run(cx, deployment, work)).await?;
+    outcome.warnings.extend(certificates::missing(cx, project).await);
     if request.wait_watch { Box::pin(watched(cx, project, outcome)).await } else { Ok(outcome) }
 }
 

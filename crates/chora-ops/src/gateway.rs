@@ -1,6 +1,7 @@
 //! The door to a gateway: its control API, spoken with a program that is run in its container and stays for further calls.
 
 mod canary;
+mod certificates;
 mod document;
 mod files;
 mod rehearse;

@@ -7,6 +7,7 @@ use chora_core::model::digest::Digest;
 use chora_core::model::event::Event;
 use chora_core::model::secret::Secret;
 use chora_core::plan::file_targets;
+use chora_core::plan::gateway::named_by_tls;
 
 use crate::context::Context;
 use crate::event_log::redact::Needles;
@@ -40,10 +41,18 @@ impl Redactor {
     }
 }
 
+/// Whether a secret of a stack is none: a certificate, which the gateway shows to everybody or trusts, and not its key.
+pub(crate) fn is_public(key: &str, value: &Secret<Vec<u8>>) -> bool {
+    let has = |words: &[u8]| value.expose().windows(words.len()).any(|part| part == words);
+    named_by_tls(key).is_some() && has(b"-----BEGIN CERTIFICATE-----") && !has(b"PRIVATE KEY")
+}
+
 /// Reads the values of a stack's secrets, to be able to keep them out of what is told. One that cannot be read cannot be told either.
 pub(crate) async fn learn(cx: &Context, stack: &Stack) {
     for (key, object) in &stack.secrets {
-        if let Ok(value) = cx.secrets.value(key, object).await {
+        if let Ok(value) = cx.secrets.value(key, object).await
+            && !is_public(key, &value)
+        {
             cx.redactor.learn(&value);
         }
     }
@@ -58,6 +67,27 @@ pub(crate) async fn learn_held(cx: &Context, stack: &Stack, service: &str, conta
     for file in file_targets(service, &named) {
         if let Ok(Some(value)) = cx.engine.read_file(container, &file.path, LONGEST_FILE).await {
             cx.redactor.learn(&Secret::new(value));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chora_core::model::secret::Secret;
+
+    use super::is_public;
+
+    #[test]
+    fn only_certificates_of_the_gateway_are_public() {
+        let (certificate, key) = ("-----BEGIN CERTIFICATE-----\n", "-----BEGIN PRIVATE KEY-----\n");
+        for (name, text, public) in [
+            ("chora-gateway:a.pem", certificate.to_owned(), true),
+            ("chora-gateway:a.pem", format!("{certificate}{key}"), false),
+            ("chora-gateway:a.pem", "something else".to_owned(), false),
+            ("chora-gateway:a.key", key.to_owned(), false),
+            ("token", certificate.to_owned(), false),
+        ] {
+            assert_eq!(is_public(name, &Secret::new(text.clone().into_bytes())), public, "{name} {text}");
         }
     }
 }

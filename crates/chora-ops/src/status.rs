@@ -11,6 +11,7 @@ use chora_core::plan::labels;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 
+use crate::certificates::{CertificateLine, certificates};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::project::{Project, Selection, load_or_recall};
@@ -45,6 +46,9 @@ pub struct StatusOutcome {
     /// The release under watch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watch: Option<WatchLine>,
+    /// Certificates that the gateway gets by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateLine>,
     /// Deployments that a killed process left unfinished, in words.
     pub unfinished: Vec<String>,
     /// Containers of the project.
@@ -102,6 +106,10 @@ pub async fn status(cx: &Context, request: &StatusRequest) -> Result<StatusOutco
         .filter(|release| release.images.values().all(|pin| !gone.contains(&pin.id)))
         .map(|release| release.version.clone());
     let watch = watch::line(cx, &project).await;
+    let certificates = match &live {
+        Some(live) => certificates(cx, &project.environment.project, &live.stack).await,
+        None => Vec::new(),
+    };
     let next = if !unfinished.is_empty() {
         "chora resume, or chora abort"
     } else if watch.as_ref().is_some_and(|watch| watch.switched_back.is_some()) {
@@ -116,6 +124,7 @@ pub async fn status(cx: &Context, request: &StatusRequest) -> Result<StatusOutco
         release: live.as_ref().map(|live| live.id.clone()),
         lease,
         watch,
+        certificates,
         containers: containers(cx, &project).await?,
         rollback_to: rollback_to.collect(),
         unfinished,

@@ -47,6 +47,8 @@ pub(super) struct Shared {
     pub(super) challenges: Arc<Challenges>,
     storage: Storage,
     issued: RwLock<BTreeMap<Wanted, Issued>>,
+    /// Why the last order came to nothing, where it did.
+    failures: RwLock<BTreeMap<Wanted, String>>,
     /// One order at a time, so that an account is made once.
     turn: Semaphore,
 }
@@ -68,8 +70,8 @@ impl Issued {
 impl Acme {
     /// Keeps its files in a folder, which is made when there is something to keep.
     pub(super) fn new(folder: &Path) -> Self {
-        let shared =
-            Shared { challenges: Arc::default(), storage: Storage::new(folder), issued: RwLock::default(), turn: Semaphore::new(1) };
+        let (issued, failures) = (RwLock::default(), RwLock::default());
+        let shared = Shared { challenges: Arc::default(), storage: Storage::new(folder), issued, failures, turn: Semaphore::new(1) };
         Self { shared: Arc::new(shared), keeping: Mutex::default() }
     }
 
@@ -145,7 +147,18 @@ impl Shared {
         self.issued.read().unwrap_or_else(PoisonError::into_inner).get(wanted).cloned()
     }
 
+    /// Why the last order for each host came to nothing, where it did.
+    pub(super) fn failures(&self, entry: &AcmeEntry) -> Vec<(String, String)> {
+        let failures = self.failures.read().unwrap_or_else(PoisonError::into_inner);
+        wanted(entry).filter_map(|wanted| Some((wanted.host.clone(), failures.get(&wanted)?.clone()))).collect()
+    }
+
+    fn fail(&self, wanted: Wanted, why: String) {
+        self.failures.write().unwrap_or_else(PoisonError::into_inner).insert(wanted, why);
+    }
+
     fn put(&self, wanted: Wanted, issued: Issued) {
+        self.failures.write().unwrap_or_else(PoisonError::into_inner).remove(&wanted);
         self.issued.write().unwrap_or_else(PoisonError::into_inner).insert(wanted, issued);
     }
 }
@@ -172,14 +185,29 @@ async fn keep(shared: Arc<Shared>, wanted: Wanted, entry: AcmeEntry) {
                 tokio::time::sleep(pause).await;
                 continue;
             }
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(error)) => in_full(&error),
             Err(_) => "the authority took too long".to_owned(),
         };
         let again = again(failures);
         tracing::warn!(host = wanted.host, ?challenge, seconds = again.as_secs(), "no certificate was issued, it is tried again: {error}");
+        shared.fail(wanted.clone(), error);
         failures += 1;
         tokio::time::sleep(again).await;
     }
+}
+
+/// An error and what it came of: a connection that fails says why only there.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let why = error.to_string();
+        if !text.contains(&why) {
+            text = format!("{text}: {why}");
+        }
+        source = error.source();
+    }
+    text
 }
 
 /// How long it takes to the next attempt after so many failures before this one.
@@ -199,7 +227,16 @@ async fn until(due: Option<Timestamp>) {
 
 #[cfg(test)]
 mod tests {
-    use super::again;
+    use super::{again, in_full};
+
+    #[test]
+    fn an_error_is_told_with_what_it_came_of() {
+        let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "connection refused");
+        let error = instant_acme::Error::Other(Box::new(std::io::Error::other(refused)));
+        assert_eq!(in_full(&super::order::OrderError::from(error)), "connection refused");
+        let trust = super::order::OrderError::Trust(std::io::Error::other("nothing found"));
+        assert!(in_full(&trust).ends_with("(`ca`): nothing found"), "{}", in_full(&trust));
+    }
 
     #[test]
     fn a_failure_is_tried_again_later_and_later() {

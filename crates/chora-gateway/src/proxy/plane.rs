@@ -254,6 +254,11 @@ impl Plane {
         self.acme.shared.report(entry).into_iter().map(|(host, to)| (host, until(to))).collect()
     }
 
+    /// Why the last orders came to nothing, for the hosts whose did.
+    pub(super) fn certificate_failures(&self, entry: &AcmeEntry) -> Vec<(String, String)> {
+        self.acme.shared.failures(entry)
+    }
+
     /// Removes the files that the table does not name; gives how many those were.
     pub(super) async fn forget_files(&self) -> Result<usize, FileError> {
         // Held until it is done: a table that is put meanwhile may name them.

@@ -1,6 +1,7 @@
 //! `chora status`.
 
 use chora_ops::Failure;
+use chora_ops::certificates::CertificateLine;
 use chora_ops::status::{StatusOutcome, StatusRequest, status};
 use chora_ops::watch::WatchLine;
 use clap::Args;
@@ -36,6 +37,17 @@ pub(crate) fn watched(watch: &WatchLine) -> String {
     }
 }
 
+/// A certificate that the gateway gets by itself, in words.
+pub(crate) fn certificate(line: &CertificateLine) -> String {
+    let CertificateLine { host, until, failure } = line;
+    match (until, failure) {
+        (Some(until), None) => format!("{host} until {until:.0}"),
+        (Some(until), Some(why)) => format!("{host} until {until:.0}, not renewed yet: {why}"),
+        (None, Some(why)) => format!("{host} has none yet: {why}"),
+        (None, None) => format!("{host} has none yet, it is being ordered"),
+    }
+}
+
 fn render(outcome: &StatusOutcome) -> String {
     let environment = outcome.environment.as_str();
     let mut text = match (&outcome.version, &outcome.release) {
@@ -50,6 +62,10 @@ fn render(outcome: &StatusOutcome) -> String {
     }
     if let Some(watch) = &outcome.watch {
         text.push_str(&format!("{} {}\n", paint(WARN, "watched:"), watched(watch)));
+    }
+    for line in &outcome.certificates {
+        let style = if line.until.is_some() && line.failure.is_none() { DIM } else { WARN };
+        text.push_str(&format!("{} {}\n", paint(style, "certificate:"), certificate(line)));
     }
     for unfinished in &outcome.unfinished {
         text.push_str(&format!("{} {unfinished}\n", paint(WARN, "unfinished:")));

@@ -214,6 +214,9 @@ struct StatusAnswer {
     /// The release under watch, and how it fares.
     #[serde(skip_serializing_if = "Option::is_none")]
     watch: Option<String>,
+    /// Certificates that the gateway gets by itself: until when, or why there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    certificates: Vec<String>,
     /// Deployments that a killed process left unfinished.
     unfinished: Vec<String>,
     /// Containers of the project.
@@ -231,6 +234,7 @@ impl StatusAnswer {
             version: outcome.version,
             lease: outcome.lease.map(|lease| format!("{} since {}: {}", lease.owner, lease.since, lease.purpose)),
             watch: outcome.watch.as_ref().map(crate::cli::status::watched),
+            certificates: outcome.certificates.iter().map(crate::cli::status::certificate).collect(),
             unfinished: outcome.unfinished,
             containers: outcome.containers,
             rollback_to: outcome.rollback_to,
@@ -312,6 +316,7 @@ fn status_words(outcome: &StatusOutcome) -> String {
     let live = outcome.version.as_deref().map_or_else(|| "nothing is live".to_owned(), |version| format!("{version} is live"));
     let mut lines = vec![format!("{live} in {}, {active} containers", outcome.environment)];
     lines.extend(outcome.lease.iter().map(|lease| format!("changed now by {}: {}", lease.owner, lease.purpose)));
+    lines.extend(outcome.certificates.iter().map(|line| format!("certificate: {}", crate::cli::status::certificate(line))));
     lines.extend(outcome.unfinished.iter().map(|deployment| format!("unfinished: {deployment}")));
     if !outcome.rollback_to.is_empty() {
         lines.push(format!("rollback to: {}", outcome.rollback_to.join(", ")));

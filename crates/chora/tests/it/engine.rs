@@ -1,5 +1,6 @@
 //! The program against a real engine: releases, refusals, ways back, sudden deaths. No engine is a failure.
 
+mod acme;
 mod apart;
 mod bad_input;
 mod bridged;
@@ -15,6 +16,7 @@ mod load;
 mod log;
 mod mcp_door;
 mod no_gap;
+mod pebble;
 mod plans;
 mod pulls;
 mod race;

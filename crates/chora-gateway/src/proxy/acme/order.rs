@@ -46,6 +46,8 @@ pub(super) enum OrderError {
     Refused(String),
     #[error("a request cannot be made: {0}")]
     Request(#[from] rcgen::Error),
+    #[error("there are no certificates of authorities here that its own could be checked with, name some (`ca`)")]
+    Trust(#[source] std::io::Error),
     #[error("the files cannot be read or written: {0}")]
     Files(#[from] std::io::Error),
     #[error("the account that was kept cannot be read: {0}")]
@@ -154,11 +156,14 @@ impl Authority {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = HttpsConnectorBuilder::new();
         let tls = match ca {
-            None => builder.with_provider_and_native_roots(provider)?,
+            None => builder.with_provider_and_native_roots(provider).map_err(OrderError::Trust)?,
             Some(path) => {
                 let mut roots = RootCertStore::empty();
-                for root in CertificateDer::pem_slice_iter(&std::fs::read(path)?) {
-                    roots.add(root.map_err(|_| OrderError::Torn)?)?;
+                let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&std::fs::read(path)?).collect();
+                // In a list of all authorities there may be some that are not understood here; the others count.
+                let (understood, _) = roots.add_parsable_certificates(certificates.map_err(|_| OrderError::Torn)?);
+                if understood == 0 {
+                    return Err(OrderError::Trust(std::io::Error::other(format!("{} holds none", path.display()))));
                 }
                 let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
                 builder.with_tls_config(versions.with_root_certificates(roots).with_no_client_auth())

@@ -25,8 +25,10 @@ pub(super) async fn state(plane: &Plane) -> Value {
 fn of_listener(plane: &Plane, entry: &ListenerEntry, listener: &Listener) -> Value {
     let mut of = json!({ "bind": entry.bind, "local": listener.local });
     if let Some(fields) = of.as_object_mut().filter(|_| entry.tls.is_some()) {
-        let until = entry.tls.as_ref().and_then(|tls| tls.acme.as_ref()).map(|acme| plane.certificates_until(acme));
-        fields.extend(until.map(|until| ("certificates_until".to_owned(), until.into_iter().collect())));
+        if let Some(acme) = entry.tls.as_ref().and_then(|tls| tls.acme.as_ref()) {
+            fields.insert("certificates_until".to_owned(), plane.certificates_until(acme).into_iter().collect());
+            fields.insert("certificate_failures".to_owned(), plane.certificate_failures(acme).into_iter().collect());
+        }
         fields.insert("failed_handshakes".to_owned(), json!(listener.failed_handshakes.get()));
     }
     of

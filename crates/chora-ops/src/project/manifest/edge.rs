@@ -10,6 +10,15 @@ use chora_syntax::manifest::{self, Environment, Manifest, PublicPort, Tls};
 use super::FILE;
 use crate::failure::{Failure, FailureKind};
 
+/// Where systems keep the authorities that they believe, in one file (as Go's `crypto/x509` looks for them).
+const BUNDLES: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
 /// Adds to a stack what its gateway serves by host and path.
 pub(in crate::project) fn add(
     stack: &mut Stack,
@@ -122,7 +131,8 @@ fn with_files(stack: &mut Stack, tls: &Tls, (services, directory): (&[EdgeServic
         directory: acme.directory.clone(),
         contact: acme.contact.iter().map(|one| if one.contains(':') { one.clone() } else { format!("mailto:{one}") }).collect(),
         hosts: hosts.clone(),
-        ca: acme.ca.as_deref().map(&mut file),
+        // There is nothing in the gateway's container that an authority of the internet could be checked with.
+        ca: acme.ca.as_deref().or_else(|| BUNDLES.into_iter().find(|path| Path::new(path).is_file())).map(&mut file),
         challenge: acme.challenge.map(|challenge| challenge.as_str().to_owned()),
     });
     EdgeTls { redirect: tls.redirect, hsts_seconds: tls.hsts.map(|hsts| hsts.0.as_secs()), certificates, acme }
@@ -135,7 +145,7 @@ mod tests {
     use chora_core::compose::{Port, Service, Stack};
     use chora_syntax::manifest::parse;
 
-    use super::{add, unserved};
+    use super::{BUNDLES, add, unserved};
 
     fn stack() -> Stack {
         let networks = || [("default".to_owned(), None)].into_iter().collect();
@@ -183,6 +193,14 @@ environments:
         assert!(tls.redirect && stack.secrets.contains_key(&tls.certificates[0].key), "{:?}", tls.certificates);
         let files = stack.secrets.values().filter_map(|object| Path::new(object.file.as_deref()?).file_name());
         assert_eq!(files.collect::<Vec<_>>(), ["a.pem", "a.key", "ca.pem"]);
+    }
+
+    #[test]
+    fn an_authority_is_checked_with_what_this_machine_believes_unless_it_is_named() {
+        let text = "services: {web: {hosts: [a]}}\nenvironments: {production: {tls: {acme: {directory: 'https://ca/dir'}}}}";
+        let stack = added(text).unwrap();
+        let ca = stack.edge.unwrap().tls.unwrap().acme.unwrap().ca.unwrap();
+        assert!(BUNDLES.contains(&stack.secrets[&ca].file.as_deref().unwrap()), "{ca}");
     }
 
     #[test]

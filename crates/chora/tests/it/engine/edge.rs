@@ -16,7 +16,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::site::{Site, parse_answer};
 
-const PAIR: &str = r#"
+pub(super) const PAIR: &str = r#"
 services:
   web:
     image: ${IMAGE}
@@ -45,36 +45,49 @@ services:
     )
 }
 
-struct Authority {
+pub(super) struct Authority {
     root: CertificateDer<'static>,
+    /// The same as a file.
+    pub(super) pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut parameters = CertificateParams::new(Vec::new()).unwrap();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let root = parameters.self_signed(&key).unwrap().der().clone();
-        Self { root, issuer: Issuer::new(parameters, key) }
+        let certificate = parameters.self_signed(&key).unwrap();
+        Self { root: certificate.der().clone(), pem: certificate.pem(), issuer: Issuer::new(parameters, key) }
+    }
+
+    /// A certificate for these hosts and its key, in PEM.
+    pub(super) fn issue(&self, hosts: &[&str]) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let parameters = CertificateParams::new(hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>()).unwrap();
+        (parameters.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 
     /// Writes a certificate and its key into the project; gives the key.
     fn write(&self, site: &Site) -> String {
-        let key = KeyPair::generate().unwrap();
-        let parameters = CertificateParams::new(vec!["shop.example".to_owned(), "api.example".to_owned()]).unwrap();
-        site.chora.write("shop.pem", parameters.signed_by(&key, &self.issuer).unwrap().pem());
-        site.chora.write("shop.key", key.serialize_pem());
-        key.serialize_pem()
+        let (certificate, key) = self.issue(&["shop.example", "api.example"]);
+        site.chora.write("shop.pem", certificate);
+        site.chora.write("shop.key", &key);
+        key
     }
 
-    fn client(&self) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.root.clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+    pub(super) fn client(&self) -> Arc<ClientConfig> {
+        trusting(self.root.clone())
     }
+}
+
+/// A client that believes what leads to a certificate, and nothing else.
+pub(super) fn trusting(root: CertificateDer<'static>) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(root).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn ask(stream: &mut impl io::Write, host: &str, path: &str, version: &str) -> io::Result<()> {
@@ -82,7 +95,7 @@ fn ask(stream: &mut impl io::Write, host: &str, path: &str, version: &str) -> io
 }
 
 /// The whole answer without TLS.
-fn plain(port: u16, host: &str, path: &str) -> String {
+pub(super) fn plain(port: u16, host: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -101,7 +114,7 @@ fn secure(client: &Arc<ClientConfig>, port: u16, host: &str) -> io::Result<Secur
 }
 
 /// The whole answer on a connection of its own.
-fn once(client: &Arc<ClientConfig>, port: u16, host: &str, path: &str) -> io::Result<String> {
+pub(super) fn once(client: &Arc<ClientConfig>, port: u16, host: &str, path: &str) -> io::Result<String> {
     let mut stream = secure(client, port, host)?;
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
@@ -208,14 +221,14 @@ fn releases_come_and_go_over_tls_and_no_request_is_lost() {
 }
 
 /// The certificate that a new connection is shown.
-fn shown(client: &Arc<ClientConfig>, port: u16) -> CertificateDer<'static> {
+pub(super) fn shown(client: &Arc<ClientConfig>, port: u16) -> CertificateDer<'static> {
     let mut stream = secure(client, port, "shop.example").unwrap();
     ask(&mut stream, "shop.example", "/", "1.1").unwrap();
     stream.read_exact(&mut [0]).unwrap();
     stream.conn.peer_certificates().unwrap()[0].clone().into_owned()
 }
 
-fn kill(site: &Site) {
+pub(super) fn kill(site: &Site) {
     let pid = site.running(GATEWAY)["State"]["Pid"].as_i64().unwrap();
     kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
 }
