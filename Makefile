@@ -34,6 +34,7 @@ bench: ## figures, as ratios measured in one run
 	@scripts/bench.sh
 	@scripts/bench-bridge.sh
 	@scripts/bench-gateway.sh
+	@scripts/bench-audit.sh
 
 dist: ## the static binary as it is released
 	@scripts/dist.sh

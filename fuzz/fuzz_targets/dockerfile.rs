@@ -8,7 +8,7 @@ fuzz_target!(|text: &str| {
     match parse(text, "Dockerfile") {
         Ok(file) => {
             for stage in &file.stages {
-                let _ = (file.healthcheck(stage), file.exposed(stage));
+                let _ = (file.healthcheck(stage), file.exposed(stage), file.replaced(stage, text));
             }
             let _ = file.images(&Default::default());
         }

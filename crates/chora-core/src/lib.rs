@@ -1,8 +1,9 @@
-//! What things are (`model`), what to do next (`plan`) and what the world must offer (`ports`).
+//! What things are (`model`), what to do next (`plan`), what is left to adopt (`audit`) and what the world must offer (`ports`).
 //!
 //! Pure: no clock, no randomness, no environment, no files, no runtime. `now` is an argument.
 #![warn(missing_docs)]
 
+pub mod audit;
 pub mod model;
 pub mod plan;
 pub mod ports;

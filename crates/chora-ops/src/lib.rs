@@ -1,6 +1,7 @@
 //! The use cases: the only place where ports are called in order.
 #![warn(missing_docs)]
 
+pub mod audit;
 pub mod certificates;
 pub mod connect;
 pub mod context;

@@ -15,6 +15,7 @@ use chora_core::model::health::ServiceHealth;
 use chora_core::plan::Rollout;
 use indexmap::IndexMap;
 
+pub(crate) use load::resolve_environment;
 pub use load::{ConfigOutcome, ConfigRequest, Selection, config, load, read};
 pub use next::in_environment;
 pub use recall::engine;

@@ -27,9 +27,11 @@ mod request;
 mod resolve;
 mod schema;
 mod validate;
+mod written;
 
 pub use request::{ResolveRequest, Resolved};
 pub use resolve::resolve;
+pub use written::Written;
 
 /// The shortest equal form of a path, for other formats of this crate.
 pub(crate) fn clean_path(path: &str) -> String {

@@ -28,6 +28,8 @@ pub enum DiagnosticKind {
     Reference,
     /// A key that is valid but that Chora does not honour.
     Unsupported,
+    /// A variable that is not set and has no default; nothing is refused.
+    Unset,
     /// Worth knowing; nothing is refused.
     Warning,
 }
@@ -75,7 +77,8 @@ impl Diagnostic {
     #[must_use]
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let level = if self.kind == DiagnosticKind::Warning { Level::WARNING } else { Level::ERROR };
+        let is_refused = !matches!(self.kind, DiagnosticKind::Unset | DiagnosticKind::Warning);
+        let level = if is_refused { Level::ERROR } else { Level::WARNING };
         let mut group = level.primary_title(self.message.as_str()).elements(None::<Snippet<'_, annotate_snippets::Annotation<'_>>>);
         if let Some(source) = &self.source {
             let range = self.start..self.end;

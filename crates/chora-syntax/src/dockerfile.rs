@@ -1,9 +1,12 @@
-//! Dockerfiles, as far as a build needs to know them: stages and their bases, arguments, what only `BuildKit` can do.
+//! Dockerfiles, as far as a build or an audit needs to know them: stages, their bases and instructions, arguments, what only
+//! `BuildKit` can do.
 
+mod instruction;
 mod read;
 
 use indexmap::IndexMap;
 
+pub use instruction::{Instruction, InstructionKind, Start};
 pub use read::parse;
 
 use crate::template::{self, Variables};
@@ -36,6 +39,10 @@ pub struct Stage {
     pub healthcheck: Option<Healthcheck>,
     /// Ports of `EXPOSE`, as written.
     pub exposed: Vec<String>,
+    /// The line of its `FROM`, counted from one.
+    pub line: usize,
+    /// What it says about the image, in order.
+    pub instructions: Vec<Instruction>,
 }
 
 /// A `HEALTHCHECK` instruction.
@@ -96,8 +103,29 @@ impl Dockerfile {
         self.chain(stage).flat_map(|stage| stage.exposed.iter().map(String::as_str)).collect()
     }
 
+    /// A text of a stage with its variables replaced: by what `ENV` and `ARG` give there, else by the defaults before the first stage.
+    /// What nothing gives is empty.
+    #[must_use]
+    pub fn replaced(&self, stage: &Stage, text: &str) -> String {
+        let own = |name: &str| {
+            stage.instructions.iter().rev().find_map(|instruction| match &instruction.kind {
+                InstructionKind::Env(pairs) => pairs.iter().rev().find(|(own, _)| own == name).map(|(_, value)| value.clone()),
+                InstructionKind::Arg(pairs) => pairs.iter().rev().find(|(own, _)| own == name).and_then(|(_, default)| default.clone()),
+                _ => None,
+            })
+        };
+        let lookup = |name: &str| own(name).or_else(|| self.global_args.get(name).cloned().flatten());
+        template::substitute(text, &mut Variables::new(&lookup)).unwrap_or_default()
+    }
+
+    /// Whether a name or number is that of a stage.
+    #[must_use]
+    pub fn is_stage(&self, name: &str) -> bool {
+        self.stage_index(name).is_some()
+    }
+
     /// A stage and the stages it starts from, at most all of them.
-    fn chain<'d>(&'d self, stage: &'d Stage) -> impl Iterator<Item = &'d Stage> {
+    pub fn chain<'d>(&'d self, stage: &'d Stage) -> impl Iterator<Item = &'d Stage> {
         let below = |stage: &&'d Stage| self.stages.iter().find(|other| other.name.as_deref() == Some(stage.base.as_str()));
         std::iter::successors(Some(stage), below).take(self.stages.len())
     }

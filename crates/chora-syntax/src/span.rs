@@ -13,6 +13,15 @@ pub struct Span {
     pub end: u32,
 }
 
+/// A line of a file, as messages print it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The path as messages print it.
+    pub file: String,
+    /// The line, counted from one.
+    pub line: usize,
+}
+
 /// A file that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -54,6 +63,14 @@ impl Sources {
             Some((at, len)) => Span { start: span.start + at, end: span.start + at + len, ..span },
             None => span,
         }
+    }
+
+    /// The line where a span starts.
+    #[must_use]
+    pub fn place(&self, span: Span) -> Option<Place> {
+        let source = self.get(span)?;
+        let (line, _) = source.position(usize::try_from(span.start).ok()?);
+        Some(Place { file: source.name.clone(), line })
     }
 
     /// The source that a span points into.

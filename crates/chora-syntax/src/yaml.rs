@@ -13,6 +13,15 @@ pub use node::{Entry, Map, Mark, Node, Value};
 pub(crate) use number::go_float;
 pub(crate) use parse::parse;
 
+/// The line of a key, counted from one; of the nearest one above it where it is not there.
+#[must_use]
+pub fn line(text: &str, path: &[&str]) -> Option<usize> {
+    let mut sources = Sources::default();
+    let (source, _) = sources.add(String::new(), text.to_owned());
+    let tree = parse(source, text, &mut Vec::new()).documents.into_iter().next()?;
+    sources.place(tree.reach(path)?).map(|place| place.line)
+}
+
 /// Reads a document of YAML into a type; `file_name` is what messages call it.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 mod abort;
 mod answers;
+pub(crate) mod audit;
 mod bridge;
 mod build;
 mod completions;
@@ -105,6 +106,7 @@ enum Command {
     Init(init::InitArgs),
     Patterns(patterns::PatternsArgs),
     Upgrade(upgrade::UpgradeArgs),
+    Audit(audit::AuditArgs),
     Config(config::ConfigArgs),
     Schema(schema::SchemaArgs),
     Plan(deploy::PlanArgs),
@@ -174,6 +176,7 @@ fn dispatch(command: Command, flags: &Flags, output: Output) -> Result<Answer, F
         Command::Patterns(args) => patterns::run(args),
         Command::Init(args) => door()?.plainly(|door| init::run(args, door), None),
         Command::Upgrade(args) => door()?.plainly(|door| upgrade::run(&args, door), None),
+        Command::Audit(args) => door()?.plainly(|door| audit::run(&args, door), None),
         Command::Connect(args) => door()?.plainly(|door| connect::run(args, door), None),
         Command::Plan(args) => door()?.ask(async |door| deploy::plan(args, door).await),
         Command::Deploy(args) if args.is_dry_run() => door()?.ask(async |door| deploy::run(args, door).await),

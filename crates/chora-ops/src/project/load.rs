@@ -8,7 +8,7 @@ use chora_core::compose::Stack;
 use chora_core::model::environment::{Environment, EnvironmentClass, WatchRules};
 use chora_core::model::ids::EnvironmentName;
 use chora_core::plan::gateway::{GATEWAY, add_gateway};
-use chora_syntax::compose::{ResolveRequest, resolve};
+use chora_syntax::compose::{ResolveRequest, Resolved, resolve};
 use chora_syntax::manifest::{Manifest, Watch};
 use chora_syntax::{DiagnosticKind, Diagnostics, FileProblem, Files};
 use indexmap::IndexMap;
@@ -103,10 +103,12 @@ pub fn config(settings: &Settings, request: &ConfigRequest) -> Result<ConfigOutc
     Ok(ConfigOutcome { stack, files: project.files, warnings })
 }
 
-fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Project, serde_json::Value), Failure> {
-    let manifest = super::manifest::read(&settings.project_dir)?;
-    let name = selection.environment.clone().unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned());
-    let wanted = super::manifest::environment(manifest.as_ref(), &name)?;
+/// Resolves the Compose files of an environment.
+pub(crate) fn resolve_environment(
+    settings: &Settings,
+    name: &str,
+    wanted: &chora_syntax::manifest::Environment,
+) -> Result<Resolved, Diagnostics> {
     let request = ResolveRequest {
         project_dir: settings.project_dir.clone(),
         compose_files: wanted.compose_files.iter().map(PathBuf::from).collect(),
@@ -114,10 +116,17 @@ fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Projec
         environment: settings.variables.clone(),
         profiles: wanted.profiles.clone(),
         project_name: wanted.project_name.clone(),
-        name_suffix: name_suffix(&name),
+        name_suffix: name_suffix(name),
         ..ResolveRequest::default()
     };
-    let resolved = resolve(&DiskFiles, &request).map_err(|problems| refused(&problems, &settings.project_dir))?;
+    resolve(&DiskFiles, &request)
+}
+
+fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Project, serde_json::Value), Failure> {
+    let manifest = super::manifest::read(&settings.project_dir)?;
+    let name = selection.environment.clone().unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned());
+    let wanted = super::manifest::environment(manifest.as_ref(), &name)?;
+    let resolved = resolve_environment(settings, &name, &wanted).map_err(|problems| refused(&problems, &settings.project_dir))?;
     let environment = Environment {
         name: EnvironmentName::new(&name),
         class: class_of(&wanted, &name),

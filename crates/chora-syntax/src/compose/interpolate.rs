@@ -41,7 +41,7 @@ impl Interpolation<'_> {
         }
         for name in variables.unset {
             let message = format!("variable `{name}` is not set, a blank text stands for it");
-            self.warnings.push(Problem::new(DiagnosticKind::Warning, self.place(span, &name), message));
+            self.warnings.push(Problem::new(DiagnosticKind::Unset, self.place(span, &name), message));
         }
         result
             .map_err(|errors| {

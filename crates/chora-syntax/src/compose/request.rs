@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 
 use super::model::Stack;
+use super::written::Written;
 use crate::diagnostic::Diagnostic;
 
 /// Which project to resolve, and with what.
@@ -45,6 +46,8 @@ pub struct Resolved {
     pub working_dir: PathBuf,
     /// The variables that interpolation saw: process environment, then env files.
     pub environment: IndexMap<String, String>,
+    /// Where its parts are written.
+    pub written: Written,
     /// What is worth knowing: unset variables, obsolete keys.
     pub warnings: Vec<Diagnostic>,
     /// Keys of active services and their resources that a deployment must refuse, each with its place.

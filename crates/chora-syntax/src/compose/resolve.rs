@@ -10,6 +10,7 @@ use super::load::{Environment, Loader, Scope, Step, Stop};
 use super::model::Stack;
 use super::name::ProjectName;
 use super::request::{ResolveRequest, Resolved};
+use super::written::Written;
 use super::{keys, lexical, locate, name, normalize, project};
 use crate::diagnostic::{DiagnosticKind, Diagnostics, locate_all};
 use crate::files::Files;
@@ -56,6 +57,8 @@ fn run(loader: &mut Loader<'_>, request: &ResolveRequest) -> Step<Resolved> {
     project::add_own_keys(&mut document, &model);
     let mut canonical = Json::Object(document);
     project::double_dollars(&mut canonical);
+    let warnings = locate_all(std::mem::take(&mut loader.warnings), &loader.sources).0;
+    let unsupported = locate_all(unsupported, &loader.sources).0;
     Ok(Resolved {
         stack,
         own_name,
@@ -64,8 +67,9 @@ fn run(loader: &mut Loader<'_>, request: &ResolveRequest) -> Step<Resolved> {
         compose_files: found.compose_files.into_iter().map(PathBuf::from).collect(),
         working_dir: PathBuf::from(dir),
         environment,
-        warnings: locate_all(std::mem::take(&mut loader.warnings), &loader.sources).0,
-        unsupported: locate_all(unsupported, &loader.sources).0,
+        written: Written::new(model, std::mem::take(&mut loader.sources)),
+        warnings,
+        unsupported,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use parse_dockerfile::{Command, Flag, HealthcheckArguments, Instruction, Source};
 
-use super::{Dockerfile, Feature, Healthcheck, Stage};
+use super::{Dockerfile, Feature, Healthcheck, Stage, instruction};
 use crate::diagnostic::{DiagnosticKind, Diagnostics, Problem, locate_all};
 use crate::span::{Sources, Span};
 
@@ -33,8 +33,11 @@ pub fn parse(text: &str, file_name: &str) -> Result<Dockerfile, Diagnostics> {
             dockerfile.global_args.insert(name.to_owned(), default);
         }
     }
-    for instruction in &parsed.instructions {
-        read(instruction, text, &mut dockerfile);
+    for parsed in &parsed.instructions {
+        read(parsed, text, &mut dockerfile);
+        if let (Some(kind), Some(stage)) = (instruction::kind(parsed), dockerfile.stages.last_mut()) {
+            stage.instructions.push(super::Instruction { line: line_of(text, instruction::offset(parsed)), kind });
+        }
     }
     Ok(dockerfile)
 }
@@ -58,14 +61,15 @@ fn flag<'f>(flags: &'f [Flag<'_>], name: &str) -> Option<&'f str> {
     flags.iter().find(|flag| flag.name.value == name)?.value.as_ref().map(|value| value.value.as_ref())
 }
 
-fn read(instruction: &Instruction<'_>, text: &str, dockerfile: &mut Dockerfile) {
+fn read(parsed: &Instruction<'_>, text: &str, dockerfile: &mut Dockerfile) {
     let mut feature = |name: String, at: usize| dockerfile.buildkit_features.push(Feature { name, line: line_of(text, at) });
-    match instruction {
+    match parsed {
         Instruction::From(from) => {
             dockerfile.stages.push(Stage {
                 name: from.as_.as_ref().map(|(_, name)| name.value.to_string()),
                 base: from.image.value.to_string(),
                 platform: flag(&from.options, "platform").map(str::to_owned),
+                line: line_of(text, instruction::offset(parsed)),
                 ..Stage::default()
             });
         }

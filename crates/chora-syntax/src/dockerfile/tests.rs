@@ -1,6 +1,6 @@
 use indexmap::IndexMap;
 
-use super::{Healthcheck, parse};
+use super::{Healthcheck, InstructionKind, Start, parse};
 
 const TEXT: &str = r#"# syntax=docker/dockerfile:1
 ARG BASE=debian:12
@@ -38,6 +38,28 @@ fn stages_images_and_features_are_found() {
 }
 
 #[test]
+fn instructions_have_their_lines_and_their_words() {
+    let text = "# escape=`\nARG ID=1000\nFROM a AS b\n\n# why\nRUN --mount=type=cache,target=/c apt-get update `\n  # within\n  && x\n\
+        ENV A=1 `\n    TOKEN=\"a b\"\nFROM b\nARG ID\nUSER ${ID}:${ID}\nRUN <<EOF\npip install -r x\nEOF\nCOPY --from=b /x y z /to/\n\
+        LABEL k=v\nENTRYPOINT [\"/a\", \"b\"]\nCMD run it\nHEALTHCHECK NONE\n";
+    let file = parse(text, "Dockerfile").unwrap();
+    let lines: Vec<(usize, Vec<usize>)> =
+        file.stages.iter().map(|stage| (stage.line, stage.instructions.iter().map(|one| one.line).collect())).collect();
+    assert_eq!(lines, [(3, vec![6, 9]), (11, vec![12, 13, 14, 17, 18, 19, 20, 21])]);
+    let kinds: Vec<&InstructionKind> = file.stages.iter().flat_map(|stage| &stage.instructions).map(|one| &one.kind).collect();
+    assert!(
+        matches!(kinds[0], InstructionKind::Run { mounts, command } if mounts == &["type=cache,target=/c"] && command.contains("&& x"))
+    );
+    assert_eq!(kinds[1], &InstructionKind::Env(vec![("A".into(), "1".into()), ("TOKEN".into(), "a b".into())]));
+    assert!(matches!(kinds[4], InstructionKind::Run { command, .. } if command.contains("pip install -r x")));
+    assert_eq!(kinds[5], &InstructionKind::Copy { sources: vec!["/x".into(), "y".into(), "z".into()], from: Some("b".into()) });
+    assert_eq!(kinds[7], &InstructionKind::Entrypoint(Start { words: vec!["/a".into(), "b".into()], is_shell: false }));
+    assert_eq!(kinds[8], &InstructionKind::Cmd(Start { words: vec!["run it".into()], is_shell: true }));
+    assert_eq!(file.replaced(&file.stages[1], "${ID}:$NONE"), "1000:");
+    assert!(file.is_stage("b") && file.is_stage("1") && !file.is_stage("2"));
+}
+
+#[test]
 fn a_plain_file_needs_no_buildkit() {
     let file = parse("FROM scratch\nCOPY --chown=1:1 a /a\nHEALTHCHECK NONE\nCMD [\"/a\"]\n", "Dockerfile").unwrap();
     assert!(!file.needs_buildkit());
@@ -60,8 +82,13 @@ fn a_broken_file_is_reported_at_its_place() {
 
 proptest::proptest! {
     #[test]
-    fn no_text_panics(text in "(FROM|RUN|COPY|ADD|ARG|EXPOSE|HEALTHCHECK)[ -=<>a-z\\[\\]\"\\\\\n]{0,40}") {
+    fn no_text_panics(text in "(FROM|RUN|COPY|ADD|ARG|ENV|LABEL|USER|CMD|EXPOSE|HEALTHCHECK)[ -=<>a-z\\[\\]\"\\\\\n]{0,40}") {
         let _ = parse(&text, "Dockerfile");
-        let _ = parse(&format!("FROM a\n{text}"), "Dockerfile").map(|file| file.images(&IndexMap::new()));
+        let _ = parse(&format!("FROM a\n{text}"), "Dockerfile").map(|file| {
+            for stage in &file.stages {
+                let _ = (file.chain(stage).count(), file.replaced(stage, &text));
+            }
+            file.images(&IndexMap::new())
+        });
     }
 }

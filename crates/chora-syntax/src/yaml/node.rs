@@ -120,6 +120,28 @@ impl Node {
         self.as_map()?.get(key).map(|entry| &entry.node)
     }
 
+    /// Where the last key of a path is written that is there; items of lists are named by their numbers.
+    pub(crate) fn reach(&self, path: &[&str]) -> Option<Span> {
+        let (mut node, mut reached) = (self, None);
+        for key in path {
+            let (span, next) = match &node.value {
+                Value::Map(map) => match map.get(*key) {
+                    Some(entry) => (entry.key, &entry.node),
+                    None => break,
+                },
+                Value::List(list) => match key.parse::<usize>().ok().and_then(|index| list.get(index)) {
+                    Some(item) => (item.span, item),
+                    None => break,
+                },
+                _ => break,
+            };
+            // What no file holds stands where its cause does.
+            reached = if span == Span::default() { reached } else { Some(span) };
+            node = next;
+        }
+        reached
+    }
+
     /// A scalar as the reference implementation prints it; `None` for lists, mappings and null.
     #[must_use]
     pub fn printed(&self) -> Option<String> {

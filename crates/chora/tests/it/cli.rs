@@ -1,5 +1,6 @@
 //! The command line, without an engine: what it prints, where, and with which exit code.
 
+mod audit;
 mod configuration;
 mod help;
 mod log;

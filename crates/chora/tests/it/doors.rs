@@ -9,6 +9,7 @@ const DOORS: &[(&str, Door, Door, Door)] = &[
     ("write a pattern", Open("init"), Open("init"), Closed(NO_PAGES)),
     ("list patterns", Open("patterns"), Open("patterns"), Closed(NO_PAGES)),
     ("upgrade a pattern", Open("upgrade"), Open("upgrade"), Closed(NO_PAGES)),
+    ("audit", Open("audit"), Open("audit"), Closed(NO_PAGES)),
     ("plan", Open("plan"), Open("plan"), Closed(NO_PAGES)),
     ("deploy", Open("deploy"), Open("deploy"), Closed(NO_PAGES)),
     ("roll back", Open("rollback"), Open("rollback"), Closed(NO_PAGES)),

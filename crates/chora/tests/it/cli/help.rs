@@ -3,10 +3,11 @@
 use crate::support::Chora;
 use insta::{assert_snapshot, with_settings};
 
-const COMMANDS: [&str; 32] = [
+const COMMANDS: [&str; 33] = [
     "init",
     "patterns",
     "upgrade",
+    "audit",
     "config",
     "schema",
     "plan",

@@ -73,6 +73,7 @@ fn tools_say_what_they_do_to_the_world() {
     patterns        reads - repeats            -
     init            - destroys -               asks
     upgrade         - destroys -               asks
+    audit           reads - repeats            -
     ");
 }
 
