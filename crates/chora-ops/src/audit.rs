@@ -6,7 +6,7 @@ mod surroundings;
 
 use std::path::Path;
 
-use chora_core::audit::{AdoptionPlan, Counts, Evidence, JudgedFeature, ManifestFile, Subject, judge};
+use chora_core::audit::{AdoptionPlan, Counts, Evidence, JudgedFeature, ManifestFile, PatternState, Subject, judge};
 use chora_syntax::{Diagnostics, manifest};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,8 @@ use crate::context::Settings;
 use crate::failure::{Failure, FailureKind};
 use crate::scaffold::detect;
 
+/// The pattern of an MCP server.
+const MCP_SERVER: &str = "mcp-server";
 /// The largest file that is looked at.
 const LARGEST: u64 = 1024 * 1024;
 
@@ -85,8 +87,8 @@ fn subject(settings: &Settings) -> Result<Subject, Failure> {
         directory: root.display().to_string(),
         ignored: surroundings::ignored(root, &surroundings::private(root, &environments)),
         texts: surroundings::texts(root, &paths),
-        is_repository: root.ancestors().any(|above| above.join(".git").exists()),
-        is_mcp: found.pattern == "mcp-server",
+        is_repository: surroundings::repository(root).is_some(),
+        is_mcp: found.pattern == MCP_SERVER || matches!(&pattern, PatternState::Known { name, .. } if name == MCP_SERVER),
         images,
         environments,
         manifest,

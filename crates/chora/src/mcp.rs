@@ -45,6 +45,8 @@ pub(crate) struct Wanted {
     pub(crate) reporter: Arc<dyn Reporter>,
     /// Ends it; what was begun is undone.
     pub(crate) cancel: CancellationToken,
+    /// It is about the project's files as such, whatever they are worth.
+    pub(crate) of_files: bool,
 }
 
 /// Makes the context of one call; it fails where engine or project are not there, and the server stays.
@@ -88,7 +90,7 @@ impl Door {
         };
         let (pump, reporter) = Pump::new(&client);
         let cancel = self.running.token();
-        let wanted = Wanted { environment: question.environment(), reporter, cancel: cancel.clone() };
+        let wanted = Wanted { environment: question.environment(), reporter, cancel: cancel.clone(), of_files: operation.is_of_files() };
         let mut context = match (self.contexts)(wanted).await {
             Ok(context) => context,
             Err(failure) => return failed(&failure),

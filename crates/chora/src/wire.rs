@@ -25,6 +25,8 @@ pub(crate) struct Wanted {
     pub(crate) reporter: Arc<dyn Reporter>,
     /// Ends long work.
     pub(crate) cancel: CancellationToken,
+    /// The operation is about the project's files as such, whatever they are worth: they are not read for it.
+    pub(crate) of_files: bool,
 }
 
 /// The settings that operations see.
@@ -60,11 +62,13 @@ pub(crate) fn context(config: &Config, wanted: Wanted) -> Result<Context, Failur
     let settings = settings(config);
     let state = config.project_dir.value.join(".chora");
     let name = wanted.environment.clone().unwrap_or_else(|| chora_ops::project::DEFAULT_ENVIRONMENT.to_owned());
-    let project = match chora_ops::project::read(&settings, &Selection { environment: wanted.environment }) {
-        Ok(project) => Some(project),
+    let read = || chora_ops::project::read(&settings, &Selection { environment: wanted.environment });
+    let project = match (!wanted.of_files).then(read) {
+        None => None,
+        Some(Ok(project)) => Some(project),
         // What was deployed is known to the store: operations that need no files go on.
-        Err(_) if state.join("storage.db").exists() => None,
-        Err(failure) => return Err(failure),
+        Some(Err(_)) if state.join("storage.db").exists() => None,
+        Some(Err(failure)) => return Err(failure),
     };
     let engine = project.as_ref().map_or_else(|| chora_ops::project::engine(&settings, &name), |project| project.engine.clone());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());

@@ -56,8 +56,10 @@ pub(super) enum Lines {
     Dockerfile(&'static str),
     /// Keys of every service that lacks it.
     Service(&'static str),
-    /// Keys at the top of a Compose file.
-    Compose(&'static str),
+    /// The same, with keys at the top of the file.
+    ServiceAnd(&'static str, &'static str),
+    /// Instructions of a Dockerfile; keys of services where only those lack it.
+    Either(&'static str, &'static str),
     /// A file, or lines to be added to it.
     File(&'static str, &'static str),
     /// Commands.

@@ -68,7 +68,7 @@ pub(super) static FEATURES: [Feature; 12] = [
     Feature {
         check: install::cached,
         change: "Mount a cache where dependencies are installed: what was downloaded once is there for the next build, and not in the image.",
-        lines: Lines::Dockerfile("RUN --mount=type=cache,target=/root/.cache/pip pip install -r requirements.txt"),
+        lines: Lines::Dockerfile("RUN --mount=type=cache,target=/cache PIP_CACHE_DIR=/cache pip install -r requirements.txt"),
         ..image("image.cache", "caches are mounted where dependencies are installed", 4, 5)
     },
     Feature {
@@ -89,11 +89,12 @@ pub(super) static FEATURES: [Feature; 12] = [
     Feature {
         check: health::no_curl,
         change: "Ask with what the image has anyway: its language, `bash` on /dev/tcp, or Chora from outside (`health` in chora.yaml).",
-        lines: Lines::Dockerfile(
+        lines: Lines::Either(
             "HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \\\n    CMD [\"python\", \"-c\", \"import urllib.request; \
              urllib.request.urlopen('http://127.0.0.1:8000/health', timeout=2)\"]",
+            "healthcheck:\n  test: [\"CMD\", \"bash\", \"-c\", \"exec 3<>/dev/tcp/127.0.0.1/PORT\"]",
         ),
-        ..image("image.health-tool", "health checks need no curl and no wget", 3, 10)
+        ..image("image.health-tool", "health checks need no curl, wget, pgrep or nc", 3, 10)
     },
     Feature {
         check: stages::runtime_last,

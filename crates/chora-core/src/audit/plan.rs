@@ -111,7 +111,7 @@ pub(super) fn plan(subject: &Subject, judged: &[(&Feature, Marks)], adoption: &A
             title: phase.title().to_owned(),
             minutes: tasks.iter().map(|task| task.minutes).sum(),
             percent: done.percent(),
-            check: check::commands(subject, phase, done.percent()),
+            check: check::commands(subject, phase, &files, done.percent()),
             rollback: check::rollback(subject, &files),
             commit: check::commit(subject, phase, &files),
             tasks,

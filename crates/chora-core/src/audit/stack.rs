@@ -21,7 +21,8 @@ const fn stack(id: &'static str, title: &'static str, weight: u8, minutes: u16) 
 pub(super) static FEATURES: [Feature; 22] = [
     Feature {
         phase: Phase::Readable,
-        change: "Mend what the evidence names until every environment resolves: what does not resolve cannot be judged, nor deployed.",
+        change: "Write the Compose file, or mend what the evidence names: what does not resolve cannot be judged, nor deployed. \
+                 `chora init --dry-run` shows files that fit the project.",
         lines: Lines::Commands(&["chora config --check"]),
         ..stack("stack.resolves", "every environment resolves", 10, 20)
     },
@@ -35,13 +36,16 @@ pub(super) static FEATURES: [Feature; 22] = [
         phase: Phase::Safety,
         check: values::secrets,
         change: "Give secrets as files: a top-level secret, its use in the service, and the variable that ends in _FILE.",
-        lines: Lines::Service("environment:\n  NAME_FILE: /run/secrets/name\nsecrets: [name]"),
+        lines: Lines::ServiceAnd(
+            "environment:\n  NAME: !reset null\n  NAME_FILE: /run/secrets/NAME\nsecrets: [NAME]",
+            "secrets:\n  NAME:\n    file: ./secrets/NAME.txt",
+        ),
         ..stack("stack.secrets", "secrets are files, not environment values", 9, 20)
     },
     Feature {
         phase: Phase::Safety,
         check: isolation::store_ports,
-        change: "Publish no port of a store; for development on 127.0.0.1 only.",
+        change: "Publish no port of a store where it is deployed; for development on 127.0.0.1 only.",
         lines: Lines::Service("ports: !reset []"),
         ..stack("stack.store-ports", "stores publish no port", 8, 10)
     },
@@ -93,13 +97,13 @@ pub(super) static FEATURES: [Feature; 22] = [
     Feature {
         check: isolation::store_networks,
         change: "Put stores on a network that leads nowhere, and their clients on it, too.",
-        lines: Lines::Compose("networks:\n  data:\n    internal: true"),
+        lines: Lines::ServiceAnd("networks: !override [data]", "networks:\n  data:\n    internal: true"),
         ..stack("stack.networks", "stores stand on an internal network", 5, 15)
     },
     Feature {
         check: data::kept,
         change: "Keep the data of stores in named volumes: it goes with the container otherwise.",
-        lines: Lines::Service("volumes: [\"NAME-data:/WHERE/IT/KEEPS/DATA\"]"),
+        lines: Lines::ServiceAnd("volumes: [\"NAME-data:/WHERE/IT/KEEPS/DATA\"]", "volumes:\n  NAME-data: {}"),
         ..stack("stack.volumes", "stores keep their data in volumes", 7, 10)
     },
     Feature {

@@ -98,11 +98,28 @@ impl EnvironmentFiles {
         self.class != EnvironmentClass::Development
     }
 
-    /// The file where it can be told something of its own.
+    /// The last of its files, or the one that would be.
     pub(super) fn last_file(&self) -> &str {
         self.files.last().map_or("compose.yaml", String::as_str)
     }
+
+    /// The file where it can be told something of its own; one that is yet to be written where it has only the file of all.
+    pub(super) fn own_file(&self) -> String {
+        let last = self.last_file();
+        match (self.is_careful() && self.has_usual_file(), last.rsplit_once('.')) {
+            (true, Some((stem, end))) => format!("{stem}.{}.{end}", self.name),
+            _ => last.to_owned(),
+        }
+    }
+
+    /// Whether its only Compose file is the one that is found without being named.
+    pub(super) fn has_usual_file(&self) -> bool {
+        self.files.len() <= 1 && USUAL.contains(&self.last_file())
+    }
 }
+
+/// Compose files that are found without being named.
+const USUAL: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
 
 /// A stack, and where it is written.
 #[derive(Debug, Clone)]

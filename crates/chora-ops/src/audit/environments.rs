@@ -70,6 +70,10 @@ fn by_names(settings: &Settings, paths: &BTreeSet<String>) -> Vec<EnvironmentFil
             Some(file) => all.push(of_file(settings, (name, class), base, &file)),
             // Without a file of its own it is the usual one that is deployed.
             None if is_usual => all.push(one(settings, (name, class), &Environment::default())),
+            // What is deployed has a file of its own: the usual one is for development.
+            None if name == DEVELOPMENT && base.is_some() && is_described(&all) => {
+                all.push(one(settings, (name, class), &Environment::default()));
+            }
             None => {}
         }
     }
@@ -78,6 +82,12 @@ fn by_names(settings: &Settings, paths: &BTreeSet<String>) -> Vec<EnvironmentFil
         all.push(EnvironmentFiles { name: DEFAULT_ENVIRONMENT.to_owned(), class: EnvironmentClass::Production, files: Vec::new(), stack });
     }
     all
+}
+
+/// Whether production has a file of its own.
+fn is_described(environments: &[EnvironmentFiles]) -> bool {
+    let production = environments.iter().find(|environment| environment.name == DEFAULT_ENVIRONMENT);
+    production.and_then(|production| production.files.last()).is_some_and(|last| !USUAL.contains(&last.as_str()))
 }
 
 /// A further Compose file with a word in its name.

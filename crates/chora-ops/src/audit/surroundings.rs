@@ -86,32 +86,61 @@ pub(super) fn ignored(root: &Path, wanted: &[String]) -> BTreeMap<String, Option
 }
 
 fn kept_out(root: &Path, path: &str) -> Option<Place> {
+    // A project may be a part of a repository.
+    let top = repository(root).unwrap_or(root);
+    let whole = root.strip_prefix(top).unwrap_or(Path::new("")).join(path);
     // The file that is nearest decides.
-    for folder in Path::new(path).ancestors().skip(1) {
-        let relative = Path::new(path).strip_prefix(folder).ok()?;
-        let mut files = vec![folder.join(".gitignore")];
+    for folder in whole.ancestors().skip(1) {
+        let relative = whole.strip_prefix(folder).ok()?;
+        let mut files = vec![top.join(folder).join(".gitignore")];
         if folder.as_os_str().is_empty() {
-            files.push(".git/info/exclude".into());
+            files.push(top.join(".git/info/exclude"));
         }
         for file in files {
-            let Ok(text) = read(&root.join(&file)) else { continue };
-            let mut rules = GitignoreBuilder::new("");
-            for line in text.lines() {
-                // A line that Git cannot read keeps nothing out.
-                drop(rules.add_line(None, line));
-            }
-            let Ok(rules) = rules.build() else { continue };
-            match rules.matched_path_or_any_parents(relative, false) {
-                ignore::Match::Ignore(glob) => {
-                    let line = text.lines().position(|line| line.trim() == glob.original().trim()).unwrap_or(0) + 1;
-                    return Some(Place { file: file.display().to_string(), line });
-                }
-                ignore::Match::Whitelist(_) => return None,
-                ignore::Match::None => {}
+            let Ok(text) = read(&file) else { continue };
+            match decided(&text, relative) {
+                Some(Some(line)) => return Some(Place { file: from(root, &file), line }),
+                Some(None) => return None,
+                None => {}
             }
         }
     }
     None
+}
+
+/// What a file says about a path: the line that keeps it out, or that it does not; nothing where it says nothing.
+fn decided(text: &str, path: &Path) -> Option<Option<usize>> {
+    let mut rules = GitignoreBuilder::new("");
+    for line in text.lines() {
+        // A line that Git cannot read keeps nothing out.
+        drop(rules.add_line(None, line));
+    }
+    let rules = rules.build().ok()?;
+    match rules.matched_path_or_any_parents(path, false) {
+        ignore::Match::Ignore(glob) => {
+            let written = text.lines().position(|line| line.trim() == glob.original().trim());
+            Some(Some(written.unwrap_or(0) + 1))
+        }
+        ignore::Match::Whitelist(_) => Some(None),
+        ignore::Match::None => None,
+    }
+}
+
+/// A path as it is written in the project's directory.
+fn from(root: &Path, file: &Path) -> String {
+    let mut up = String::new();
+    for folder in root.ancestors() {
+        if let Ok(below) = file.strip_prefix(folder) {
+            return format!("{up}{}", below.display());
+        }
+        up.push_str("../");
+    }
+    file.display().to_string()
+}
+
+/// The Git repository that a project is, or is a part of.
+pub(super) fn repository(root: &Path) -> Option<&Path> {
+    root.ancestors().find(|folder| folder.join(".git").exists())
 }
 
 pub(super) fn pattern(settings: &Settings) -> PatternState {

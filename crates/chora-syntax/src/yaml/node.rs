@@ -61,6 +61,13 @@ pub struct Entry {
 /// A mapping in the order of the file.
 pub type Map = IndexMap<String, Entry, foldhash::fast::RandomState>;
 
+/// An item by its number, or one such as `KEY=value` by its key.
+fn item<'n>(list: &'n [Node], key: &str) -> Option<&'n Node> {
+    let is_named =
+        |item: &&Node| item.as_text().and_then(|text| text.strip_prefix(key)).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+    key.parse::<usize>().ok().and_then(|index| list.get(index)).or_else(|| list.iter().find(is_named))
+}
+
 impl Node {
     /// A node that no file holds, placed where its cause is.
     #[must_use]
@@ -120,7 +127,8 @@ impl Node {
         self.as_map()?.get(key).map(|entry| &entry.node)
     }
 
-    /// Where the last key of a path is written that is there; items of lists are named by their numbers.
+    /// Where the last key of a path is written that is there; items of lists are named by their numbers, or by what stands before
+    /// their `=`.
     pub(crate) fn reach(&self, path: &[&str]) -> Option<Span> {
         let (mut node, mut reached) = (self, None);
         for key in path {
@@ -129,7 +137,7 @@ impl Node {
                     Some(entry) => (entry.key, &entry.node),
                     None => break,
                 },
-                Value::List(list) => match key.parse::<usize>().ok().and_then(|index| list.get(index)) {
+                Value::List(list) => match item(list, key) {
                     Some(item) => (item.span, item),
                     None => break,
                 },

@@ -58,14 +58,15 @@ fn told(outcome: &AuditOutcome, is_verbose: bool, fail_under: Option<u8>) -> Str
         }
     }
     text.push_str(&plan(outcome));
-    if !is_verbose && outcome.counts.adopted > 0 {
-        text.push_str(&format!("{} {}, chora audit -v lists them\n", paint(DIM, "adopted:"), count(outcome.counts.adopted, "feature")));
+    let untold = [("unknown:", outcome.counts.unknown, ", until what cannot be read is mended"), ("adopted:", outcome.counts.adopted, "")];
+    for (name, number, more) in untold.into_iter().filter(|(_, number, _)| *number > 0 && !is_verbose) {
+        text.push_str(&format!("{} {}{more}; chora audit -v lists them\n", paint(DIM, name), count(number, "feature")));
     }
     format!("{text}{} {}\n", paint(DIM, "next:"), outcome.next)
 }
 
 const fn is_open(feature: &JudgedFeature) -> bool {
-    !matches!(feature.state, FeatureState::Adopted | FeatureState::NotApplicable)
+    matches!(feature.state, FeatureState::Partly | FeatureState::Missing)
 }
 
 /// The percentage, and what it is made of.
@@ -76,7 +77,7 @@ pub(crate) fn summary(outcome: &AuditOutcome) -> String {
 fn counts(counts: &Counts) -> String {
     let applicable = counts.adopted + counts.partly + counts.missing + counts.unknown;
     let mut text = format!("{} of {}", counts.adopted, count(applicable, "feature"));
-    for (number, word) in [(counts.partly, "partly"), (counts.missing, "missing"), (counts.unknown, "not to be told yet")] {
+    for (number, word) in [(counts.partly, "partly"), (counts.missing, "missing"), (counts.unknown, "unknown")] {
         if number > 0 {
             text.push_str(&format!(", {number} {word}"));
         }

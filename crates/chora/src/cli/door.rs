@@ -43,8 +43,8 @@ impl Door {
         let reporter: Arc<dyn Reporter> = progress::reporter(self.output);
         // The first one stands: a command works on one environment.
         self.environment.get_or_init(|| environment.unwrap_or(DEFAULT_ENVIRONMENT).to_owned());
-        let context =
-            wire::context(&self.config, Wanted { environment: environment.map(str::to_owned), reporter, cancel: self.cancel.clone() })?;
+        let wanted = Wanted { environment: environment.map(str::to_owned), reporter, cancel: self.cancel.clone(), of_files: false };
+        let context = wire::context(&self.config, wanted)?;
         self.begun.store(true, Ordering::Relaxed);
         Ok(context)
     }

@@ -23,9 +23,9 @@ pub(crate) struct ServeArgs {
 
 pub(crate) async fn run(args: ServeArgs, door: &Door) -> Result<Answer, Failure> {
     let config = door.config.clone();
-    let contexts: ContextSource = Arc::new(move |Wanted { environment, reporter, cancel }| {
+    let contexts: ContextSource = Arc::new(move |Wanted { environment, reporter, cancel, of_files }| {
         let config = config.clone();
-        let open = move || wire::context(&config, wire::Wanted { environment, reporter, cancel });
+        let open = move || wire::context(&config, wire::Wanted { environment, reporter, cancel, of_files });
         Box::pin(async move {
             let opened = tokio::task::spawn_blocking(open).await;
             opened.map_err(|error| Failure::new(FailureKind::Internal, format!("no context could be made: {error}")))?

@@ -81,6 +81,7 @@ pub(crate) struct Operation {
     words: Words,
     effect: Effect,
     idempotent: bool,
+    of_files: bool,
     input: Arc<JsonObject>,
     output: Arc<JsonObject>,
     parse: Parse,
@@ -129,6 +130,7 @@ impl Operation {
             words,
             effect,
             idempotent: effect == Effect::Reads,
+            of_files: false,
             // A request type that is no object would be a bug that every test of the list shows.
             input: Arc::new(schema::of_input(&schema_for_input::<Q>().unwrap_or_default())),
             output: Arc::new(schema::of_output(&schema_for_output::<V>())),
@@ -140,6 +142,12 @@ impl Operation {
     /// Calling it twice is calling it once.
     pub(super) fn idempotent(mut self) -> Self {
         self.idempotent = true;
+        self
+    }
+
+    /// It is about the project's files as such: it needs none that resolve.
+    pub(super) fn of_files(mut self) -> Self {
+        self.of_files = true;
         self
     }
 
@@ -176,6 +184,10 @@ impl Operation {
         }
         self.input = Arc::new(input);
         self
+    }
+
+    pub(super) fn is_of_files(&self) -> bool {
+        self.of_files
     }
 
     pub(super) fn effect(&self) -> Effect {

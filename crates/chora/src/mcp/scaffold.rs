@@ -13,7 +13,7 @@ use crate::cli::audit::summary;
 use crate::cli::upgrade::words;
 
 pub(super) fn operations() -> Vec<Operation> {
-    vec![patterns_tool(), init_tool(), upgrade_tool(), audit_tool()]
+    vec![patterns_tool().of_files(), init_tool().of_files(), upgrade_tool().of_files(), audit_tool().of_files()]
 }
 
 fn patterns_tool() -> Operation {
@@ -65,39 +65,27 @@ struct AuditAnswer {
     percent: u8,
     /// What is not adopted: state, feature, evidence.
     lacking: Vec<String>,
-    tasks: Vec<AuditTask>,
-    /// Commands that check all of it.
-    check: Vec<String>,
-}
-
-#[derive(serde::Serialize, schemars::JsonSchema)]
-struct AuditTask {
-    feature: String,
-    /// What it adds, in percent.
-    gain: f64,
-    change: String,
-    /// Where `write` goes; absent for commands.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    write: String,
+    /// In order: feature, what it adds, what to do, what to write or run.
+    tasks: Vec<String>,
 }
 
 impl AuditAnswer {
     fn of(outcome: AuditOutcome) -> Self {
+        let AuditOutcome { ok, percent, features, plan, .. } = outcome;
         let is_open = |state| !matches!(state, FeatureState::Adopted | FeatureState::NotApplicable);
-        let open = outcome.features.iter().filter(|feature| is_open(feature.state));
+        let open = features.iter().filter(|feature| is_open(feature.state));
         let line = |feature: &JudgedFeature| {
             let evidence: Vec<String> =
                 feature.evidence.iter().map(|one| format!("{} {}", one.place(), one.note).trim().to_owned()).collect();
             format!("{} {}: {}", feature.state.as_str(), feature.id, evidence.join("; "))
         };
-        let tasks = outcome.plan.phases.iter().flat_map(|phase| &phase.tasks).filter_map(|task| {
-            let (file, write) = task.snippet.clone().map_or((None, String::new()), |snippet| (snippet.file, snippet.text));
-            Some(AuditTask { feature: task.feature.clone()?, gain: task.gain, change: task.change.clone(), file, write })
+        let tasks = plan.phases.iter().flat_map(|phase| &phase.tasks).filter_map(|task| {
+            let snippet = task.snippet.as_ref().map_or_else(String::new, |snippet| {
+                format!("\n{}:\n{}", snippet.file.as_deref().unwrap_or("run"), snippet.text.trim_end())
+            });
+            Some(format!("{}, +{} %: {}{snippet}", task.feature.as_ref()?, task.gain, task.change))
         });
-        let check = outcome.plan.phases.last().map(|phase| phase.check.clone()).unwrap_or_default();
-        Self { ok: outcome.ok, percent: outcome.percent, lacking: open.map(line).collect(), tasks: tasks.collect(), check }
+        Self { ok, percent, lacking: open.map(line).collect(), tasks: tasks.collect() }
     }
 }
 

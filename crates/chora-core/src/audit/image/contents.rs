@@ -50,7 +50,9 @@ pub(super) fn ignored(subject: &Subject, marks: &mut Marks) {
             marks.bad(Evidence::in_file(".dockerignore", None, format!("there is none in the build context of {}", image.path)));
             continue;
         };
-        let wanted = [".git", ".env", ".env.local"].into_iter().chain(image.secrets.iter().map(String::as_str));
+        // A context below the project holds no version control.
+        let git = Some(".git").filter(|_| image.context == subject.directory);
+        let wanted = git.into_iter().chain([".env", ".env.local"]).chain(image.secrets.iter().map(String::as_str));
         let wanted: Vec<&str> = wanted.collect();
         let lacking: Vec<&str> = wanted.iter().copied().filter(|path| !ignore.rules.ignores(path)).collect();
         let note =

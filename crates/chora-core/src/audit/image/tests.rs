@@ -174,6 +174,7 @@ fn checks_need_nothing_that_the_image_may_not_have() {
             (GOOD_IMAGE, Adopted, "Dockerfile:9"),
             ("FROM a\nHEALTHCHECK CMD curl -f http://localhost || exit 1\n", Missing, "Dockerfile:2 HEALTHCHECK needs `curl`"),
             ("FROM a\nHEALTHCHECK CMD [\"/usr/bin/wget\", \"x\"]\n", Missing, "`wget`"),
+            ("FROM a\nHEALTHCHECK CMD pgrep -f server\n", Missing, "`pgrep`"),
             ("FROM a\nHEALTHCHECK NONE\n", NotApplicable, ""),
         ],
     );

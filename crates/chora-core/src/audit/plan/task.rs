@@ -45,23 +45,20 @@ fn snippet(subject: &Subject, feature: &Feature, marks: &Marks) -> Option<Snippe
             let language = if file.ends_with(".yaml") { "yaml" } else { "text" };
             written(Some(file.to_owned()), language, text.to_owned())
         }
-        Lines::Compose(text) => {
-            let file = marks.lacking_services().1.first().copied().unwrap_or("compose.yaml");
-            written(Some(file.to_owned()), "yaml", format!("{text}\n"))
-        }
-        Lines::Dockerfile(text) => {
+        Lines::Either(_, keys) if !marks.lacking_services().0.is_empty() => of_services(keys, "", marks),
+        Lines::Dockerfile(text) | Lines::Either(text, _) => {
             let file = marks.evidence().into_iter().find_map(|evidence| evidence.file);
             written(file, "dockerfile", format!("{text}\n"))
         }
-        Lines::Service(keys) => {
-            let (services, files) = marks.lacking_services();
-            written(Some((*files.first()?).to_owned()), "yaml", of_services(keys, &services, &files))
-        }
+        Lines::Service(keys) => of_services(keys, "", marks),
+        Lines::ServiceAnd(keys, top) => of_services(keys, top, marks),
     }
 }
 
-/// Keys below every service that lacks them.
-fn of_services(keys: &str, services: &[&str], files: &[&str]) -> String {
+/// Keys below every service that lacks them, and keys at the top.
+fn of_services(keys: &str, top: &str, marks: &Marks) -> Option<Snippet> {
+    let (services, files) = marks.lacking_services();
+    let file = (*files.first()?).to_owned();
     let mut text = if files.len() > 1 { format!("# in {}\n", files.join(", ")) } else { String::new() };
     text.push_str("services:\n");
     for service in services.iter().take(WRITTEN_OUT) {
@@ -71,5 +68,8 @@ fn of_services(keys: &str, services: &[&str], files: &[&str]) -> String {
     if let Some(others) = services.get(WRITTEN_OUT..).filter(|others| !others.is_empty()) {
         text.push_str(&format!("  # and the same for {}\n", others.join(", ")));
     }
-    text
+    if !top.is_empty() {
+        text.push_str(&format!("{top}\n"));
+    }
+    Some(Snippet { file: Some(file), language: "yaml".to_owned(), text })
 }

@@ -34,7 +34,7 @@ fn manifest<'s>(subject: &'s Subject, marks: &mut Marks) -> Option<(&'s Manifest
 }
 
 pub(super) fn described(subject: &Subject, marks: &mut Marks) {
-    let Some((manifest, text)) = self::manifest(subject, marks) else { return };
+    let Some((manifest, text)) = manifest(subject, marks) else { return };
     for class in [EnvironmentClass::Development, EnvironmentClass::Production] {
         let found = manifest.environments.iter().find(|(name, environment)| environment.class_of(name) == class);
         let class = class.as_str();
@@ -57,7 +57,13 @@ pub(super) fn first_manifest(subject: &Subject) -> Snippet {
         if !usual && environment.class.as_str() != environment.name {
             text.push_str(&format!("    class: {}\n", environment.class.as_str()));
         }
-        text.push_str(&format!("    compose_files: [{}]\n", environment.files.join(", ")));
+        let own = environment.own_file();
+        let added = Some(&own).filter(|own| !environment.files.contains(own));
+        if added.is_some() {
+            text.push_str(&format!("    # without {own} where nothing was written to it\n"));
+        }
+        let files: Vec<&str> = environment.files.iter().chain(added).map(String::as_str).collect();
+        text.push_str(&format!("    compose_files: [{}]\n", files.join(", ")));
     }
     if !subject.environments.iter().any(|environment| environment.class == EnvironmentClass::Development) {
         let base = subject.environments.first().and_then(|environment| environment.files.first()).map_or("compose.yaml", String::as_str);
@@ -71,7 +77,7 @@ fn is_asked(health: &Health) -> bool {
 }
 
 pub(super) fn health(subject: &Subject, marks: &mut Marks) {
-    let Some((manifest, text)) = self::manifest(subject, marks) else { return };
+    let Some((manifest, text)) = manifest(subject, marks) else { return };
     let mut judged = Marks::default();
     each_service(subject, &mut judged, |at: &In<'_>, judged| {
         if !at.is_own() {

@@ -52,13 +52,17 @@ fn in_image<'a>(at: &In<'a>) -> Option<(usize, &'a str, Vec<&'static str>)> {
 
 pub(super) fn timed(subject: &Subject, marks: &mut Marks) {
     each_service(subject, marks, |at, marks| {
-        let (lacking, mut evidence) = match (at.own_check(), in_image(at)) {
-            (Some(check), _) => {
-                let given = [check.interval.is_some(), check.timeout.is_some(), check.start_period.is_some(), check.retries.is_some()];
-                let lacking = TIMINGS.into_iter().zip(given).filter(|(_, given)| !given).map(|((key, _), _)| key).collect();
-                (lacking, at.at(&["healthcheck"], ""))
+        let given = at.service.healthcheck.as_ref().map_or([false; 4], |check| {
+            [check.interval.is_some(), check.timeout.is_some(), check.start_period.is_some(), check.retries.is_some()]
+        });
+        let mut lacking: Vec<&str> = TIMINGS.into_iter().zip(given).filter(|(_, given)| !given).map(|((key, _), _)| key).collect();
+        let mut evidence = match (at.own_check(), in_image(at)) {
+            (Some(_), _) => at.at(&["healthcheck"], ""),
+            (None, Some((line, path, in_image))) => {
+                // The Compose file may say what the image does not.
+                lacking.retain(|key| in_image.contains(key));
+                Evidence::in_file(path, Some(line), "")
             }
-            (None, Some((line, path, lacking))) => (lacking, Evidence::in_file(path, Some(line), "")),
             (None, None) => return,
         };
         let missing = listed(&lacking);

@@ -68,7 +68,7 @@ pub(in crate::audit) fn each_in(
             Err(_) => marks.unknown(Evidence::note(format!("{} does not resolve", environment.name))),
             Ok(resolved) => {
                 for (name, service) in &resolved.stack.services {
-                    marks.about(Some((name.clone(), environment.last_file().to_owned())), Some(environment.name.clone()));
+                    marks.about(Some((name.clone(), environment.own_file())), Some(environment.name.clone()));
                     judge(&In { subject, environment, resolved, name, service }, marks);
                 }
                 marks.about(None, None);

@@ -198,12 +198,12 @@ fn images_dependencies_and_data() {
             ("{}", NotApplicable, ""),
         ],
     );
-    let store = |keys: &str| stack(&format!("services:\n  db:\n    image: redis:7\n{keys}volumes:\n  d: {{}}\n"));
+    let store = |keys: &str| stack(&format!("services:\n  db:\n    image: redis:7\n{keys}volumes:\n  kept: {{}}\n"));
     table(
         "stack.volumes",
         store,
         &[
-            ("    volumes: [\"d:/data\"]\n", Adopted, "production.yaml:4 db: /data"),
+            ("    volumes: [\"kept:/data\"]\n", Adopted, "production.yaml:4 db: /data"),
             ("    volumes: [/data]\n", Missing, "its data goes with its container"),
             ("", Missing, "production.yaml:2"),
         ],
@@ -251,6 +251,13 @@ fn who_asks_whether_it_works() {
         ],
     );
     table("stack.health-timings", stack, &[(GOOD_STACK, Adopted, "Dockerfile:9 web: all four")]);
+    let bare = |text: &str| Made::new().image("FROM a:1\nHEALTHCHECK --interval=5s CMD [\"x\"]\n").stack(text);
+    let rest = "services:\n  web:\n    build: .\n    healthcheck: { timeout: 1s, start_period: 9s, retries: 3 }\n";
+    table(
+        "stack.health-timings",
+        bare,
+        &[("services:\n  web:\n    build: .\n", Partly, "web: no timeout, start_period and retries"), (rest, Adopted, "")],
+    );
 }
 
 #[test]

@@ -210,7 +210,10 @@ fn what_does_not_resolve_is_a_finding_and_the_rest_is_judged() {
     let audit = manifest.run(["audit", "--json"]).json();
     let features = audit["features"].as_array().unwrap();
     let state = |id: &str| features.iter().find(|feature| feature["id"] == id).unwrap()["state"].clone();
-    assert_eq!((state("project.manifest"), state("project.environments"), state("stack.resolves")), ("missing".into(), "unknown".into(), "adopted".into()));
+    assert_eq!(
+        (state("project.manifest"), state("project.environments"), state("stack.resolves")),
+        ("missing".into(), "unknown".into(), "adopted".into())
+    );
 }
 
 #[test]
@@ -241,8 +244,22 @@ fn files_of_the_environments_are_told_by_their_names() {
       production:
         compose_files: [compose.yaml, compose.prod.yaml]
       development:
-        compose_files: [compose.dev.yaml]
+        compose_files: [compose.yaml, compose.dev.yaml]
     ");
+}
+
+#[test]
+fn a_project_in_a_repository_of_many_is_kept_out_by_its_top() {
+    let base = Chora::new().file(".git/HEAD", "").file(".gitignore", "*.local\n.env\n").file("part/Dockerfile", "FROM a:1\n");
+    let audit = base.run(["audit", "--project", "part", "--json"]).json();
+    let features = audit["features"].as_array().unwrap();
+    let ignored = features.iter().find(|feature| feature["id"] == "project.env-ignored").unwrap();
+    assert_eq!((&ignored["state"], &ignored["evidence"][0]["file"]), (&"adopted".into(), &"../.gitignore".into()));
+    let commands = audit["plan"]["phases"][0]["rollback"].as_array().unwrap();
+    assert!(commands[0].as_str().unwrap().starts_with("git stash push"), "{commands:?}");
+    let own = base.file("part/.gitignore", "!.env\n").run(["audit", "--project", "part", "--json"]).json();
+    let ignored = own["features"].as_array().unwrap().iter().find(|feature| feature["id"] == "project.env-ignored").unwrap().clone();
+    assert_eq!(ignored["state"], "partly");
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn the_tools_fit_into_what_a_model_can_spare() {
         .iter()
         .map(|tool| (tool["name"].as_str().expect("a name"), tool.to_string().len()))
         .collect();
-    assert!(answer.to_string().len() < 37_000, "{} bytes: {sizes:?}", answer.to_string().len());
+    assert!(answer.to_string().len() < 38_000, "{} bytes: {sizes:?}", answer.to_string().len());
 }
 
 #[test]
@@ -101,6 +101,27 @@ fn what_is_not_declared_is_not_there() {
         let params = json!({ "ref": { "type": "ref/prompt", "name": "x" }, "argument": { "name": "x", "value": "x" }, "level": "info" });
         assert_eq!(pipe.ask(method, params)["error"]["code"], -32601, "{method}");
     }
+}
+
+#[test]
+fn files_are_written_and_audited_where_no_project_is_yet() {
+    let folder = empty_folder();
+    let mut pipe = Pipe::open(chora().args(["serve", "--stdio", "--project"]).arg(folder.path()));
+    pipe.shake_hands("2025-11-25");
+    let mut call = |tool: &str, arguments| pipe.call(tool, arguments)["result"]["structuredContent"].clone();
+    assert!(call("patterns", json!({}))["patterns"].is_array());
+    let nothing = call("audit", json!({}));
+    assert_eq!((&nothing["kind"], &nothing["hint"].as_str().expect("a hint").starts_with("chora init")), (&json!("not_found"), &true));
+    let written = call("init", json!({ "answers": { "name": "notes", "language": "go" } }));
+    assert_eq!(written["pattern"], "minimal", "{written}");
+    let audit = call("audit", json!({ "fail_under": 100 }));
+    assert_eq!(audit["ok"], false, "{audit}");
+    assert!(audit["percent"].as_u64().expect("a number") >= 90, "{audit}");
+    assert!(audit["lacking"][0].as_str().expect("a line").starts_with("missing project.env-ignored: .gitignore Git would take `.env`"));
+    assert!(audit["tasks"][0].as_str().expect("a task").ends_with("\n.gitignore:\n.env\n.env.local"), "{audit}");
+    std::fs::write(folder.path().join("compose.yaml"), "services: 1\n").expect("written");
+    let broken = call("audit", json!({}))["lacking"].as_array().expect("lines").clone();
+    assert!(broken.iter().any(|line| line.as_str().expect("a line").starts_with("missing stack.resolves")), "{broken:?}");
 }
 
 #[test]
