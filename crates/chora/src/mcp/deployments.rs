@@ -214,7 +214,7 @@ struct StatusAnswer {
     /// The release under watch, and how it fares.
     #[serde(skip_serializing_if = "Option::is_none")]
     watch: Option<String>,
-    /// Certificates that the gateway gets by itself: until when, or why there is none.
+    /// ACME certificates, and how they fare.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     certificates: Vec<String>,
     /// Deployments that a killed process left unfinished.
