@@ -37,14 +37,16 @@ impl Looks {
         let anew = self.told.iter().any(|(backend, last)| told.get(backend).is_some_and(|side| side.is_before(last)));
         if anew {
             for (backend, side) in std::mem::take(&mut self.told) {
-                self.before.entry(backend).or_default().add(side.without_open());
+                self.before.entry(backend).or_default().add(&side.without_open());
             }
             // What was open then is not late now: it was lost with the gateway.
             self.earlier.clear();
         }
         let mut sides = told.clone();
         for (backend, side) in &mut sides {
-            side.add(self.before.get(backend).cloned().unwrap_or_default());
+            if let Some(before) = self.before.get(backend) {
+                side.add(before);
+            }
         }
         self.told = told;
         Look { then: self.before_late(now, &sides), now: sides, anew }
@@ -62,7 +64,7 @@ impl Looks {
 }
 
 impl Side {
-    fn add(&mut self, other: Self) {
+    fn add(&mut self, other: &Self) {
         self.new.add(&other.new);
         self.old.add(&other.old);
     }
