@@ -1,4 +1,6 @@
 //! The built-in catalogue: what every pattern writes, for every language.
 
+#[cfg(test)]
 mod golden;
+#[cfg(test)]
 mod refusals;

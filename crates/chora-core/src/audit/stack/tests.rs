@@ -69,7 +69,7 @@ fn how_it_starts_ends_and_logs() {
     keys("stack.stop-grace", &[("stop_grace_period: 1m", Adopted, "web: 1m0s"), ("init: true", Missing, "no stop_grace_period")]);
     table(
         "stack.init",
-        |text| stack(text),
+        stack,
         &[
             (GOOD_STACK, Adopted, "production.yaml:4 web: init"),
             ("services:\n  web:\n    build: .\n", Missing, "production.yaml:2 web: its program is process 1"),
