@@ -223,7 +223,7 @@ fn answer(mut stream: TcpStream) {
     if stream.read_exact(&mut rest).is_err() {
         return;
     }
-    if target == "/mcp" {
+    if matches!(target, "/mcp" | "/mcp/bare") {
         let message = format!("{body}{}", String::from_utf8_lossy(&rest));
         return mcp(&mut stream, head, &message);
     }
@@ -243,7 +243,7 @@ static SESSIONS_SO_FAR: AtomicU64 = AtomicU64::new(0);
 
 /// An MCP server whose one tool answers with the release that it is of, after `ms` milliseconds, telling progress on the way to who
 /// asks for it. Sessions are for those who name one (revisions until 2025-11-25); a stream of one tells the release every 50 ms, and
-/// so do the changes that a client of 2026-07-28 listens for.
+/// so do the changes that a client of 2026-07-28 listens for. At `/mcp/bare` it lists no tool.
 fn mcp(stream: &mut TcpStream, head: &str, message: &str) {
     let header = |name: &str| head.lines().find_map(|line| line.split_once(':').filter(|(key, _)| key.eq_ignore_ascii_case(name)));
     let session = header("mcp-session-id").map(|(_, value)| value.trim().to_owned());
@@ -285,7 +285,11 @@ fn mcp(stream: &mut TcpStream, head: &str, message: &str) {
         return progress(stream, (id, token), wait, &release);
     }
     std::thread::sleep(wait);
-    let answer = json!({ "jsonrpc": "2.0", "id": id, "result": result(method, &message, &release) });
+    let mut result = result(method, &message, &release);
+    if let Some(tools) = result.get_mut("tools").filter(|_| head.contains(" /mcp/bare ")) {
+        *tools = json!([]);
+    }
+    let answer = json!({ "jsonrpc": "2.0", "id": id, "result": result });
     reply(stream, 200, &headers, answer.to_string().as_bytes());
 }
 

@@ -51,8 +51,8 @@ fn audit_tool() -> Operation {
     let words = Words {
         name: "audit",
         title: "Audit a project",
-        description: "Judges Dockerfiles, Compose files of every environment and what lies around them by best practices: a percentage, what is not adopted with \
-file and line, and tasks in order, each with what to write. `ok: false` below `fail_under`.",
+        description: "Judges the Docker files of every environment by best practices: a percentage, what is not adopted, with file and line, and tasks in \
+order. `ok: false` below `fail_under`.",
     };
     let shown = Shown { tell: audit_words, view: AuditAnswer::of };
     Operation::short(words, Effect::Reads, |cx, request: &AuditRequest| Box::pin(std::future::ready(audit(&cx.settings, request))), shown)
@@ -65,7 +65,7 @@ struct AuditAnswer {
     percent: u8,
     /// What is not adopted: state, feature, evidence.
     lacking: Vec<String>,
-    /// In order: feature, what it adds, what to do, what to write or run.
+    /// Feature, what it adds, what to write or run.
     tasks: Vec<String>,
 }
 

@@ -137,7 +137,7 @@ async fn a_service_may_have_a_drain_time_of_its_own() {
     let (old, new) = (Replica::start("r1").await, Replica::start("r2").await);
     let stack = Stack::of(&old).await;
     let mut slow = stack.client().await;
-    let asked = tokio::spawn(async move { slow.get("/slow").await });
+    let asked = tokio::spawn(async move { slow.send(Method::POST, "/slow", &[], "").await });
     eventually("the request is there", async || old.requests() == 1).await;
     let mut table = stack.state().await["table"].clone();
     table["services"]["web"] = json!({ "active": release(&new), "drain_ms": 100 });

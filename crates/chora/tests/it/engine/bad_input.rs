@@ -180,7 +180,7 @@ fn an_mcp_server_that_hangs_in_initialize() {
 
 #[test]
 fn an_mcp_server_that_lists_no_tools() {
-    assert_snapshot!(without_address(refused_as_mcp("/mcp")), @r"
+    assert_snapshot!(without_address(refused_as_mcp("/mcp/bare")), @r"
     exit 12
     --- stderr
     error: deploy of v1 refused: `web` failed level 5 (function): mcp [address] `idle` lists no tools (out of time: the gate had 3s for it)

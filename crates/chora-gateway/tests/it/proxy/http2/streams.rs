@@ -81,7 +81,7 @@ async fn what_a_cut_ends_is_the_streams_of_the_release_and_nothing_else() {
     let events = begun(&mut client, "/mcp", &[("mcp-session-id", &session)]).await;
     let unread = begun(&mut client, "/endless", &[]).await;
     let mut asking = client.clone();
-    let slow = tokio::spawn(async move { asking.get("/slow").await });
+    let slow = tokio::spawn(async move { asking.send(Method::POST, "/slow", &[], "").await });
     eventually("all are under way", async || stack.state().await["services"]["web"]["active"]["in_flight"] == 3).await;
     assert_eq!(stack.switch(&second, 1).await["in_flight"], 3);
     let beside = begun(&mut client, "/stream", &[]).await;
