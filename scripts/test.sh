@@ -87,7 +87,7 @@ in_memory() {
 }
 
 # Tests wait for the engine more than they compute.
-RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) + 2))}
+RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) + 1))}
 export RUST_TEST_THREADS
 
 # All packages are named in both runs: fewer would unify features otherwise, and build anew.
