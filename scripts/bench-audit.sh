@@ -3,13 +3,10 @@
 #
 # Environment: CHORA (a built binary), ROUNDS (21).
 set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=prelude.sh
+. "$(dirname "$0")/prelude.sh"
 root=$(cd "$(dirname "$0")/.." && pwd)
-if [ -z "${CHORA:-}" ]; then
-  PATH="$("$root/scripts/toolchain.sh" --path):$PATH"
-  target=$(uname -m)-unknown-linux-musl
-  (cd "$root" && cargo build --quiet --release --locked --package chora --target "$target")
-  CHORA=${CARGO_TARGET_DIR:-$root/target}/$target/release/chora
-fi
+release_program "$root"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 for pattern in minimal mcp-server full-stack; do

@@ -34,12 +34,7 @@ if [ ! -e "$folder/complete" ]; then
   take_lock bridge-peers
   [ -e "$folder/complete" ] || fetch
 fi
-if [ -z "${CHORA:-}" ]; then
-  PATH="$("$root/scripts/toolchain.sh" --path):$PATH"
-  target=$(uname -m)-unknown-linux-musl
-  (cd "$root" && cargo build --quiet --release --locked --package chora --target "$target")
-  CHORA=${CARGO_TARGET_DIR:-$root/target}/$target/release/chora
-fi
+release_program "$root"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 "$root/benches/bridge_against_peers.py" --chora "$CHORA" --node "$node" --work "$work" --calls "${CALLS:-2000}" \

@@ -62,12 +62,7 @@ take_lock bench-gateway
 [ -x "$caddy" ] || build_caddy
 find_nginx
 "$nginx" -v 2>/dev/null || die "$nginx does not run" "apt-get install nginx"
-if [ -z "${CHORA:-}" ]; then
-  PATH="$("$root/scripts/toolchain.sh" --path):$PATH"
-  target=$(uname -m)-unknown-linux-musl
-  (cd "$root" && cargo build --quiet --release --locked --package chora --target "$target")
-  CHORA=${CARGO_TARGET_DIR:-$root/target}/$target/release/chora
-fi
+release_program "$root"
 # Not in /tmp, which is often memory: a switch ends only when the state file is on disk.
 case $(stat -f -c %T "$cache") in
   tmpfs | ramfs) note "$cache is in memory, so switches are measured without a disk; XDG_CACHE_HOME names another folder" ;;

@@ -10,12 +10,7 @@ DOCKER_HOST=$("$root/scripts/engine.sh" "${BENCH_ENGINE:-newest}")
 export DOCKER_HOST
 "$root/scripts/oracles.sh" build >/dev/null
 compose=$("$root/scripts/oracles.sh" path)
-if [ -z "${CHORA:-}" ]; then
-  PATH="$("$root/scripts/toolchain.sh" --path):$PATH"
-  target=$(uname -m)-unknown-linux-musl
-  (cd "$root" && cargo build --quiet --release --locked --package chora --target "$target")
-  CHORA=${CARGO_TARGET_DIR:-$root/target}/$target/release/chora
-fi
+release_program "$root"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 exec_bench() { python3 "$root/benches/against_compose.py" --chora "$CHORA" --compose "$compose" --work "$work" --corpus "$root/crates/chora-syntax/testdata/corpus" --rounds "${ROUNDS:-5}"; }

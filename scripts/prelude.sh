@@ -114,3 +114,13 @@ go_build() {
   }
   rm -rf "$work"
 }
+
+# release_program ROOT: the program as it is measured, built from there unless CHORA names one; CHORA is its path afterwards.
+release_program() {
+  local target
+  [ -z "${CHORA:-}" ] || return 0
+  PATH="$("$1/scripts/toolchain.sh" --path):$PATH"
+  target=$(uname -m)-unknown-linux-musl
+  (cd "$1" && cargo build --quiet --release --locked --package chora --target "$target")
+  CHORA=${CARGO_TARGET_DIR:-$1/target}/$target/release/chora
+}

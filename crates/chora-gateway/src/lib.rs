@@ -6,6 +6,7 @@
 mod aggregate;
 mod bridge;
 mod calls;
+mod causes;
 mod client;
 #[cfg(fuzzing)]
 pub mod fuzzing;

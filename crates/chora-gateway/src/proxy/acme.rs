@@ -18,6 +18,7 @@ use tokio::task::AbortHandle;
 pub(super) use self::challenges::Challenges;
 use self::storage::Storage;
 use super::table::{AcmeEntry, ChallengeEntry, ListenerEntry};
+use crate::causes::with_causes;
 
 /// The protocol that an authority speaks to see a challenge (RFC 8737).
 pub(super) const PROTOCOL: &[u8] = b"acme-tls/1";
@@ -185,7 +186,7 @@ async fn keep(shared: Arc<Shared>, wanted: Wanted, entry: AcmeEntry) {
                 tokio::time::sleep(pause).await;
                 continue;
             }
-            Ok(Err(error)) => in_full(&error),
+            Ok(Err(error)) => with_causes(&error),
             Err(_) => "the authority took too long".to_owned(),
         };
         let again = again(failures);
@@ -194,20 +195,6 @@ async fn keep(shared: Arc<Shared>, wanted: Wanted, entry: AcmeEntry) {
         failures += 1;
         tokio::time::sleep(again).await;
     }
-}
-
-/// An error and what it came of: a connection that fails says why only there.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let why = error.to_string();
-        if !text.contains(&why) {
-            text = format!("{text}: {why}");
-        }
-        source = error.source();
-    }
-    text
 }
 
 /// How long it takes to the next attempt after so many failures before this one.
@@ -227,15 +214,16 @@ async fn until(due: Option<Timestamp>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{again, in_full};
+    use super::again;
+    use crate::causes::with_causes;
 
     #[test]
     fn an_error_is_told_with_what_it_came_of() {
         let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "connection refused");
         let error = instant_acme::Error::Other(Box::new(std::io::Error::other(refused)));
-        assert_eq!(in_full(&super::order::OrderError::from(error)), "connection refused");
+        assert_eq!(with_causes(&super::order::OrderError::from(error)), "connection refused");
         let trust = super::order::OrderError::Trust(std::io::Error::other("nothing found"));
-        assert!(in_full(&trust).ends_with("(`ca`): nothing found"), "{}", in_full(&trust));
+        assert!(with_causes(&trust).ends_with("(`ca`): nothing found"), "{}", with_causes(&trust));
     }
 
     #[test]

@@ -12,6 +12,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use crate::causes::with_causes;
+
 /// Largest answer that is no stream, in bytes.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 /// How long a connection may take.
@@ -48,7 +50,7 @@ impl Http {
     pub(super) async fn send(&self, method: Method, url: &Uri, headers: HeaderMap, body: Bytes) -> Result<Response<Incoming>, NoAnswer> {
         let mut request = Request::new(Full::new(body));
         (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, url.clone(), headers);
-        self.0.request(request).await.map_err(|error| NoAnswer { unsent: error.is_connect(), reason: described(&error) })
+        self.0.request(request).await.map_err(|error| NoAnswer { unsent: error.is_connect(), reason: with_causes(&error) })
     }
 }
 
@@ -57,18 +59,4 @@ pub(super) async fn read(body: Incoming) -> Result<Bytes, NoAnswer> {
     let read = Limited::new(body, LARGEST_ANSWER).collect().await;
     read.map(http_body_util::Collected::to_bytes)
         .map_err(|error| NoAnswer { reason: format!("the answer broke off: {error}"), unsent: false })
-}
-
-/// The error with its causes: the first alone says nothing.
-fn described(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }

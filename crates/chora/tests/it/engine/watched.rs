@@ -34,7 +34,7 @@ services:
 }
 
 /// When a release turns bad, in milliseconds from its start: a busy machine has deployed it by then.
-const TURNS: &str = "8000";
+const TURNS: &str = "12000";
 
 /// Longer than any test takes.
 const LONG: &str = "10m";
