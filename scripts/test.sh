@@ -52,6 +52,9 @@ ssh_server() { { has sshd && has ssh; } || apt_install openssh-server openssh-cl
 # The image that the end-to-end suite builds on.
 base_image() { scripts/base-image.sh >/dev/null; }
 
+# What generated projects are built in and stand beside.
+pattern_images() { scripts/pattern-images.sh >/dev/null; }
+
 # What the gateway gets its certificates from.
 authority() { scripts/pebble.sh >/dev/null; }
 
@@ -119,6 +122,7 @@ newest)
   part 'newest engine' engine newest
   part 'ssh server' ssh_server
   part 'base image' base_image
+  part 'images of projects' pattern_images
   part 'authority' authority
   in_memory
   export CHORA_TEST_SHARE=newest CHORA_TEST_ROUNDS=20

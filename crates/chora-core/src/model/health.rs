@@ -242,6 +242,8 @@ pub struct ServiceHealth {
     pub process_uptime: Option<Duration>,
     /// Level 5.
     pub function: Option<FunctionCheck>,
+    /// The others can do without it: once it is live, what fails is a warning.
+    pub dispensable: bool,
 }
 
 /// How a service shows that it does its work.

@@ -159,6 +159,8 @@ pub(super) fn forward(parts: &mut Parts, hop: &Hop, behind_proxy: bool) {
         join_cookies(&mut parts.headers);
     }
     came_from(&mut parts.headers, hop, behind_proxy);
+    // HTTP/1.1 has to name one, empty where the client of HTTP/1.0 named none (RFC 9112 §3.2).
+    parts.headers.entry(HOST).or_insert(HeaderValue::from_static(""));
     mark_upgrade(&mut parts.headers, upgrade);
     let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     parts.uri = Uri::from(path);

@@ -3,6 +3,8 @@
 mod body;
 mod condition;
 
+pub(super) use self::condition::health_status;
+
 use std::net::SocketAddr;
 
 use bytes::Bytes;

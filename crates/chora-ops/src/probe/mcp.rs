@@ -19,7 +19,7 @@ use self::hello::Hello;
 pub(super) use self::stdio::Stdio;
 use self::wire::{Fault, Wire};
 use super::answer::{Deadline, Passed, Trouble, excerpt};
-use super::http::Peer;
+use super::http::{Peer, health_status};
 
 /// The path to ask: the one given, else what servers use by default.
 pub(super) fn path_of(probe: &McpProbe) -> &str {
@@ -56,10 +56,15 @@ async fn converse(wire: &mut Wire<'_>, probe: &McpProbe) -> Result<Passed, Troub
         Some(recorded) => compare(recorded, &observed)?,
         None => something_offered(&observed)?,
     };
-    if let Some(call) = &probe.call {
-        make_call(wire, &observed, call).await?;
+    let mut answered = describe(&hello, &observed, &note);
+    let mut degraded = false;
+    if let Some(call) = &probe.call
+        && let Some(text) = make_call(wire, &observed, call).await?
+    {
+        answered = format!("{answered}; status is `degraded`: {text}");
+        degraded = true;
     }
-    Ok(Passed { degraded: false, answered: describe(&hello, &observed, &note), contract: Some(observed) })
+    Ok(Passed { degraded, answered, contract: Some(observed) })
 }
 
 /// A broken contract refuses; additions become a note.
@@ -98,7 +103,8 @@ fn counted(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
-async fn make_call(wire: &mut Wire<'_>, observed: &Contract, call: &McpCall) -> Result<(), Trouble> {
+/// Makes a call; gives what is told where the answer is a health document that says `degraded`.
+async fn make_call(wire: &mut Wire<'_>, observed: &Contract, call: &McpCall) -> Result<Option<String>, Trouble> {
     let Some(tool) = observed.tools.iter().find(|tool| tool.name == call.tool) else {
         return Err(Trouble::Wrong(format!("there is no tool `{}` to call", call.tool)));
     };
@@ -114,12 +120,24 @@ async fn make_call(wire: &mut Wire<'_>, observed: &Contract, call: &McpCall) -> 
     if result.get("resultType").and_then(Value::as_str).is_some_and(|kind| kind != "complete") {
         return Err(Trouble::Wrong(format!("{step} asks for input")));
     }
-    match &call.expect {
-        Some(expected) if !text.contains(expected.as_str()) => {
-            Err(Trouble::Wrong(format!("{step} does not contain `{expected}`: {}", excerpt(&text, 200))))
-        }
-        _ => Ok(()),
+    if let Some(expected) = call.expect.as_ref().filter(|expected| !text.contains(expected.as_str())) {
+        return Err(Trouble::Wrong(format!("{step} does not contain `{expected}`: {}", excerpt(&text, 200))));
     }
+    // Whoever expects something particular has said what is good.
+    match document_of(&result).as_ref().filter(|_| call.expect.is_none()).and_then(health_status) {
+        Some("down") => Err(Trouble::Wrong(format!("{step}: status is `down`: {}", excerpt(&text, 200)))),
+        Some("degraded") => Ok(Some(excerpt(&text, 200))),
+        _ => Ok(None),
+    }
+}
+
+/// The structured content of a tool result, else its one text where that is JSON.
+fn document_of(result: &Value) -> Option<Value> {
+    let text = || match result.get("content")?.as_array()?.as_slice() {
+        [block] => serde_json::from_str(block.get("text")?.as_str()?).ok(),
+        _ => None,
+    };
+    result.get("structuredContent").cloned().or_else(text)
 }
 
 /// All text of a tool result, and its structured content as JSON.

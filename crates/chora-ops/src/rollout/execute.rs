@@ -113,7 +113,7 @@ impl<'a> Run<'a> {
     }
 
     /// The gateway that is to be told something and is not made by this very plan.
-    fn present_gateway(&self) -> Option<&str> {
+    pub(super) fn present_gateway(&self) -> Option<&str> {
         let actions = || self.plan.steps.iter().map(|step| &step.action);
         let gateway = actions().find_map(|action| match action {
             Action::Route { gateway, .. } | Action::Hold { gateway, .. } => Some(gateway.as_str()),
@@ -123,8 +123,8 @@ impl<'a> Run<'a> {
         (!made).then_some(gateway)
     }
 
-    /// There is no way back any more: the gateway needs no certificates but those that it serves.
-    async fn forget_files(&self, cx: &Context) {
+    /// There is no other way any more, back or on: the gateway needs no certificates but those that it serves.
+    pub(super) async fn forget_files(&self, cx: &Context) {
         let told = self.plan.steps.iter().rev().find_map(|step| match &step.action {
             Action::Route { gateway, routes, .. } if !contents_of(routes).is_empty() => Some(gateway),
             _ => None,

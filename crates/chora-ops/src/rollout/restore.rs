@@ -114,6 +114,9 @@ pub(crate) async fn restore(run: &Run<'_>, live: Option<&Release>, asked: &Servi
             return Ok(Restored { kind: OutcomeKind::Degraded, trouble });
         }
     };
+    if trouble.is_empty() && run.present_gateway().is_some() {
+        run.forget_files(run.cx).await;
+    }
     let stopped: Vec<String> = run.course().stopped_at.keys().cloned().collect();
     stopped.iter().for_each(|service| run.close_gap(service));
     let unbroken = run.presence() == Presence::Steady && !run.course().switched && !touched;

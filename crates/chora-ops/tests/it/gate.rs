@@ -1,8 +1,10 @@
 //! What the gate believes: a container that only runs has to stay up for a while, one that restarts for longer.
 
 use chora_core::model::deployment::OutcomeKind;
-use chora_core::model::health::Level;
+use chora_core::model::health::{Level, Verdict};
+use chora_core::ports::Engine as _;
 use chora_ops::failure::FailureKind;
+use chora_ops::health::{HealthRequest, health};
 use chora_testkit::fake_engine::Behaviour;
 
 use crate::world::{World, expected};
@@ -79,4 +81,22 @@ async fn longer_than_the_gate_cannot_be_asked_for() {
         "chora.yaml: `services.api.health.container.stable_for` does not fit into `gate_timeout` (1s) of environment `production`";
     assert_eq!(failure.details, [expected]);
     assert_eq!(world.running(), Vec::<String>::new());
+}
+
+/// What is down is a failure, or a warning where the others can do without it; a release has to come up with all of it either way.
+#[tokio::test]
+async fn what_the_others_can_do_without_warns_once_it_is_live() {
+    let world = before(Behaviour::EndsSoon(4)).await;
+    world.configure("services: {api: {health: {dispensable: true}}}");
+    let failure = world.deploy("2").await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Kept, "{}", failure.message);
+    world.engine.stop_container("shop-production-api-00000001-1", None).await.unwrap();
+    let asked = health(&world.context(), &HealthRequest::default()).await.unwrap();
+    assert_eq!((asked.ok, asked.first_failing_level), (true, None), "{asked:?}");
+    let said = asked.checks.iter().find(|check| check.service == "api").unwrap();
+    assert_eq!((said.level, said.verdict), (Level::Container, Verdict::Warning));
+    assert!(said.answered.ends_with("; the others can do without it"), "{said:?}");
+    world.configure("");
+    let asked = health(&world.context(), &HealthRequest::default()).await.unwrap();
+    assert_eq!((asked.ok, asked.first_failing_level), (false, Some(1)), "{asked:?}");
 }

@@ -3,6 +3,7 @@
 use chora_core::plan::gateway::GATEWAY;
 use chora_core::plan::{Action, StepPhase};
 use chora_ops::deploy::{DeployRequest, deploy};
+use chora_testkit::faults::{Call, Kind};
 
 use crate::world::{World, expected_published};
 
@@ -209,7 +210,10 @@ async fn another_certificate_is_sent_to_the_gateway_that_runs() {
     assert_eq!((first.len(), world.gateway.table().certificates.len()), (2, 2));
     write("a.pem", "certificate two");
     write("a.key", "hunter2-hunter2-two");
+    let begun = world.faults.calls().len();
     let outcome = world.deploy("1").await.unwrap();
+    let journals = |(offset, call): (usize, &Call)| (call.name == "store.append_journal").then_some(offset);
+    let journaled: Vec<usize> = world.faults.calls()[begun..].iter().enumerate().filter_map(journals).collect();
     assert_eq!((outcome.outcome, world.running()), (Some(chora_core::model::deployment::OutcomeKind::Deployed), before));
     let gateway = outcome.plan.services.iter().find(|plan| plan.service == GATEWAY).unwrap();
     assert!(gateway.change == chora_core::plan::Change::Keep && gateway.why.contains("certificates changed"), "{gateway:?}");
@@ -221,6 +225,21 @@ async fn another_certificate_is_sent_to_the_gateway_that_runs() {
     let named = world.gateway.table().certificates.clone();
     world.deploy("bad").await.unwrap_err();
     assert_eq!(world.gateway.table().certificates, named);
+    // So does one that fails when the gateway has them already; what it was sent is taken away again.
+    let mut failed = 0;
+    for (round, offset) in journaled.into_iter().enumerate() {
+        let before = world.gateway.table().clone();
+        write("a.pem", &format!("certificate of round {round}"));
+        world.faults.fail_at(world.faults.calls().len() + offset, Kind::Error);
+        let outcome = world.deploy("1").await;
+        world.faults.revive();
+        let table = world.gateway.table().clone();
+        failed += usize::from(outcome.is_err());
+        let unchanged = (table.certificates == before.certificates, table.files == before.files);
+        assert_eq!(unchanged, (outcome.is_err(), outcome.is_err()), "round {round}: {outcome:?}");
+        assert_eq!(table.files.len(), 2, "round {round}");
+    }
+    assert!(failed > 1, "{failed}");
     // A rollback keeps those of the live release, and the way back to what it went back to keeps them too.
     world.deploy("2").await.unwrap();
     let named = world.gateway.table().certificates.clone();

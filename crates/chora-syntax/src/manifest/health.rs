@@ -24,6 +24,8 @@ pub struct Health {
     /// Level 5: does it do its work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub function: Option<FunctionCheck>,
+    /// The others can do without it: once it is live, what fails is a warning. A deployment still asks that it is well.
+    pub dispensable: bool,
 }
 
 /// Level 1.

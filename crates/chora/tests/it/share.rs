@@ -16,3 +16,8 @@ pub(crate) fn takes(turn: usize, of: usize) -> bool {
 pub(crate) fn shared<T>(cases: impl IntoIterator<Item = T>, of: usize) -> impl Iterator<Item = T> {
     cases.into_iter().enumerate().filter(move |(turn, _)| takes(*turn, of)).map(|(_, case)| case)
 }
+
+/// Whether this run does what is done once, with the newest engine; a run that nobody told to share does it, too.
+pub(crate) fn is_of_the_newest() -> bool {
+    takes(1, 2)
+}

@@ -86,6 +86,11 @@ impl Chora {
         Self { limit, ..self }
     }
 
+    /// The same from here on.
+    pub(crate) fn set_limit(&mut self, limit: Duration) {
+        self.limit = limit;
+    }
+
     /// The project's directory.
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().canonicalize().unwrap().join("project")

@@ -169,6 +169,9 @@ async fn heads_are_made_for_the_next_hop() {
     for gone in ["x-internal", "keep-alive", "connection"] {
         assert!(!got.headers.contains_key(gone), "{gone}: {:?}", got.headers);
     }
+    // What a client of HTTP/1.0 may leave out.
+    let old = stack.raw("GET /head HTTP/1.0\r\n\r\n").await;
+    assert!(old.contains("host: \n") && !old.contains("x-forwarded-host"), "{old}");
 }
 
 #[tokio::test]

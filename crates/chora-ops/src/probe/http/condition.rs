@@ -66,7 +66,7 @@ fn check_pointers(probe: &HttpProbe, document: Option<&Value>, status: StatusCod
 }
 
 /// `status` of a health document; other words belong to other kinds of document.
-fn health_status(document: &Value) -> Option<&str> {
+pub(in crate::probe) fn health_status(document: &Value) -> Option<&str> {
     document.as_object()?.get("status")?.as_str().filter(|status| matches!(*status, "ok" | "degraded" | "down"))
 }
 

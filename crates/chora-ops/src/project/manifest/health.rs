@@ -53,6 +53,7 @@ pub(super) fn service_health(name: &str, health: &Health, contract: &Path, servi
         process_is_fatal: process.is_some_and(|check| check.fatal),
         process_uptime: process.and_then(|check| check.uptime).map(|duration| duration.0),
         function,
+        dispensable: health.dispensable,
     })
 }
 

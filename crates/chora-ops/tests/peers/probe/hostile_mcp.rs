@@ -188,6 +188,32 @@ async fn contracts_and_calls_decide() {
     assert_eq!(ask_mcp(&failing, call("search", ""), LIMIT).await.answered, "tools/call search failed: no stock");
 }
 
+/// What a tool answers with may be a health document, as an HTTP body may; whoever expects something particular has said what is good.
+#[tokio::test]
+async fn a_tool_that_tells_of_health_is_believed() {
+    let told = |status: &str| json!({ "status": status, "checks": { "model": "gone" } });
+    let text = |document: &Value| json!({ "content": [{ "type": "text", "text": document.to_string() }] });
+    let structured = |document: &Value| json!({ "content": [], "structuredContent": document });
+    let two = |document: &Value| json!({ "content": [{ "type": "text", "text": document.to_string() }, { "type": "text", "text": "…" }] });
+    let cases = [
+        (text(&told("ok")), None, ProbeVerdict::Pass, "1 tool"),
+        (text(&told("degraded")), None, ProbeVerdict::Degraded, "1 tool; status is `degraded`: "),
+        (structured(&told("degraded")), None, ProbeVerdict::Degraded, "\"model\":\"gone\""),
+        (structured(&told("down")), None, ProbeVerdict::WrongAnswer, "tools/call search: status is `down`: "),
+        (structured(&told("down")), Some("gone"), ProbeVerdict::Pass, "1 tool"),
+        (structured(&told("busy")), None, ProbeVerdict::Pass, "1 tool"),
+        (two(&told("down")), None, ProbeVerdict::Pass, "1 tool"),
+    ];
+    for (result, expect, verdict, words) in cases {
+        let shown = result.to_string();
+        let server = server(on("tools/call", move |request| json_answer(&request.result(&result)))).await;
+        let call = McpCall { tool: "search".to_owned(), expect: expect.map(str::to_owned), ..McpCall::default() };
+        let answer = ask_mcp(&server, McpProbe { call: Some(call), ..McpProbe::default() }, LIMIT).await;
+        assert_eq!(answer.verdict, verdict, "{shown}: {}", answer.answered);
+        assert!(answer.answered.contains(words), "{shown}: {}", answer.answered);
+    }
+}
+
 #[tokio::test]
 async fn the_older_transport_is_held_to_its_first_event() {
     let cases = [

@@ -1,9 +1,68 @@
-//! What `chora init` writes, built and deployed: an MCP server on standard streams, of Python, with a secret, run under the bridge.
+//! What `chora init` writes, built and deployed for real, until everything has passed five levels.
+
+mod codebase;
+mod patterns;
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
 
 use super::site::Site;
 use super::third_party;
+
+/// Longer than the first build and deployment of a project may take on a busy machine.
+const BUILDS: Duration = Duration::from_secs(600);
+
+/// Makes images that projects are built in or stand beside.
+fn make_images(names: &[&str]) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/pattern-images.sh");
+    let made = Command::new(script).args(names).output().expect("the script runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// A project of `tests/projects`, with the files of a pattern.
+fn project(folder: &str, pattern: &str, answers: &[&str]) -> Site {
+    let mut site = Site::new("services: {}\n", "");
+    site.chora.set_limit(BUILDS);
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/projects").join(folder), &site.chora.path());
+    site.chora.write(".env", format!("PORT={0}\nPRODUCTION_PORT={0}\n", site.port));
+    site.chora.write("secrets/postgres_password.txt", "correct-horse-battery");
+    let name = format!("name={}", site.name);
+    let answers = ["service=app", name.as_str()].into_iter().chain(answers.iter().copied()).flat_map(|answer| ["--set", answer]);
+    let written = site.chora.run(["init", "--replace", "--pattern", pattern].into_iter().chain(answers));
+    assert_eq!(written.code, 0, "{written}");
+    site
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let place = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &place);
+        } else {
+            std::fs::copy(entry.path(), place).unwrap();
+        }
+    }
+}
+
+/// Levels of a service that have passed.
+fn passed(health: &Value, service: &str) -> BTreeSet<String> {
+    let checks = health["checks"].as_array().unwrap();
+    let passed = checks.iter().filter(|check| check["service"] == service && check["verdict"] == "pass");
+    passed.map(|check| check["level"].as_str().unwrap().to_owned()).collect()
+}
+
+fn assert_five_levels(site: &Site, services: &[&str]) {
+    let health = site.json(&["health"]);
+    let all = ["container", "endpoint", "configuration", "process", "function"].map(str::to_owned);
+    for service in services {
+        assert_eq!(passed(&health, service), BTreeSet::from(all.clone()), "{service}: {health:#}");
+    }
+}
 
 /// A server of one tool, without any library.
 const SERVER: &str = r#"
@@ -45,10 +104,7 @@ fn a_server_on_standard_streams_goes_from_nothing_to_five_levels() {
     assert_eq!(written.code, 0, "{written}");
     let deployed = site.deploy("v1");
     assert_eq!(deployed.code, 0, "{deployed}");
-    let health = site.json(&["health"]);
-    let passed = health["checks"].as_array().unwrap().iter().filter(|check| check["verdict"] == "pass");
-    let levels: BTreeSet<_> = passed.map(|check| check["level"].as_str().unwrap()).collect();
-    assert_eq!(levels, BTreeSet::from(["container", "endpoint", "configuration", "process", "function"]), "{health:#}");
+    assert_five_levels(&site, &["app"]);
     let container = site.running("app");
     assert_eq!((&container["Config"]["User"], &container["HostConfig"]["ReadonlyRootfs"]), (&"10001:10001".into(), &true.into()));
     assert_eq!(container["Config"]["Labels"]["org.opencontainers.image.title"], site.name.as_str());

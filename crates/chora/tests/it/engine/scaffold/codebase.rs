@@ -1,0 +1,148 @@
+//! The pattern `codebase-mcp` with nothing faked: PostgreSQL with pgvector, Ollama that pulls its model from a registry over TLS,
+//! migrations before the server starts, the server on standard streams under the bridge.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use chora_testkit::free_port;
+use serde_json::{Value, json};
+
+use super::{Site, assert_five_levels, make_images, project};
+use crate::mcp::sdk::drive_at;
+use crate::share;
+
+/// Longer than anything here takes to be well again on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+const SOURCES: [(&str, &str); 3] = [
+    ("retry.py", "def retry(call, attempts):\n    \"\"\"Calls again after a failure, and waits twice as long each time.\"\"\"\n"),
+    ("invoice.py", "def total(lines, tax):\n    \"\"\"Sums the lines of an invoice and adds the value added tax.\"\"\"\n"),
+    ("weather.md", "# Weather\n\nRain falls in the north; the south is sunny and warm.\n"),
+];
+
+/// The registry that models are pulled from, gone when the test ends.
+struct Registry {
+    container: String,
+    address: String,
+}
+
+impl Registry {
+    fn start() -> Self {
+        // Its certificate names this machine as containers see it.
+        let host = docker(&["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]);
+        let (registry, files) = (free_port(), free_port());
+        // The same machine by another name: Ollama fetches only from elsewhere.
+        let place = format!("FILES=http://[::ffff:{host}]:{files}/");
+        let ports = [format!("{registry}:5443"), format!("{files}:8080")];
+        let container =
+            docker(&["run", "--detach", "--publish", &ports[0], "--publish", &ports[1], "--env", &place, "chora-test/models:1"]);
+        Self { container, address: format!("{host}:{registry}") }
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        drop(Command::new("docker").args(["rm", "--force", "--volumes", &self.container]).output());
+    }
+}
+
+fn docker(arguments: &[&str]) -> String {
+    let ran = Command::new("docker").args(arguments).output().expect("docker runs");
+    assert!(ran.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8_lossy(&ran.stdout).trim().to_owned()
+}
+
+/// Calls a tool through the gateway and the bridge, as a client of either era.
+fn call(site: &Site, mode: &str, tool: &str, arguments: &Value) -> Value {
+    let steps = json!([{ "do": "call", "tool": tool, "arguments": arguments }]);
+    let seen = drive_at(&format!("http://127.0.0.1:{}/mcp", site.port), &["--mode", mode], &steps);
+    seen["results"][0].clone()
+}
+
+fn finds(site: &Site, mode: &str, query: &str) -> String {
+    let found = call(site, mode, "search_code", &json!({ "query": query, "limit": 1 }));
+    found["structured"]["result"][0]["file"].as_str().unwrap_or_else(|| panic!("{found:#}")).to_owned()
+}
+
+/// Waits until all is well again.
+fn recovers(site: &Site) {
+    let begun = Instant::now();
+    loop {
+        let health = site.chora.run(["health"]);
+        if health.code == 0 && !health.to_string().contains("warning") {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{health}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn a_folder_is_indexed_and_searched_whatever_becomes_of_the_stores() {
+    if !share::is_of_the_newest() {
+        return;
+    }
+    make_images(&["python", "postgres", "ollama", "models"]);
+    let registry = Registry::start();
+    let model = format!("model={}/library/all-minilm", registry.address);
+    let answers = [
+        "build_image=chora-test/python:1",
+        "command=python -m codebase",
+        "database=codebase",
+        "postgres_image=chora-test/postgres-vector:1",
+        "ollama_image=chora-test/ollama:1",
+        "health_tool=health",
+        model.as_str(),
+    ];
+    let site = project("codebase", "codebase-mcp", &answers);
+    site.chora.write(".env", format!("PORT={}\nWORKSPACE=./sources\n", site.port));
+    SOURCES.iter().for_each(|(name, text)| site.chora.write(&format!("sources/{name}"), text));
+    let built = site.chora.run(["build", "--env", "production"]);
+    assert_eq!(built.code, 0, "{built}");
+    let begun = Instant::now();
+    let deployed = site.deploy("v1");
+    assert_eq!(deployed.code, 0, "{deployed}");
+    println!("everything is healthy after {:?}", begun.elapsed());
+    assert_five_levels(&site, &["app", "postgres", "ollama"]);
+
+    let indexed = call(&site, "legacy", "index_folder", &json!({ "folder": "." }));
+    assert_eq!(indexed["structured"], json!({ "files": 3, "read": 3 }), "{indexed:#}");
+    assert_eq!(finds(&site, "legacy", "exponential back-off"), "retry.py");
+    assert_eq!(finds(&site, "auto", "how much does a customer pay"), "invoice.py");
+    assert_eq!(call(&site, "auto", "index_folder", &json!({ "folder": "../etc" }))["is_error"], true);
+
+    // What was indexed outlives a restart of the stores, and another release.
+    let id = |service: &str| site.running(service)["Id"].as_str().unwrap().to_owned();
+    let (postgres, ollama) = (id("postgres"), id("ollama"));
+    docker(&["restart", &postgres, &ollama]);
+    recovers(&site);
+    site.chora.write("sources/new.txt", "The cat sleeps on the warm stones.\n");
+    let deployed = site.deploy("v2");
+    assert_eq!(deployed.code, 0, "{deployed}");
+    assert_eq!(finds(&site, "legacy", "exponential back-off"), "retry.py");
+    let indexed = call(&site, "legacy", "index_folder", &json!({ "folder": "." }));
+    assert_eq!(indexed["structured"], json!({ "files": 4, "read": 1 }), "{indexed:#}");
+
+    // Without the database it is down, without the model degraded; both come back by themselves.
+    docker(&["stop", &postgres]);
+    let health = site.chora.run(["health", "app", "--json"]);
+    assert_eq!((health.code, health.json()["first_failing_level"].clone()), (5, 5.into()), "{health}");
+    assert_eq!(site.chora.run(["health"]).code, 1, "the store itself does not run");
+    docker(&["start", &postgres]);
+    recovers(&site);
+    docker(&["stop", &ollama]);
+    let health = site.chora.run(["health"]);
+    assert_eq!(health.code, 0, "{health}");
+    assert!(health.to_string().contains("the others can do without it") && health.to_string().contains("degraded"), "{health}");
+    assert_eq!(call(&site, "legacy", "search_code", &json!({ "query": "rain" }))["is_error"], true);
+    docker(&["start", &ollama]);
+    recovers(&site);
+    assert_eq!(finds(&site, "auto", "rain"), "weather.md");
+
+    // Whoever does not end within its grace period (10 s for the server) is killed, which its exit code tells.
+    let app = id("app");
+    let begun = Instant::now();
+    docker(&["stop", &app]);
+    println!("the server has ended after {:?}", begun.elapsed());
+    assert_ne!(docker(&["inspect", &app, "--format", "{{.State.ExitCode}}"]), "137");
+}
