@@ -68,6 +68,8 @@ async def call(client, step, seen, told=None):
     except MCPError as error:
         return {"error": error.error.code, "message": error.error.message, "data": error.error.data}
     text = "\n".join(block.text for block in result.content if block.type == "text")
+    if result.structured_content is None and result.is_error:
+        return {"is_error": True, "text": text}
     if result.structured_content is None:
         raise SystemExit(f"{step['tool']} gave no structured content: {text}")
     seen["schemas"][step["tool"]].validate(result.structured_content)
