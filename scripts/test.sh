@@ -55,6 +55,9 @@ base_image() { scripts/base-image.sh >/dev/null; }
 # What generated projects are built in and stand beside.
 pattern_images() { scripts/pattern-images.sh >/dev/null; }
 
+# Where images are pushed to.
+image_registry() { has docker-registry || apt_install docker-registry; }
+
 # What the gateway gets its certificates from.
 authority() { scripts/pebble.sh >/dev/null; }
 
@@ -109,6 +112,7 @@ oldest)
   part 'documentation' documentation
   part 'ssh server' ssh_server
   part 'base image' base_image
+  part 'image registry' image_registry
   part 'authority' authority
   in_memory
   export CHORA_TEST_SHARE=oldest
@@ -123,6 +127,7 @@ newest)
   part 'ssh server' ssh_server
   part 'base image' base_image
   part 'images of projects' pattern_images
+  part 'image registry' image_registry
   part 'authority' authority
   in_memory
   export CHORA_TEST_SHARE=newest CHORA_TEST_ROUNDS=20

@@ -12,7 +12,7 @@ mod project;
 mod reference;
 mod stack;
 mod subject;
-mod words;
+pub(crate) mod words;
 
 pub use feature::Area;
 pub use marks::{Evidence, FeatureState};

@@ -21,6 +21,7 @@ use serde::Deserialize;
 use crate::client::{Call, Client};
 use crate::endpoint::{Endpoint, EndpointRequest};
 use crate::login::Logins;
+use crate::registry::Registry;
 use crate::{containers, events, images, networks, volumes};
 
 /// A Docker Engine, found as Docker's own client finds it.
@@ -100,6 +101,26 @@ impl Engine for DockerEngine {
 
     async fn load_image(&self, archive: Bytes) -> Result<(), EngineError> {
         images::load(&self.client, archive).await
+    }
+
+    async fn export_image(&self, image: &str) -> Result<BoxStream<'static, Result<Bytes, EngineError>>, EngineError> {
+        images::export(&self.client, image).await
+    }
+
+    async fn push_image(&self, reference: &str, progress: ProgressSink<'_>) -> Result<String, EngineError> {
+        images::push(&self.client, &self.logins, reference, progress).await
+    }
+
+    async fn published(&self, reference: &str) -> Result<Option<String>, EngineError> {
+        Registry::of(&self.client, &self.logins, reference).await?.digest().await
+    }
+
+    async fn tag_published(&self, reference: &str, tag: &str) -> Result<(), EngineError> {
+        Registry::of(&self.client, &self.logins, reference).await?.tag(tag).await
+    }
+
+    async fn publish_index(&self, reference: &str, manifests: &[(String, String)]) -> Result<String, EngineError> {
+        Registry::of(&self.client, &self.logins, reference).await?.put_index(manifests).await
     }
 
     async fn tag_image(&self, image: &ImageId, reference: &str) -> Result<(), EngineError> {

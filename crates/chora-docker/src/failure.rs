@@ -90,6 +90,31 @@ pub(crate) fn pull(error: EngineError, image: &str) -> EngineError {
     }
 }
 
+/// Maps what a push was told about `image`.
+pub(crate) fn push(error: EngineError, image: &str) -> EngineError {
+    let reason = match error {
+        EngineError::Failed { reason } | EngineError::Invalid { reason } | EngineError::Conflict { reason } => reason,
+        EngineError::TimedOut { what, limit } => format!("{what} did not end within {limit:?}"),
+        other => return other,
+    };
+    let lower = reason.to_lowercase();
+    let refusals =
+        ["unauthorized", "authentication required", "access to the resource is denied", "denied:", "no basic auth", "403 forbidden"];
+    let image = image.to_owned();
+    if refusals.iter().any(|words| lower.contains(words)) {
+        EngineError::LoginNeeded { registry: crate::login::registry_of(&image).to_owned(), reason }
+    } else if is_registry_outage(&reason) || is_broken_off(&lower) {
+        EngineError::RegistryUnreachable { image, reason }
+    } else {
+        EngineError::PushRefused { image, reason }
+    }
+}
+
+/// Words of the engine when a connection broke while it sent something.
+fn is_broken_off(lower: &str) -> bool {
+    lower.ends_with("eof") || ["broken pipe", "closed network connection", "failed to do request"].iter().any(|words| lower.contains(words))
+}
+
 /// Words of the engine when the registry could not be asked, as opposed to when it said no.
 pub(crate) fn is_registry_outage(reason: &str) -> bool {
     let lower = reason.to_lowercase();

@@ -2,12 +2,16 @@
 
 mod build;
 mod pull;
+mod push;
 mod session;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use chora_core::model::ids::ImageId;
 use chora_core::model::image::Image;
 use chora_core::ports::EngineError;
+use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http_body_util::BodyDataStream;
 use indexmap::IndexMap;
@@ -19,6 +23,7 @@ use crate::frames;
 
 pub(crate) use build::build;
 pub(crate) use pull::pull;
+pub(crate) use push::push;
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
@@ -140,6 +145,14 @@ pub(crate) async fn load(client: &Client, archive: Bytes) -> Result<(), EngineEr
     Ok(())
 }
 
+/// Streams an image as `docker save` writes it, in whichever of its two layouts the engine does.
+pub(crate) async fn export(client: &Arc<Client>, image: &str) -> Result<BoxStream<'static, Result<Bytes, EngineError>>, EngineError> {
+    let call = Call::get(format!("/images/{}/get", reference_path(image)), about(image)).limit(Some(LONG));
+    let response = client.open(call).await?;
+    let client = Arc::clone(client);
+    Ok(BodyDataStream::new(response.into_body()).map_err(move |error| client.lost(&error)).boxed())
+}
+
 pub(crate) async fn tag(client: &Client, image: &ImageId, reference: &str) -> Result<(), EngineError> {
     let (name, tag) = split_tag(reference);
     let call = Call::post(format!("/images/{}/tag", reference_path(image.as_str())), about(image.as_str()))
@@ -149,7 +162,7 @@ pub(crate) async fn tag(client: &Client, image: &ImageId, reference: &str) -> Re
 }
 
 /// Splits `host:5000/name:tag` at the colon of the tag.
-fn split_tag(reference: &str) -> (&str, Option<&str>) {
+pub(crate) fn split_tag(reference: &str) -> (&str, Option<&str>) {
     match reference.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
         _ => (reference, None),

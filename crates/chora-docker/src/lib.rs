@@ -13,6 +13,7 @@ mod frames;
 mod images;
 mod login;
 mod networks;
+mod registry;
 mod transport;
 mod volumes;
 

@@ -125,7 +125,7 @@ impl Logins {
 }
 
 /// Gives the host that an image reference names; the first part is one when it has a dot, a colon, or is `localhost`.
-fn registry_of(reference: &str) -> &str {
+pub(crate) fn registry_of(reference: &str) -> &str {
     match reference.split_once('/') {
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
         _ => "docker.io",

@@ -147,6 +147,11 @@ impl From<EngineError> for Failure {
             EngineError::PortTaken { .. } => (FailureKind::Conflict, "stop what holds the port, or publish another one"),
             EngineError::DiskFull { .. } => (FailureKind::Unavailable, "free space on the engine's disk, for instance with `chora prune`"),
             EngineError::ImageUnavailable { .. } => (FailureKind::NotFound, "check the image's name and the login to its registry"),
+            EngineError::LoginNeeded { registry, .. } => {
+                let failure = Self::new(FailureKind::Denied, error.to_string());
+                return failure.hint(format!("log in with `docker login {registry}` as somebody who may, then run the command again"));
+            }
+            EngineError::PushRefused { .. } => (FailureKind::Conflict, "see what the registry says, then run the command again"),
             EngineError::RegistryUnreachable { .. } => (FailureKind::Unavailable, "run the command again when the registry answers"),
             EngineError::BuildFailed { .. } => (FailureKind::Invalid, "mend the build, try it with `chora build`"),
             EngineError::TimedOut { .. } | EngineError::Failed { .. } => (FailureKind::Unavailable, "run the command again"),

@@ -71,6 +71,11 @@ impl ServiceExpectations {
         Self { services: services.collect() }
     }
 
+    /// What one service alone is expected to be.
+    pub(crate) fn of_one(name: &str, expectation: Expectation) -> Self {
+        Self { services: IndexMap::from([(name.to_owned(), expectation)]) }
+    }
+
     pub(crate) fn of(&self, service: &str) -> Expectation {
         self.services.get(service).cloned().unwrap_or_default()
     }

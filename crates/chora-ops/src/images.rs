@@ -52,6 +52,13 @@ pub(crate) struct PreparedBuild {
     reference: String,
 }
 
+impl PreparedBuild {
+    /// Hash of what it is built from.
+    pub(crate) fn inputs(&self) -> &str {
+        self.build.labels.get(labels::BUILD_INPUTS).map_or("", String::as_str)
+    }
+}
+
 /// Which images are missing.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ImagePlan {
@@ -199,6 +206,11 @@ async fn build_source(
     Ok(Source::Build(Box::new(prepared)))
 }
 
+/// What the image of a service that is built is called.
+pub(crate) fn reference(project: &str, name: &str, service: &Service) -> String {
+    service.image.clone().unwrap_or_else(|| format!("{project}-{name}"))
+}
+
 async fn prepare_build(cx: &Context, project: &Project, name: &str, service: &Service, build: &Build) -> Result<PreparedBuild, Failure> {
     let context = context::read(Path::new(&build.context), build)?;
     let variables = &cx.settings.variables;
@@ -215,7 +227,7 @@ async fn prepare_build(cx: &Context, project: &Project, name: &str, service: &Se
     let inputs = Digest::of_json(&inputs).map_err(|error| Failure::new(FailureKind::Internal, error.to_string()))?;
     let repository = format!("{}-{name}", project.environment.project);
     let tag = format!("{repository}:inputs-{}", inputs.short());
-    let reference = service.image.clone().unwrap_or_else(|| repository.clone());
+    let reference = reference(&project.environment.project, name, service);
     let mut tags = vec![tag.clone(), reference.clone()];
     tags.extend(build.tags.iter().cloned());
     let own = [
@@ -270,6 +282,27 @@ pub(crate) async fn obtain(
     Ok(pins)
 }
 
+/// Reads the build of a service for one platform; its image is to stand beside the one that the service's tags stand for here.
+pub(crate) async fn prepare_apart(cx: &Context, project: &Project, name: &str, platform: &str) -> Result<PreparedBuild, Failure> {
+    let missing = || Failure::new(FailureKind::NotFound, format!("service `{name}` has no `build` section"));
+    let mut service = project.stack.services.get(name).cloned().ok_or_else(missing)?;
+    let build = service.build.take().ok_or_else(missing)?;
+    service.platform = Some(platform.to_owned());
+    let mut prepared = prepare_build(cx, project, name, &service, &build).await?;
+    prepared.build.tags = vec![prepared.tag.clone()];
+    Ok(prepared)
+}
+
+/// Builds the image of a service for one platform; one that is there is not built again.
+pub(crate) async fn obtain_apart(cx: &Context, prepared: &PreparedBuild, version: &str) -> Result<ImagePin, Failure> {
+    if let Some(image) = cx.engine.image(&prepared.tag).await?
+        && image.labels.get("org.opencontainers.image.version").is_some_and(|found| found == version)
+    {
+        return pin(&prepared.reference, &image);
+    }
+    Ok(make(cx, prepared, version).await?)
+}
+
 /// Lets the tags of images that need no build point to them again.
 pub(crate) async fn tag_again(cx: &Context, plan: &ImagePlan) -> Result<(), EngineError> {
     for source in plan.sources.values() {
@@ -283,7 +316,8 @@ pub(crate) async fn tag_again(cx: &Context, plan: &ImagePlan) -> Result<(), Engi
     Ok(())
 }
 
-async fn pull(cx: &Context, reference: &str, platform: Option<&str>, ages: bool) -> Result<ImagePin, EngineError> {
+/// Pulls an image, again where its registry does not answer.
+pub(crate) async fn pull(cx: &Context, reference: &str, platform: Option<&str>, ages: bool) -> Result<ImagePin, EngineError> {
     let what = format!("pull {reference}");
     cx.note(ProgressState::Begun, &what, "", (0, 0));
     let mut pause = PULL_PAUSE;

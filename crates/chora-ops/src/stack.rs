@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chora_core::model::event::ProgressState;
 use chora_core::model::ids::EnvironmentName;
 use chora_core::plan::{Observed, labels, retention};
+use chora_core::ports::EngineError;
 use indexmap::IndexMap;
 
 use crate::context::Context;
@@ -176,7 +177,7 @@ pub struct PruneRequest {
     pub dry_run: bool,
 }
 
-/// Removes stopped containers and built images that no retained release needs.
+/// Removes stopped containers and built images that no retained release needs, and what killed verifications left.
 ///
 /// # Errors
 /// Conflict while a deployment runs; unavailable when the engine does not answer.
@@ -193,6 +194,17 @@ pub async fn prune(cx: &Context, request: &PruneRequest) -> Result<RemovedOutcom
     holding(cx, &project, "prune", Box::pin(work)).await
 }
 
+/// Removes an image by all of its names; one that somebody uses, such as a verification, stays.
+async fn remove_image(cx: &Context, names: impl Iterator<Item = &str>) -> Result<bool, EngineError> {
+    for name in names {
+        match cx.engine.remove_image(name).await {
+            Err(EngineError::Conflict { .. }) => return Ok(false),
+            removed => removed?,
+        }
+    }
+    Ok(true)
+}
+
 async fn prune_held(cx: &Context, project: &Project, dry_run: bool) -> Result<RemovedOutcome, Failure> {
     let environment = &project.environment.name;
     let mut releases: Vec<_> = release::good(cx, environment).await?.into_iter().map(|(release, _)| release).collect();
@@ -202,6 +214,8 @@ async fn prune_held(cx: &Context, project: &Project, dry_run: bool) -> Result<Re
     let observed = observe(cx, &project.environment.project, &project.stack).await?;
     let next = if dry_run { "chora prune" } else { "chora status" };
     let mut removed = RemovedOutcome { dry_run, next: next.to_owned(), ..RemovedOutcome::default() };
+    // They may be what still uses an image.
+    (removed.containers, removed.networks) = crate::verify::remove_leftovers(cx, dry_run).await?;
     for container in retention::beyond_retention(&observed.containers, &retained) {
         if !dry_run {
             cx.engine.remove_container(&container.name, true).await?;
@@ -215,10 +229,10 @@ async fn prune_held(cx: &Context, project: &Project, dry_run: bool) -> Result<Re
         if pinned.contains(id) {
             continue;
         }
-        for name in image.tags.iter().map(String::as_str).chain([id.as_str()]).filter(|_| !dry_run) {
-            cx.engine.remove_image(name).await?;
+        let names = image.tags.iter().map(String::as_str).chain([id.as_str()]).filter(|_| !dry_run);
+        if remove_image(cx, names).await? {
+            removed.images.push(id.to_string());
         }
-        removed.images.push(id.to_string());
     }
     if !dry_run {
         removed.images.extend(crate::own_image::remove_unused_images(cx.engine.as_ref()).await?);

@@ -1,7 +1,8 @@
 //! An engine in memory, stricter than a real one: it refuses what a real engine would only suffer.
 //!
 //! Stricter: a container may only join networks that exist, start only when its ports are free, be removed only when asked
-//! for by a name that exists or existed; a network with members cannot be removed; images must be there before containers;
+//! for by a name that exists or existed; a network with members cannot be removed; images must be there before containers,
+//! and carry the very tag that is pushed;
 //! what was started with pipes counts as left behind until it was finished, and says nothing more after its input ended.
 
 mod containers;
@@ -103,6 +104,26 @@ impl Engine for FakeEngine {
 
     async fn load_image(&self, archive: bytes::Bytes) -> Result<(), EngineError> {
         self.call("load_image", |state| images::load(state, &archive)).await
+    }
+
+    async fn export_image(&self, image: &str) -> Result<BoxStream<'static, Result<bytes::Bytes, EngineError>>, EngineError> {
+        self.call("export_image", |state| images::export(state, image)).await
+    }
+
+    async fn push_image(&self, reference: &str, _progress: ProgressSink<'_>) -> Result<String, EngineError> {
+        self.call("push_image", |state| images::push(state, reference)).await
+    }
+
+    async fn published(&self, reference: &str) -> Result<Option<String>, EngineError> {
+        self.call("published", |state| Ok(state.published.get(reference).cloned())).await
+    }
+
+    async fn tag_published(&self, reference: &str, tag: &str) -> Result<(), EngineError> {
+        self.call("tag_published", |state| images::tag_published(state, reference, tag)).await
+    }
+
+    async fn publish_index(&self, reference: &str, manifests: &[(String, String)]) -> Result<String, EngineError> {
+        self.call("publish_index", |state| images::publish_index(state, reference, manifests)).await
     }
 
     async fn tag_image(&self, image: &ImageId, reference: &str) -> Result<(), EngineError> {

@@ -2,6 +2,7 @@
 
 pub mod blobs_contract;
 mod death;
+pub mod docker_registry;
 pub mod engine_contract;
 pub mod fake_engine;
 pub mod fake_gateway;

@@ -33,15 +33,19 @@ mod probe;
 mod progress;
 mod prune;
 mod ps;
+mod push;
+mod release;
 mod rollback;
 mod schema;
 mod serve;
 mod signals;
+mod size;
 pub(crate) mod status;
 mod style;
 mod table;
 mod trace;
 pub(crate) mod upgrade;
+mod verify;
 mod wait;
 
 use std::path::PathBuf;
@@ -124,6 +128,9 @@ enum Command {
     Logs(logs::LogsArgs),
     Exec(exec::ExecArgs),
     Build(build::BuildArgs),
+    Verify(verify::VerifyArgs),
+    Push(push::PushArgs),
+    Release(release::ReleaseArgs),
     Health(health::HealthArgs),
     Contract(contract::ContractArgs),
     Probe(probe::ProbeArgs),
@@ -195,6 +202,9 @@ fn dispatch(command: Command, flags: &Flags, output: Output) -> Result<Answer, F
         Command::Logs(args) => door()?.ask(async |door| logs::run(args, door).await),
         Command::Exec(args) => door()?.act(async |door| exec::run(args, door).await),
         Command::Build(args) => door()?.act(async |door| build::run(args, door).await),
+        Command::Verify(args) => door()?.change(async |door| verify::run(args, door).await),
+        Command::Push(args) => door()?.change(async |door| push::run(args, door).await),
+        Command::Release(args) => door()?.change(async |door| release::run(args, door).await),
         Command::Health(args) => door()?.ask(async |door| health::run(args, door).await),
         Command::Contract(args) => door()?.ask(async |door| contract::run(args, door).await),
         Command::Serve(args) => door()?.stay(async |door| serve::run(args, door).await),

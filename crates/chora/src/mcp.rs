@@ -7,6 +7,7 @@ mod consent;
 mod contracts;
 mod deployments;
 mod environments;
+mod images;
 mod offer;
 mod operation;
 mod progress;

@@ -11,7 +11,7 @@ const ABOUT: [&str; 16] = [
 ];
 
 /// Whether a variable holds a secret, by its name.
-pub(super) fn is_secret(name: &str) -> bool {
+pub(crate) fn is_secret(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     let words: Vec<&str> = upper.split(['_', '-', '.']).filter(|word| !word.is_empty()).collect();
     let is_key = words.windows(2).any(|pair| matches!(pair, [before, "KEY"] if KEYS.contains(before)));
@@ -21,12 +21,12 @@ pub(super) fn is_secret(name: &str) -> bool {
 }
 
 /// Whether a value is worth hiding: `yes` and `0` are switches.
-pub(super) fn is_worth_hiding(value: &str) -> bool {
+pub(crate) fn is_worth_hiding(value: &str) -> bool {
     !value.is_empty() && !["true", "false", "yes", "no", "on", "off", "0", "1"].contains(&value.to_ascii_lowercase().as_str())
 }
 
 /// Whether a value is a URL with a password in it.
-pub(super) fn has_password(value: &str) -> bool {
+pub(crate) fn has_password(value: &str) -> bool {
     let Some((_, rest)) = value.split_once("://") else { return false };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')).is_some_and(|(_, password)| !password.is_empty())
@@ -121,7 +121,7 @@ fn split(image: &str) -> (&str, Option<&str>) {
 }
 
 /// Words in a list for people.
-pub(super) fn listed(words: &[&str]) -> String {
+pub(crate) fn listed(words: &[&str]) -> String {
     match words {
         [] => String::new(),
         [one] => (*one).to_owned(),

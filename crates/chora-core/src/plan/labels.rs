@@ -42,3 +42,7 @@ pub const MEMBERS: &str = "dev.chora.members";
 pub const RESTART: &str = "dev.chora.restart";
 /// Hash of the build inputs of an image.
 pub const BUILD_INPUTS: &str = "dev.chora.build-inputs";
+/// Marks what an image was started with to be verified; its value says who did.
+pub const SPECIMEN: &str = "dev.chora.specimen";
+/// Process that an object is there for, as JSON; it goes with it.
+pub const OWNER: &str = "dev.chora.owner";

@@ -85,6 +85,22 @@ pub enum EngineError {
         /// What went wrong.
         reason: String,
     },
+    /// The registry knows neither who asks nor whether they may.
+    #[error("registry `{registry}` refuses: {reason}")]
+    LoginNeeded {
+        /// Host of the registry, `docker.io` for Docker's own.
+        registry: String,
+        /// The registry's words.
+        reason: String,
+    },
+    /// The registry does not take the image.
+    #[error("image `{image}` cannot be pushed: {reason}")]
+    PushRefused {
+        /// Reference pushed to.
+        image: String,
+        /// The registry's words.
+        reason: String,
+    },
     /// The build ran and failed.
     #[error("build of `{service}` failed: {reason}")]
     BuildFailed {
@@ -196,6 +212,18 @@ pub trait Engine: Send + Sync {
     async fn build_image(&self, build: &ImageBuild, progress: ProgressSink<'_>) -> Result<ImageId, EngineError>;
     /// Loads an image archive (`docker save` format).
     async fn load_image(&self, archive: bytes::Bytes) -> Result<(), EngineError>;
+    /// Streams an image as an archive (`docker save` format).
+    async fn export_image(&self, image: &str) -> Result<BoxStream<'static, Result<bytes::Bytes, EngineError>>, EngineError>;
+    /// Pushes a `name:tag` with the login that Docker's configuration has for its registry; gives the digest of its manifest.
+    /// One try; callers repeat.
+    async fn push_image(&self, reference: &str, progress: ProgressSink<'_>) -> Result<String, EngineError>;
+    /// Asks the registry which manifest (`sha256:…`) stands under a `name:tag`; `None` when there is none.
+    async fn published(&self, reference: &str) -> Result<Option<String>, EngineError>;
+    /// Lets another tag of a repository in a registry stand for the very manifest that a `name@sha256:…` names.
+    async fn tag_published(&self, reference: &str, tag: &str) -> Result<(), EngineError>;
+    /// Puts an index of manifests that its registry has already, each a platform such as `linux/arm64` and a digest, under a
+    /// `name:tag`; gives its digest.
+    async fn publish_index(&self, reference: &str, manifests: &[(String, String)]) -> Result<String, EngineError>;
     /// Adds a `name:tag` to an image.
     async fn tag_image(&self, image: &ImageId, reference: &str) -> Result<(), EngineError>;
     /// Removes an image or one of its tags; not there is fine.

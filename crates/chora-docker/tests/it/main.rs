@@ -11,6 +11,8 @@ mod forwarder;
 #[cfg(test)]
 mod namesakes;
 #[cfg(test)]
+mod publishing;
+#[cfg(test)]
 mod registry;
 #[cfg(test)]
 mod restarts;

@@ -279,7 +279,7 @@ async fn spec(cx: &Context, instance: &Instance, release: &Release) -> Result<Co
 }
 
 /// Splits files into those written into the container and those mounted, because its root is read-only.
-async fn place(
+pub(crate) async fn place(
     cx: &Context,
     service: &Service,
     files: Vec<(&FileRef, FileContent)>,

@@ -15,6 +15,8 @@ mod gateway;
 #[cfg(test)]
 mod happy;
 #[cfg(test)]
+mod images;
+#[cfg(test)]
 mod panics;
 #[cfg(test)]
 mod plans;

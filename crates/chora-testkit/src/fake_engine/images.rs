@@ -1,14 +1,19 @@
 //! Images of the fake engine.
 
+use bytes::Bytes;
 use chora_core::model::ids::ImageId;
 use chora_core::model::image::{Image, ImageBuild};
 use chora_core::ports::engine::EngineError;
+use futures_core::stream::BoxStream;
 use indexmap::IndexMap;
+use serde_json::json;
 
 use super::state::{Behaviour, FakeState};
+use crate::test_image::{digest, tar_of};
 
 pub(super) fn find(state: &FakeState, reference: &str) -> Option<Image> {
-    state.images.get(reference).or_else(|| state.images.values().find(|image| image.tags.iter().any(|tag| tag == reference))).cloned()
+    let named = |image: &&Image| image.tags.iter().chain(&image.digests).any(|name| name == reference);
+    state.images.get(reference).or_else(|| state.images.values().find(named)).cloned()
 }
 
 pub(super) fn list(state: &FakeState, labels: &IndexMap<String, String>) -> Vec<Image> {
@@ -70,4 +75,66 @@ pub(super) fn remove(state: &mut FakeState, reference: &str) -> Result<(), Engin
     }
     state.images.remove(id.as_str());
     Ok(())
+}
+
+/// An archive in pieces, as an engine sends it.
+pub(super) fn export(state: &FakeState, reference: &str) -> Result<BoxStream<'static, Result<Bytes, EngineError>>, EngineError> {
+    let image = find(state, reference).ok_or_else(|| EngineError::NotFound { what: format!("image `{reference}`") })?;
+    let id = image.id.as_ref().map(ImageId::as_str).unwrap_or_default();
+    let archive = state.archives.get(id).cloned().unwrap_or_else(|| archive(&image));
+    let pieces: Vec<_> = archive.chunks(1000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    Ok(Box::pin(futures_util::stream::iter(pieces)))
+}
+
+/// An image of one small file whose program does not run as root.
+fn archive(image: &Image) -> Bytes {
+    let layer = tar_of(&[("app/main", b"program", 0o755)]);
+    let config = json!({
+        "architecture": "amd64",
+        "config": { "User": "10001", "Labels": image.labels, "Healthcheck": { "Test": ["CMD", "/app/main", "check"] } },
+        "history": [{ "created_by": "COPY main /app/main" }],
+    });
+    let manifest = json!([{ "Config": "config.json", "Layers": ["one/layer.tar"] }]).to_string();
+    tar_of(&[
+        ("config.json", config.to_string().as_bytes(), 0o644),
+        ("one/layer.tar", &layer, 0o644),
+        ("manifest.json", manifest.as_bytes(), 0o644),
+    ])
+}
+
+/// Stricter than a real engine: only what carries the very tag is pushed. Repositories below `locked/` want a login.
+pub(super) fn push(state: &mut FakeState, reference: &str) -> Result<String, EngineError> {
+    let tagged = state.images.values_mut().find(|image| image.tags.iter().any(|tag| tag == reference));
+    let image = tagged.ok_or_else(|| EngineError::NotFound { what: format!("image `{reference}`") })?;
+    if reference.contains("/locked/") {
+        return Err(EngineError::LoginNeeded { registry: "locked".into(), reason: "unauthorized".into() });
+    }
+    let digest = digest(image.id.as_ref().map(ImageId::as_str).unwrap_or_default().as_bytes());
+    let name = reference.rsplit_once(':').map_or(reference, |(name, _)| name);
+    image.digests.push(format!("{name}@{digest}"));
+    state.published.insert(reference.to_owned(), digest.clone());
+    Ok(digest)
+}
+
+pub(super) fn tag_published(state: &mut FakeState, reference: &str, tag: &str) -> Result<(), EngineError> {
+    let refused = || EngineError::PushRefused { image: reference.to_owned(), reason: "manifest unknown".into() };
+    let (name, digest) = reference.split_once('@').ok_or_else(refused)?;
+    let is_there = state.published.iter().any(|(known, value)| value == digest && known.starts_with(&format!("{name}:")));
+    if !is_there {
+        return Err(refused());
+    }
+    state.published.insert(format!("{name}:{tag}"), digest.to_owned());
+    Ok(())
+}
+
+/// Stricter than a real registry: an index of nothing is refused as well.
+pub(super) fn publish_index(state: &mut FakeState, reference: &str, manifests: &[(String, String)]) -> Result<String, EngineError> {
+    let name = reference.rsplit_once(':').map_or(reference, |(name, _)| name);
+    let is_there = |digest: &String| state.published.iter().any(|(known, value)| value == digest && known.starts_with(&format!("{name}:")));
+    if manifests.is_empty() || !manifests.iter().all(|(_, digest)| is_there(digest)) {
+        return Err(EngineError::PushRefused { image: reference.to_owned(), reason: "manifest unknown".into() });
+    }
+    let digest = digest(format!("{manifests:?}").as_bytes());
+    state.published.insert(reference.to_owned(), digest.clone());
+    Ok(digest)
 }

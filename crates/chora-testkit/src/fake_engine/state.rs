@@ -58,6 +58,10 @@ pub struct FakeState {
     pub images: BTreeMap<String, Image>,
     /// References that a registry would serve.
     pub registry: BTreeSet<String>,
+    /// What registries hold: digests of manifests by `name:tag`.
+    pub published: BTreeMap<String, String>,
+    /// Archives of images by id, where they are not made of what is known of the image.
+    pub archives: BTreeMap<String, bytes::Bytes>,
     /// What containers of an image id do.
     pub behaviours: BTreeMap<String, Behaviour>,
     /// Host ports held by somebody else.

@@ -1,6 +1,7 @@
 //! `chora build`.
 
 use chora_ops::Failure;
+use chora_ops::multi::{MultiOutcome, MultiRequest, build_multi};
 use chora_ops::stack::{BuildRequest, build};
 use clap::Args;
 
@@ -11,6 +12,9 @@ use super::style::{DIM, paint};
 use super::table::{Cell, Table};
 
 /// Build the images of services that have a `build` section
+///
+/// With --multi for several platforms (those of build.platforms, else linux/amd64 and linux/arm64): such an image lives in a
+/// registry, so it is pushed there as REGISTRY/NAME:VERSION. What the engine's machine cannot run is told before anything is built.
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {
     /// Build only these services
@@ -24,9 +28,25 @@ pub(crate) struct BuildArgs {
     /// Name the version in the images' labels
     #[arg(long, value_name = "VERSION")]
     version: Option<String>,
+    /// Build for several platforms
+    #[arg(long, requires = "registry", conflicts_with = "again")]
+    multi: bool,
+    /// With --multi: push to this registry, such as ghcr.io/acme
+    #[arg(long = "push", value_name = "REGISTRY", requires = "multi")]
+    registry: Option<String>,
+    /// With --multi: build for this platform, such as linux/arm64; may be repeated
+    #[arg(long = "platform", value_name = "PLATFORM", requires = "multi", value_delimiter = ',')]
+    platforms: Vec<String>,
 }
 
 pub(crate) async fn run(args: BuildArgs, door: &Door) -> Result<Answer, Failure> {
+    if let Some(registry) = args.registry {
+        let BuildArgs { services, environment, version, platforms, .. } = args;
+        let request = MultiRequest { registry, environment: environment.environment, services, version, platforms };
+        let outcome = build_multi(&door.context(request.environment.as_deref())?, &request).await?;
+        let text = multi(&outcome);
+        return Answer::new(&outcome, text);
+    }
     let request =
         BuildRequest { environment: args.environment.environment, services: args.services, again: args.again, version: args.version };
     let outcome = {
@@ -42,4 +62,15 @@ pub(crate) async fn run(args: BuildArgs, door: &Door) -> Result<Answer, Failure>
     }
     let text = format!("{}{} {}\n", table.render(), paint(DIM, "next:"), outcome.next);
     Answer::new(&outcome, text)
+}
+
+fn multi(outcome: &MultiOutcome) -> String {
+    let mut table = Table::new(&["SERVICE", "IMAGE", "PLATFORM", "DIGEST"]);
+    for (service, image) in &outcome.images {
+        table.row(vec![service.clone().into(), image.reference.clone().into(), "all".into(), Cell::styled(DIM, image.digest.clone())]);
+        for (platform, digest) in &image.platforms {
+            table.row(vec!["".into(), "".into(), platform.clone().into(), Cell::styled(DIM, digest.clone())]);
+        }
+    }
+    format!("{}{} {}\n", table.render(), paint(DIM, "next:"), outcome.next)
 }

@@ -40,10 +40,22 @@ impl Door {
 
     /// The context of an environment, with progress on standard error.
     pub(crate) fn context(&self, environment: Option<&str>) -> Result<Context, Failure> {
+        self.open_context(environment, false)
+    }
+
+    /// The same where a project is welcome and not needed.
+    pub(crate) fn context_anywhere(&self, environment: Option<&str>) -> Result<Context, Failure> {
+        match self.open_context(environment, false) {
+            Err(failure) if failure.kind == FailureKind::NotFound && environment.is_none() => self.open_context(None, true),
+            opened => opened,
+        }
+    }
+
+    fn open_context(&self, environment: Option<&str>, of_files: bool) -> Result<Context, Failure> {
         let reporter: Arc<dyn Reporter> = progress::reporter(self.output);
         // The first one stands: a command works on one environment.
         self.environment.get_or_init(|| environment.unwrap_or(DEFAULT_ENVIRONMENT).to_owned());
-        let wanted = Wanted { environment: environment.map(str::to_owned), reporter, cancel: self.cancel.clone(), of_files: false };
+        let wanted = Wanted { environment: environment.map(str::to_owned), reporter, cancel: self.cancel.clone(), of_files };
         let context = wire::context(&self.config, wanted)?;
         self.begun.store(true, Ordering::Relaxed);
         Ok(context)

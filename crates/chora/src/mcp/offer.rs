@@ -3,7 +3,7 @@
 use chora_ops::{Failure, FailureKind};
 
 use super::operation::{Effect, Operation};
-use super::{contracts, deployments, environments, records, scaffold};
+use super::{contracts, deployments, environments, images, records, scaffold};
 
 /// Leaves tools out: an agent should have no more than it needs.
 #[derive(Debug, Clone, Default)]
@@ -51,5 +51,6 @@ fn every() -> Vec<Operation> {
     all.extend(records::operations());
     all.extend(contracts::operations());
     all.extend(scaffold::operations());
+    all.extend(images::operations());
     all
 }

@@ -22,6 +22,8 @@ pub(crate) enum Effect {
     Reads,
     /// Adds something and takes nothing away.
     Adds,
+    /// Adds something for a while, and takes it away again in the end, however that comes.
+    Tries,
     /// Replaces or removes something: it asks first.
     Replaces,
 }
@@ -115,7 +117,7 @@ impl Operation {
                     let cancel = context.cancel.clone();
                     let outcome = tokio::select! {
                         outcome = run(&context, &request) => outcome?,
-                        () = cancel.cancelled(), if effect != Effect::Replaces => return Err(cancelled(words.name)),
+                        () = cancel.cancelled(), if matches!(effect, Effect::Reads | Effect::Adds) => return Err(cancelled(words.name)),
                     };
                     let text = (shown.tell)(&outcome);
                     let structured = serde_json::to_value((shown.view)(outcome)).map_err(|error| {

@@ -3,6 +3,7 @@
 mod audit;
 mod configuration;
 mod help;
+mod images;
 mod log;
 mod probes;
 mod refusals;

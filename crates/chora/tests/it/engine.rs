@@ -12,6 +12,7 @@ mod edge;
 mod files;
 mod full_disk;
 mod gates;
+mod images;
 mod load;
 mod log;
 mod mcp_door;

@@ -3,7 +3,7 @@
 use crate::support::Chora;
 use insta::{assert_snapshot, with_settings};
 
-const COMMANDS: [&str; 33] = [
+const COMMANDS: [&str; 36] = [
     "init",
     "patterns",
     "upgrade",
@@ -25,6 +25,9 @@ const COMMANDS: [&str; 33] = [
     "exec",
     "maintenance",
     "build",
+    "verify",
+    "push",
+    "release",
     "health",
     "contract",
     "probe",
