@@ -35,6 +35,7 @@ bench: ## figures, as ratios measured in one run
 	@scripts/bench-bridge.sh
 	@scripts/bench-gateway.sh
 	@scripts/bench-audit.sh
+	@scripts/bench-upgrade.sh
 
 dist: ## the static binary as it is released
 	@scripts/dist.sh

@@ -2,15 +2,21 @@
 
 use std::path::Path;
 
+pub use chora_template::Answers;
+pub use chora_template::answers::Open;
+use chora_template::answers::{Ask, Settled};
+pub use chora_template::question::Question;
+pub use chora_template::record::Source;
 use chora_template::record::{RECORD, Record};
-use chora_template::upgrade::ProjectFile;
-use chora_template::{Answers, RenderedFile};
+use chora_template::{Catalogue, Pattern, ProjectFile, Rendered};
 use serde::{Deserialize, Serialize};
 
 use crate::context::Settings;
 use crate::failure::{Failure, FailureKind};
 use crate::scaffold::apply::{self, Change};
-use crate::scaffold::{self, UNTOUCHED, detect, files};
+use crate::scaffold::detect::Detected;
+use crate::scaffold::hooks::{self, Given, Hooked, Occasion};
+use crate::scaffold::{self, Filled, UNTOUCHED, detect, files};
 
 /// Compose files of other names, which would stand beside the pattern's.
 const OTHER_COMPOSE_FILES: [&str; 5] =
@@ -20,6 +26,8 @@ const OTHER_COMPOSE_FILES: [&str; 5] =
 #[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct InitRequest {
+    /// A directory or repository of patterns, `SOURCE[@TAG]`; the built-in catalogue where absent.
+    pub from: Option<String>,
     /// The pattern; the one that fits the project where absent.
     pub pattern: Option<String>,
     /// Answers to its questions, by name; the rest is found out or has a default.
@@ -28,11 +36,17 @@ pub struct InitRequest {
     pub replace: bool,
     /// Tell what would be written, write nothing.
     pub dry_run: bool,
+    /// Sources whose hooks may run; a person says so, never a model.
+    #[serde(skip)]
+    pub trust: Vec<String>,
 }
 
 /// What was written.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct InitOutcome {
+    /// Where the pattern is from; the built-in catalogue where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
     /// The pattern.
     pub pattern: String,
     /// Its version.
@@ -43,6 +57,11 @@ pub struct InitOutcome {
     pub answers: Answers,
     /// What was found out about the project, and from which file.
     pub found: Vec<String>,
+    /// Questions that nobody answered: their defaults were taken.
+    pub assumed: Vec<String>,
+    /// Hooks that were not run, because nobody trusts their source.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped_hooks: Vec<String>,
     /// The files.
     pub files: Vec<FileLine>,
     /// Nothing was written: this is what would be.
@@ -72,49 +91,81 @@ pub enum FileChange {
     Replaced,
 }
 
-/// Writes a pattern's files.
+/// Writes a pattern's files; what is neither given nor found out has its default.
 ///
 /// # Errors
-/// Invalid or not found when pattern or answers are not right; conflict when files are there that differ, or the project has a
-/// pattern already; denied when it may not be written. Then nothing is written.
+/// Invalid or not found when source, pattern or answers are not right; conflict when files are there that differ, or the project has a
+/// pattern already; denied when it may not be written; unavailable when the source cannot be reached. Then nothing is written.
 pub fn init(settings: &Settings, request: &InitRequest) -> Result<InitOutcome, Failure> {
+    init_asking(settings, request, &mut |_| None)
+}
+
+/// The same, with somebody who can be asked.
+///
+/// # Errors
+/// As for [`init`].
+pub fn init_asking(settings: &Settings, request: &InitRequest, ask: &mut Ask<'_>) -> Result<InitOutcome, Failure> {
     let root = settings.project_dir.as_path();
-    if !request.dry_run {
-        apply::resume(root)?;
-    }
+    apply::begin(root, request.dry_run)?;
     refuse_second(root)?;
     let found = detect::detect(root);
-    let catalogue = scaffold::catalogue()?;
-    let pattern = scaffold::pattern(&catalogue, request.pattern.as_deref().unwrap_or(found.pattern))?;
-    let answers = catalogue.settle(pattern, &request.answers, &found.answers);
-    let answers = answers.map_err(|error| scaffold::unanswered(&pattern.name, &error))?;
-    let rendered = catalogue.render(pattern, &answers).map_err(|error| scaffold::unrendered(&error))?;
+    let fetched = scaffold::fetch(settings, request.from.as_deref())?;
+    let catalogue = fetched.catalogue()?;
+    let pattern = chosen(&catalogue, request, &found)?;
+    let settled = catalogue.ask(pattern, &request.answers, &found.answers, ask);
+    let Settled { answers, assumed } = settled.map_err(|error| scaffold::unanswered(&pattern.name, &error))?;
+    let rendered = catalogue.render(pattern, &answers).map_err(|error| scaffold::unrendered(&fetched, &error))?;
+    let given = Given { settings, fetched: &fetched, catalogue: &catalogue, pattern, answers: &answers, trust: &request.trust };
+    let Hooked { files: rendered, touched, skipped } = hooks::run(&given, Occasion::Init, rendered)?;
     let lines = rendered.iter().map(|(path, file)| line(root, path, file)).collect::<Result<Vec<_>, _>>()?;
     refuse_others(root, &lines, request.replace)?;
+    let filled = Filled { pattern, answers: &answers, files: &rendered, hooked: touched.into_iter().collect(), source: fetched.source() };
     if !request.dry_run {
         let written = rendered.iter().zip(&lines).filter(|(_, line)| line.change != FileChange::Same);
-        let change = |(path, file): (&String, &RenderedFile)| Change { executable: file.executable, ..Change::text(path, &file.text) };
-        let mut changes: Vec<Change> = written.map(|(file, _)| change(file)).collect();
-        changes.extend(scaffold::memory(pattern, &answers, &rendered));
-        apply::apply(root, &changes)?;
+        let mut changes: Vec<Change> = written.map(|((path, file), _)| Change::file(path, file)).collect();
+        changes.extend(scaffold::memory(filled));
+        apply::apply(settings, &changes)?;
     }
-    let guide = ["docs/DOCKER_SETUP.md", "docs/CI.md"].into_iter().find(|path| rendered.contains_key(*path));
-    let next = match guide {
-        _ if request.dry_run => "chora init".to_owned(),
-        Some(guide) if rendered.contains_key("chora.yaml") => format!("chora config, then chora up; {guide} says more"),
-        Some(guide) => format!("chora config; {guide} says more"),
-        None => "chora config".to_owned(),
-    };
     Ok(InitOutcome {
+        source: fetched.source().cloned(),
         pattern: pattern.name.clone(),
         version: pattern.version,
         directory: root.display().to_string(),
+        next: next(request, &rendered),
         answers,
         found: found.evidence,
+        assumed,
+        skipped_hooks: skipped,
         files: lines,
         dry_run: request.dry_run,
-        next,
     })
+}
+
+fn next(request: &InitRequest, rendered: &Rendered) -> String {
+    let guide = ["docs/DOCKER_SETUP.md", "docs/CI.md"].into_iter().find(|path| rendered.contains_key(*path));
+    match guide {
+        _ if request.dry_run => request.from.as_ref().map_or_else(|| "chora init".to_owned(), |from| format!("chora init --from {from}")),
+        Some(guide) if rendered.contains_key("chora.yaml") => format!("chora config, then chora up; {guide} says more"),
+        Some(guide) => format!("chora config; {guide} says more"),
+        None => "chora config".to_owned(),
+    }
+}
+
+/// The pattern that is named, that fits the project, or that is the only one of its source.
+fn chosen<'a>(catalogue: &'a Catalogue<'_>, request: &InitRequest, found: &Detected) -> Result<&'a Pattern, Failure> {
+    if let Some(name) = &request.pattern {
+        return scaffold::pattern(catalogue, name);
+    }
+    let mut all = catalogue.patterns();
+    match (all.next(), all.next(), catalogue.find(found.pattern)) {
+        (Some(only), None, _) => Ok(only),
+        (_, _, Some(fitting)) => Ok(fitting),
+        _ => {
+            let names: Vec<&str> = catalogue.patterns().map(|pattern| pattern.name.as_str()).collect();
+            let failure = Failure::new(FailureKind::Invalid, "the source has several patterns, none is named").state(UNTOUCHED);
+            Err(failure.hint(format!("take one with --pattern: {}", names.join(", "))))
+        }
+    }
 }
 
 fn refuse_second(root: &Path) -> Result<(), Failure> {
@@ -126,10 +177,10 @@ fn refuse_second(root: &Path) -> Result<(), Failure> {
     Err(Failure::new(FailureKind::Conflict, what).state(UNTOUCHED).hint("`chora upgrade` brings it up to date, with other answers too"))
 }
 
-fn line(root: &Path, path: &str, file: &RenderedFile) -> Result<FileLine, Failure> {
+fn line(root: &Path, path: &str, file: &ProjectFile) -> Result<FileLine, Failure> {
     let change = match files::read(root, path)? {
         None => FileChange::Created,
-        Some(there) if there.bytes == file.text.as_bytes() && there.executable == file.executable => FileChange::Same,
+        Some(there) if there == *file => FileChange::Same,
         Some(_) => FileChange::Replaced,
     };
     Ok(FileLine { path: path.to_owned(), change })

@@ -4,6 +4,7 @@ use chora_template::Pattern;
 use chora_template::pattern::FileRule;
 use chora_template::question::Questions;
 
+use crate::context::Settings;
 use crate::failure::Failure;
 use crate::scaffold;
 
@@ -11,6 +12,9 @@ use crate::scaffold;
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PatternsRequest {
+    /// A directory or repository of patterns, `SOURCE[@TAG]`; the built-in catalogue where absent. A person names it, never a model.
+    #[serde(skip)]
+    pub from: Option<String>,
     /// Tell everything about this one; a list of all where absent.
     pub pattern: Option<String>,
 }
@@ -46,12 +50,14 @@ pub struct PatternLine {
 /// Lists the patterns, or tells everything about one.
 ///
 /// # Errors
-/// Not found when there is no such pattern.
-pub fn patterns(request: &PatternsRequest) -> Result<PatternsOutcome, Failure> {
-    let catalogue = scaffold::catalogue()?;
+/// Not found when there is no such pattern; what is wrong with the source.
+pub fn patterns(settings: &Settings, request: &PatternsRequest) -> Result<PatternsOutcome, Failure> {
+    let fetched = scaffold::fetch(settings, request.from.as_deref())?;
+    let catalogue = fetched.catalogue()?;
+    let from = request.from.as_ref().map_or_else(String::new, |from| format!(" --from {from}"));
     let Some(name) = &request.pattern else {
         let patterns = catalogue.patterns().map(line).collect();
-        let next = "chora patterns show NAME, or chora init --pattern NAME".to_owned();
+        let next = format!("chora patterns show NAME{from}, or chora init --pattern NAME{from}");
         return Ok(PatternsOutcome { patterns, questions: Questions::new(), files: Vec::new(), next });
     };
     let pattern = scaffold::pattern(&catalogue, name)?;
@@ -59,7 +65,7 @@ pub fn patterns(request: &PatternsRequest) -> Result<PatternsOutcome, Failure> {
         patterns: vec![line(pattern)],
         questions: pattern.questions.clone(),
         files: pattern.files.clone(),
-        next: format!("chora init --pattern {name}"),
+        next: format!("chora init --pattern {name}{from}"),
     })
 }
 

@@ -1,22 +1,34 @@
-//! What `init` and `upgrade` share: the catalogue, what is found out about a project, its files, the writing of many at once.
+//! What `init` and `upgrade` share: where patterns are from, what is found out about a project, its files, hooks, the writing of many
+//! files at once.
 
 pub(crate) mod apply;
 pub(crate) mod detect;
 pub(crate) mod files;
+pub(crate) mod hooks;
+pub(crate) mod program;
+pub(crate) mod source;
 mod staged;
+mod trust;
 
-use chora_template::record::{BASE, RECORD, Record};
-use chora_template::{AnswerError, Answers, Catalogue, Pattern, RenderError, Rendered};
+use chora_template::record::{BASE, RECORD, Record, Source};
+use chora_template::{AnswerError, Answers, Catalogue, Pattern, ProjectFile, RenderError, Rendered};
 use sha2::{Digest as _, Sha256};
 
 use self::apply::Change;
+use self::source::Fetched;
+use self::source::address::Address;
+use crate::context::Settings;
 use crate::failure::{Failure, FailureKind};
 
 /// The state of the world when something was refused before a file was written.
 pub(crate) const UNTOUCHED: &str = "nothing was written";
 
-pub(crate) fn catalogue() -> Result<Catalogue<'static>, Failure> {
-    Catalogue::built_in().map_err(|error| Failure::new(FailureKind::Internal, format!("the catalogue cannot be read: {error}")))
+/// The patterns of `SOURCE[@REF]`, of the built-in catalogue where none is named.
+pub(crate) fn fetch(settings: &Settings, from: Option<&str>) -> Result<Fetched, Failure> {
+    match from {
+        None => Ok(Fetched::built_in()),
+        Some(from) => Fetched::at(settings, &Address::parse(&settings.project_dir, from)?),
+    }
 }
 
 pub(crate) fn pattern<'a>(catalogue: &'a Catalogue<'_>, name: &str) -> Result<&'a Pattern, Failure> {
@@ -47,15 +59,31 @@ pub(crate) fn unanswered(pattern: &str, error: &AnswerError) -> Failure {
 }
 
 /// A pattern that fails for these answers.
-pub(crate) fn unrendered(error: &RenderError) -> Failure {
-    Failure::new(FailureKind::Internal, error.to_string()).state(UNTOUCHED).hint("please report the bug in the pattern")
+pub(crate) fn unrendered(fetched: &Fetched, error: &RenderError) -> Failure {
+    let (kind, hint) = fetched.blame();
+    Failure::new(kind, error.to_string()).state(UNTOUCHED).hint(hint)
+}
+
+/// A pattern, filled in.
+pub(crate) struct Filled<'a> {
+    pub(crate) pattern: &'a Pattern,
+    pub(crate) answers: &'a Answers,
+    pub(crate) files: &'a Rendered,
+    /// Files that hooks have made or changed.
+    pub(crate) hooked: Vec<String>,
+    pub(crate) source: Option<&'a Source>,
 }
 
 /// What the project remembers: the record, and every file as the pattern wrote it.
-pub(crate) fn memory(pattern: &Pattern, answers: &Answers, rendered: &Rendered) -> Vec<Change> {
-    let hash = |text: &str| Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let files = rendered.iter().map(|(path, file)| (path.clone(), hash(&file.text) + if file.executable { "+x" } else { "" }));
-    let record = Record::new(pattern.name.clone(), pattern.version, answers.clone(), files.collect());
-    let base = rendered.iter().map(|(path, file)| Change::text(&format!("{BASE}/{path}"), &file.text));
-    base.chain([Change::text(RECORD, &record.text())]).collect()
+pub(crate) fn memory(filled: Filled<'_>) -> Vec<Change> {
+    let Filled { pattern, answers, files, hooked, source } = filled;
+    let hashes = files.iter().map(|(path, file)| (path.clone(), hash(&file.bytes) + if file.executable { "+x" } else { "" }));
+    let record = Record::new(pattern.name.clone(), pattern.version, answers.clone(), hashes.collect()).from(source.cloned(), hooked);
+    let kept = |(path, file): (&String, &ProjectFile)| Change { executable: false, ..Change::file(&format!("{BASE}/{path}"), file) };
+    files.iter().map(kept).chain([Change::text(RECORD, &record.text())]).collect()
+}
+
+/// SHA-256 in hexadecimal.
+pub(crate) fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,19 +1,24 @@
 //! `chora upgrade`: brings a project's files to the present pattern, or to other answers, by a three-way merge.
 
+mod clean;
 mod unfinished;
+mod wanted;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use chora_template::record::{BASE, RECORD, Record};
-use chora_template::upgrade::{Fate, Write, decide};
-use chora_template::{Answers, Catalogue, Pattern, Rendered, RenderedFile};
+use chora_template::answers::Ask;
+pub use chora_template::merge::ConflictStyle;
+use chora_template::record::{BASE, RECORD, Record, Source};
+use chora_template::upgrade::{Fate, Planned, Upgrade, Write, plan};
+use chora_template::{Answers, ProjectFile, Rendered};
 use serde::{Deserialize, Serialize};
 
+use self::wanted::Wanted;
 use crate::context::Settings;
 use crate::failure::{Failure, FailureKind};
 use crate::scaffold::apply::{self, Change};
-use crate::scaffold::{self, UNTOUCHED, files};
+use crate::scaffold::{self, Filled, UNTOUCHED, files};
 
 /// What to bring up to date.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
@@ -23,6 +28,18 @@ pub struct UpgradeRequest {
     pub action: UpgradeAction,
     /// Other answers than before, by question.
     pub answers: Answers,
+    /// A tag, branch or commit of the source; of the built-in catalogue its version. The newest where absent.
+    pub to: Option<String>,
+    /// The source has moved: take it from this directory or repository from now on.
+    pub from: Option<String>,
+    /// Go on with changes that are not committed.
+    pub dirty: bool,
+    /// How conflicts are told; a model resolves what is marked.
+    #[serde(skip)]
+    pub conflict: ConflictStyle,
+    /// Sources whose hooks may run; a person says so, never a model.
+    #[serde(skip)]
+    pub trust: Vec<String>,
 }
 
 /// What to do about an upgrade.
@@ -41,8 +58,11 @@ pub enum UpgradeAction {
 }
 
 /// What became of the files.
-#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, schemars::JsonSchema)]
 pub struct UpgradeOutcome {
+    /// Where the pattern is from; the built-in catalogue where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
     /// The pattern.
     pub pattern: String,
     /// The version before.
@@ -55,6 +75,18 @@ pub struct UpgradeOutcome {
     pub files: Vec<FileFate>,
     /// Files that a person has to look at.
     pub conflicts: usize,
+    /// Questions that are new and that nobody answered: their defaults were taken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub assumed: Vec<String>,
+    /// Hooks that were not run, because nobody trusts their source.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped_hooks: Vec<String>,
+    /// Files with changes that are not committed: an upgrade that is not told to go on refuses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uncommitted: Vec<String>,
+    /// Copies of files that were edited after the upgrade that was taken back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<String>,
     /// Nothing was written: this is what would be.
     pub dry_run: bool,
     /// The next command.
@@ -66,6 +98,9 @@ pub struct UpgradeOutcome {
 pub struct FileFate {
     /// Relative to the project.
     pub path: String,
+    /// Where it was, when the pattern has moved it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// What became of it.
     pub fate: Fate,
 }
@@ -75,69 +110,73 @@ pub struct FileFate {
 /// An outcome with conflicts is written too: the places are marked, and `Continue` or `Abort` ends it.
 ///
 /// # Errors
-/// Not found when the project has no pattern; conflict while another upgrade waits for its conflicts; invalid answers.
-/// Then nothing is written.
+/// Not found when the project has no pattern, or the source no such version; conflict while another upgrade waits for its conflicts, or
+/// when there are changes that are not committed; invalid answers. Then nothing is written.
 pub fn upgrade(settings: &Settings, request: &UpgradeRequest) -> Result<UpgradeOutcome, Failure> {
+    upgrade_asking(settings, request, &mut |_| None)
+}
+
+/// The same, with somebody who can be asked what is new.
+///
+/// # Errors
+/// As for [`upgrade`].
+pub fn upgrade_asking(settings: &Settings, request: &UpgradeRequest, ask: &mut Ask<'_>) -> Result<UpgradeOutcome, Failure> {
     let root = settings.project_dir.as_path();
-    if request.action != UpgradeAction::DryRun {
-        apply::resume(root)?;
-    }
+    let dry_run = request.action == UpgradeAction::DryRun;
+    apply::begin(root, dry_run)?;
     let record = record(root)?;
     match request.action {
-        UpgradeAction::Continue => return unfinished::resolved(root, &record),
-        UpgradeAction::Abort => return unfinished::abort(root, &record),
+        UpgradeAction::Continue => return unfinished::resolved(settings, &record),
+        UpgradeAction::Abort => return unfinished::abort(settings, &record),
         UpgradeAction::Merge | UpgradeAction::DryRun => unfinished::refuse(root)?,
     }
-    let catalogue = scaffold::catalogue()?;
-    let wanted = Wanted::of(&catalogue, &record, &request.answers)?;
+    let fetched = wanted::fetch(settings, &record, request)?;
+    let catalogue = fetched.catalogue()?;
     let base = base(root, &record)?;
-    let (changes, lines) = merged(root, &base, &wanted)?;
-    let conflicts: Vec<&str> = lines.iter().filter(|line| line.fate == Fate::Conflict).map(|line| line.path.as_str()).collect();
-    let is_behind = base != wanted.rendered || record.answers != wanted.answers || record.version != wanted.pattern.version;
-    let dry_run = request.action == UpgradeAction::DryRun;
-    if is_behind && !dry_run {
-        let mut all = changes.clone();
-        all.extend(scaffold::memory(wanted.pattern, &wanted.answers, &wanted.rendered));
-        let stale = base.keys().filter(|path| !wanted.rendered.contains_key(*path));
-        all.extend(stale.map(|path| Change { path: format!("{BASE}/{path}"), bytes: None, executable: false }));
-        if !conflicts.is_empty() {
-            all.extend(unfinished::note(root, &all, &conflicts)?);
+    let wanted = Wanted::of(settings, (&fetched, &catalogue), (&record, &base), (request, ask))?;
+    let work = Work::new(root, &base, &wanted, request.conflict)?;
+    let is_behind =
+        wanted.differs(&record, &base) || (request.to.is_some() || request.from.is_some()) && record.source.as_ref() != fetched.source();
+    let changes = if is_behind { work.changes(&base, &wanted, fetched.source()) } else { Vec::new() };
+    let uncommitted = match clean::uncommitted(settings, &changes) {
+        _ if request.dirty => Vec::new(),
+        // Who only asks, in CI for instance, need not have Git.
+        Err(_) if dry_run => Vec::new(),
+        found => found?,
+    };
+    if !dry_run && !changes.is_empty() {
+        clean::refuse(&uncommitted)?;
+        let mut all = changes;
+        if work.has_conflicts() {
+            all.extend(unfinished::note(root, &all, &work)?);
         }
-        apply::apply(root, &all)?;
+        apply::apply(settings, &all)?;
     }
-    let next = match (dry_run, conflicts.is_empty()) {
+    let next = match (dry_run, work.has_conflicts()) {
+        (true, _) if is_behind && !uncommitted.is_empty() => "commit or stash what is not, then chora upgrade",
         (true, _) if is_behind => "chora upgrade",
-        (false, false) => "resolve what is marked, then chora upgrade --continue; chora upgrade --abort puts all back",
+        (false, true) => unfinished::NEXT,
         _ => "chora config",
     };
-    let conflicts = conflicts.len();
-    let (from, to, next) = (record.version, wanted.pattern.version, next.to_owned());
-    Ok(UpgradeOutcome { pattern: record.pattern, from, to, is_behind, files: lines, conflicts, dry_run, next })
+    Ok(UpgradeOutcome {
+        source: fetched.source().cloned(),
+        from: record.version,
+        to: wanted.pattern.version,
+        pattern: record.pattern,
+        is_behind,
+        conflicts: work.conflicts().count(),
+        files: work.fates(),
+        assumed: wanted.assumed,
+        skipped_hooks: wanted.skipped,
+        uncommitted,
+        copies: Vec::new(),
+        dry_run,
+        next: next.to_owned(),
+    })
 }
 
-/// The pattern as it is now, for the answers of before and those that are new.
-struct Wanted<'a> {
-    pattern: &'a Pattern,
-    answers: Answers,
-    rendered: Rendered,
-}
-
-impl<'a> Wanted<'a> {
-    fn of(catalogue: &'a Catalogue<'_>, record: &Record, other: &Answers) -> Result<Self, Failure> {
-        let pattern = scaffold::pattern(catalogue, &record.pattern)?;
-        if record.version > pattern.version {
-            let message = format!("a newer chora wrote version {} of `{}`; this one has {}", record.version, pattern.name, pattern.version);
-            return Err(Failure::new(FailureKind::Conflict, message).state(UNTOUCHED).hint("use the newer chora"));
-        }
-        // Questions that the pattern asks no more are forgotten; new ones have their defaults.
-        let answers = catalogue.settle(pattern, other, &record.answers);
-        let answers = answers.map_err(|error| scaffold::unanswered(&pattern.name, &error))?;
-        let rendered = catalogue.render(pattern, &answers).map_err(|error| scaffold::unrendered(&error))?;
-        Ok(Self { pattern, answers, rendered })
-    }
-}
-
-fn record(root: &Path) -> Result<Record, Failure> {
+/// What the project remembers about its pattern.
+pub(crate) fn record(root: &Path) -> Result<Record, Failure> {
     let Some(file) = files::read(root, RECORD)? else {
         let failure = Failure::new(FailureKind::NotFound, format!("the project has no pattern: there is no {RECORD}"));
         return Err(failure.state(UNTOUCHED).hint("chora init"));
@@ -152,30 +191,91 @@ fn base(root: &Path, record: &Record) -> Result<Rendered, Failure> {
     let mut base = Rendered::new();
     for (path, hash) in &record.files {
         let kept = format!("{BASE}/{path}");
-        let text = files::read(root, &kept)?.and_then(|file| String::from_utf8(file.bytes).ok());
-        let Some(text) = text.map(|text| text.replace("\r\n", "\n")) else {
+        let Some(mut file) = files::read(root, &kept)? else {
             let failure = Failure::new(FailureKind::NotFound, format!("`{kept}` is not there: it is unknown what the pattern wrote"));
             return Err(failure.state(UNTOUCHED).hint(format!("take {BASE} back from version control")));
         };
-        base.insert(path.clone(), RenderedFile { text, executable: hash.ends_with("+x") });
+        file.executable = hash.ends_with("+x");
+        // Git may have changed how its lines end.
+        if scaffold::hash(&file.bytes) != hash.trim_end_matches("+x") {
+            file.bytes = file.text().map_or_else(|| file.bytes.clone(), |text| text.replace("\r\n", "\n").into_bytes());
+        }
+        base.insert(path.clone(), file);
     }
     Ok(base)
 }
 
-fn merged(root: &Path, base: &Rendered, wanted: &Wanted<'_>) -> Result<(Vec<Change>, Vec<FileFate>), Failure> {
-    let label = format!("{} {}", wanted.pattern.name, wanted.pattern.version);
-    let (mut changes, mut lines) = (Vec::new(), Vec::new());
-    for path in base.keys().chain(wanted.rendered.keys()).collect::<BTreeSet<_>>() {
-        let ours = files::read(root, path)?;
-        let decision = decide(base.get(path), ours.as_ref(), wanted.rendered.get(path), &label);
-        match decision.write {
-            Write::Nothing => {}
-            Write::File(file) => changes.push(Change { path: path.clone(), bytes: Some(file.bytes), executable: file.executable }),
-            Write::Removal => changes.push(Change { path: path.clone(), bytes: None, executable: false }),
+/// What is to be done, file by file.
+struct Work {
+    planned: Vec<Planned>,
+    style: ConflictStyle,
+    label: String,
+}
+
+impl Work {
+    fn new(root: &Path, base: &Rendered, wanted: &Wanted<'_>, style: ConflictStyle) -> Result<Self, Failure> {
+        let mut ours: BTreeMap<String, ProjectFile> = BTreeMap::new();
+        for path in base.keys().chain(wanted.files.keys()) {
+            if let Some(file) = files::read(root, path)? {
+                ours.insert(path.clone(), file);
+            }
         }
-        if decision.fate != Fate::Same {
-            lines.push(FileFate { path: path.clone(), fate: decision.fate });
+        let label = format!("{} {}", wanted.pattern.name, wanted.pattern.version);
+        let telling = (label.as_str(), style);
+        let planned = plan(&Upgrade { base, ours: &ours, wanted: &wanted.files, renames: &wanted.renames, telling });
+        let work = Self { planned, style, label };
+        for (path, _) in work.rejected() {
+            if files::read(root, &path)?.is_some() {
+                let failure = Failure::new(FailureKind::Conflict, format!("`{path}` is there already")).state(UNTOUCHED);
+                return Err(failure.hint("move it away, then run the command again"));
+            }
         }
+        Ok(work)
     }
-    Ok((changes, lines))
+
+    fn conflicts(&self) -> impl Iterator<Item = &str> {
+        self.planned.iter().filter(|planned| planned.decision.fate == Fate::Conflict).map(|planned| planned.path.as_str())
+    }
+
+    fn has_conflicts(&self) -> bool {
+        self.conflicts().next().is_some()
+    }
+
+    /// What stands apart: `.rej` files with the changes that were not taken.
+    fn rejected(&self) -> impl Iterator<Item = (String, String)> {
+        self.planned.iter().filter(|_| self.style == ConflictStyle::Rej).filter_map(|planned| {
+            let hunks = planned.decision.rejected.as_ref()?;
+            Some((format!("{}.rej", planned.path), format!("--- {path}\n+++ {path} ({})\n{hunks}", self.label, path = planned.path)))
+        })
+    }
+
+    fn fates(&self) -> Vec<FileFate> {
+        let told = self.planned.iter().filter(|planned| planned.decision.fate != Fate::Same);
+        told.map(|planned| FileFate { path: planned.path.clone(), from: planned.from.clone(), fate: planned.decision.fate }).collect()
+    }
+
+    /// What is to be written, the project's memory last.
+    fn changes(&self, base: &Rendered, wanted: &Wanted<'_>, source: Option<&Source>) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for planned in &self.planned {
+            match &planned.decision.write {
+                Write::Nothing => {}
+                Write::File(file) => {
+                    changes.push(Change::file(&planned.path, file));
+                }
+                Write::Removal => changes.push(Change::gone(planned.path.clone())),
+            }
+            changes.extend(planned.from.clone().map(Change::gone));
+        }
+        changes.extend(self.rejected().map(|(path, text)| Change::text(&path, &text)));
+        let stale = base.keys().filter(|path| !wanted.files.contains_key(*path));
+        changes.extend(stale.map(|path| Change::gone(format!("{BASE}/{path}"))));
+        let filled =
+            Filled { pattern: wanted.pattern, answers: &wanted.answers, files: &wanted.files, hooked: wanted.hooked.clone(), source };
+        changes.extend(scaffold::memory(filled).into_iter().filter(|change| {
+            let kept = change.path.strip_prefix(BASE).and_then(|path| base.get(path.trim_start_matches('/')));
+            kept.is_none_or(|kept| change.bytes() != Some(&kept.bytes))
+        }));
+        changes
+    }
 }

@@ -55,25 +55,76 @@ pub enum AnswerError {
     Pattern(#[from] TemplateError),
 }
 
-/// Completes answers: what was given, else what was found out, else the default.
+/// A question on its way to somebody who can be asked.
+#[derive(Debug)]
+pub struct Open<'a> {
+    /// The question's name.
+    pub name: &'a str,
+    /// The question.
+    pub question: &'a Question,
+    /// What is taken when nothing is said.
+    pub default: Option<Value>,
+    /// Why the answer before this one was not taken.
+    pub refused: Option<String>,
+}
+
+/// Somebody who is asked what was neither given nor found out; `None` takes the default.
+pub type Ask<'a> = dyn FnMut(&Open<'_>) -> Option<Value> + 'a;
+
+/// A complete set of answers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Settled {
+    /// The answers.
+    pub answers: Answers,
+    /// Questions that applied, and were answered by their defaults alone.
+    pub assumed: Vec<String>,
+}
+
+/// Completes answers: what was given, else what was found out and fits, else what is said when asked, else the default.
 ///
 /// # Errors
 /// A question without any of them, an answer that does not fit, one that nobody asked for.
-pub fn settle(engine: &Engine<'_>, questions: &Questions, given: &Answers, found: &Answers) -> Result<Answers, AnswerError> {
+pub fn settle(
+    engine: &Engine<'_>,
+    questions: &Questions,
+    (given, found): (&Answers, &Answers),
+    ask: &mut Ask<'_>,
+) -> Result<Settled, AnswerError> {
     if let Some(question) = given.keys().find(|name| !questions.contains_key(*name)) {
         let near = chora_syntax::nearest::nearest(question, questions.keys().map(String::as_str)).map(str::to_owned);
         return Err(AnswerError::Unknown { question: question.clone(), near });
     }
-    let mut answers = Answers::new();
+    let Settled { mut answers, mut assumed } = Settled::default();
     for (name, question) in questions {
         let asked = question.when.as_ref().map_or(Ok(true), |when| engine.holds(name, when, &answers))?;
-        let answer = match given.get(name).or_else(|| found.get(name)).filter(|_| asked) {
-            Some(answer) => fitting(name, question, answer)?,
-            None => fitting(name, question, &default(engine, name, question, &answers)?)?,
+        // What was found out is a guess: where it does not fit it is none.
+        let known = match given.get(name) {
+            Some(answer) if asked => Some(fitting(name, question, answer)?),
+            _ => found.get(name).filter(|_| asked).and_then(|answer| fitting(name, question, answer).ok()),
+        };
+        let default = || default(engine, name, question, &answers);
+        let answer = match known.or_else(|| asked.then(|| said((name, question), default().ok().as_ref(), ask)).flatten()) {
+            Some(answer) => answer,
+            None => {
+                assumed.extend(asked.then(|| name.clone()));
+                fitting(name, question, &default()?)?
+            }
         };
         answers.insert(name.clone(), answer);
     }
-    Ok(answers)
+    Ok(Settled { answers, assumed })
+}
+
+/// What somebody says who is asked, until it fits.
+fn said((name, question): (&str, &Question), default: Option<&Value>, ask: &mut Ask<'_>) -> Option<Value> {
+    let mut refused = None;
+    loop {
+        let answer = ask(&Open { name, question, default: default.cloned(), refused: refused.take() })?;
+        match fitting(name, question, &answer) {
+            Ok(answer) => return Some(answer),
+            Err(error) => refused = Some(error.to_string()),
+        }
+    }
 }
 
 fn default(engine: &Engine<'_>, name: &str, question: &Question, answers: &Answers) -> Result<Value, AnswerError> {
@@ -99,6 +150,7 @@ fn fitting(name: &str, question: &Question, answer: &Value) -> Result<Value, Ans
         AnswerType::Integer => answer.is_i64(),
         AnswerType::Boolean => answer.is_boolean(),
         AnswerType::List => answer.as_array().is_some_and(|words| words.iter().all(Value::is_string)),
+        AnswerType::Structure => true,
     };
     if !is_right {
         return Err(wrong(name, &answer, question.kind.words()));
@@ -169,7 +221,8 @@ command: {ask: command, type: list, default: '{{ name }} --serve', not_in: [rebo
     fn settled(given: &[(&str, Value)], found: &[(&str, Value)]) -> Result<Answers, AnswerError> {
         let questions: Questions = chora_syntax::yaml::read(QUESTIONS, "questions").unwrap();
         let map = |pairs: &[(&str, Value)]| pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        settle(&Engine::new([]).unwrap(), &questions, &map(given), &map(found))
+        let (given, found): (Answers, Answers) = (map(given), map(found));
+        settle(&Engine::new([]).unwrap(), &questions, (&given, &found), &mut |_| None).map(|settled| settled.answers)
     }
 
     #[test]
@@ -184,9 +237,56 @@ command: {ask: command, type: list, default: '{{ name }} --serve', not_in: [rebo
     }
 
     #[test]
+    fn what_was_found_out_and_does_not_fit_is_no_answer() {
+        let answers = settled(&[("name", json!("notes"))], &[("language", json!("cobol")), ("port", json!(true))]).unwrap();
+        assert_eq!((&answers["language"], &answers["port"]), (&json!("python"), &json!(8000)));
+    }
+
+    #[test]
     fn defaults_know_the_answers_before() {
         let answers = settled(&[("name", json!("notes")), ("language", json!("go")), ("manager", json!("uv"))], &[]).unwrap();
         assert_eq!((&answers["port"], &answers["manager"]), (&json!(8080), &json!("pip")), "what is not asked has its default");
+    }
+
+    #[test]
+    fn who_is_asked_is_asked_again_until_it_fits() {
+        let questions: Questions = chora_syntax::yaml::read(QUESTIONS, "questions").unwrap();
+        let found = Answers::from_iter([("language".to_owned(), json!("go"))]);
+        let (mut heard, mut said) = (Vec::new(), vec![json!("a b"), json!("notes"), json!("0"), json!("81")].into_iter());
+        let settled = settle(&Engine::new([]).unwrap(), &questions, (&Answers::new(), &found), &mut |open| {
+            heard.push(format!(
+                "{} {:?} {}",
+                open.name,
+                open.default.as_ref().map(ToString::to_string),
+                open.refused.as_deref().unwrap_or("-")
+            ));
+            if open.name == "command" { None } else { said.next() }
+        })
+        .unwrap();
+        let form = "lower-case letters, digits, `-` and `_`, at most 36, a letter or digit at both ends";
+        assert_eq!(
+            heard,
+            [
+                "name None -".to_owned(),
+                format!("name None the answer `a b` to `name` is not made of {form}"),
+                "port Some(\"8080\") -".to_owned(),
+                "port Some(\"8080\") the answer `0` to `port` is not a number from 1 to 65535".to_owned(),
+                "command Some(\"[\\\"notes\\\",\\\"--serve\\\"]\") -".to_owned(),
+            ]
+        );
+        assert_eq!((&settled.answers["port"], settled.assumed), (&json!(81), vec!["command".to_owned()]));
+    }
+
+    #[test]
+    fn a_structure_is_what_yaml_says() {
+        let questions: Questions = chora_syntax::yaml::read("services: {ask: services, type: structure, default: '{}'}", "q").unwrap();
+        let given = |answer| Answers::from_iter([("services".to_owned(), answer)]);
+        let settled = |answers: &Answers| settle(&Engine::new([]).unwrap(), &questions, (answers, &Answers::new()), &mut |_| None);
+        let nested = json!({"api": {"ports": [80]}});
+        assert_eq!(settled(&given(json!("{api: {ports: [80]}}"))).unwrap().answers["services"], nested);
+        assert_eq!(settled(&given(nested.clone())).unwrap().answers["services"], nested);
+        assert_eq!(settled(&Answers::new()).unwrap().answers["services"], json!({}));
+        assert!(settled(&given(json!("{api:"))).is_err());
     }
 
     #[test]

@@ -2,15 +2,30 @@
 
 mod lines;
 
+use serde::{Deserialize, Serialize};
+
 use self::lines::{Line, matches, split};
 
 /// What came of merging.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Merged {
-    /// The text; conflicts stand between markers.
+    /// The text; conflicts stand between markers, unless they are told apart.
     pub text: String,
     /// How many conflicts.
     pub conflicts: usize,
+    /// The conflicts as hunks of a patch, where they are told apart.
+    pub rejected: String,
+}
+
+/// How conflicts are told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConflictStyle {
+    /// Both sides stand in the file, between markers.
+    #[default]
+    Inline,
+    /// The file keeps its own side, the pattern's change stands in a file `.rej` beside it.
+    Rej,
 }
 
 /// The first mark of a conflict.
@@ -22,9 +37,15 @@ pub const THEIRS: &str = ">>>>>>> ";
 /// Merges what changed from `base` to `theirs` into `ours`. Line ends are those of `ours`; they make no difference.
 #[must_use]
 pub fn merge(base: &str, ours: &str, theirs: &str, label: &str) -> Merged {
+    merge_as(base, ours, theirs, (label, ConflictStyle::Inline))
+}
+
+/// The same, with conflicts told in one way or the other.
+#[must_use]
+pub fn merge_as(base: &str, ours: &str, theirs: &str, (label, style): (&str, ConflictStyle)) -> Merged {
     let (base, ours_lines, theirs_lines) = (split(base), split(ours), split(theirs));
     let end = if ours.matches("\r\n").count() * 2 > ours.matches('\n').count() { "\r\n" } else { "\n" };
-    let mut sheet = Sheet { lines: Vec::new(), end, label, conflicts: 0 };
+    let mut sheet = Sheet { lines: Vec::new(), end, label, style, conflicts: 0, rejected: String::new() };
     let (in_ours, in_theirs) = (matches(&base, &ours_lines), matches(&base, &theirs_lines));
     let (mut b, mut o, mut t) = (0, 0, 0);
     while b < base.len() || o < ours_lines.len() || t < theirs_lines.len() {
@@ -34,7 +55,7 @@ pub fn merge(base: &str, ours: &str, theirs: &str, label: &str) -> Merged {
             (mine >= o && other >= t).then_some((at, mine, other))
         });
         let (b_end, o_end, t_end) = stable.unwrap_or((base.len(), ours_lines.len(), theirs_lines.len()));
-        sheet.decide(piece(&base, b, b_end), piece(&ours_lines, o, o_end), piece(&theirs_lines, t, t_end));
+        sheet.decide((piece(&base, b, b_end), b), piece(&ours_lines, o, o_end), (piece(&theirs_lines, t, t_end), t));
         if let Some((at, mine, other)) = stable {
             sheet.keep(ours_lines.get(mine..=mine).unwrap_or_default());
             (b, o, t) = (at + 1, mine + 1, other + 1);
@@ -42,7 +63,7 @@ pub fn merge(base: &str, ours: &str, theirs: &str, label: &str) -> Merged {
             break;
         }
     }
-    Merged { conflicts: sheet.conflicts, text: sheet.lines.concat() }
+    Merged { conflicts: sheet.conflicts, text: sheet.lines.concat(), rejected: sheet.rejected }
 }
 
 fn piece<'a, 'b>(lines: &'b [Line<'a>], from: usize, to: usize) -> &'b [Line<'a>] {
@@ -54,15 +75,21 @@ struct Sheet<'a> {
     lines: Vec<String>,
     end: &'static str,
     label: &'a str,
+    style: ConflictStyle,
     conflicts: usize,
+    rejected: String,
 }
 
 impl Sheet<'_> {
-    fn decide(&mut self, base: &[Line<'_>], ours: &[Line<'_>], theirs: &[Line<'_>]) {
+    fn decide(&mut self, (base, at_base): (&[Line<'_>], usize), ours: &[Line<'_>], (theirs, at_theirs): (&[Line<'_>], usize)) {
         if theirs == base || ours == theirs {
             self.keep(ours);
         } else if ours == base {
             self.take(theirs);
+        } else if self.style == ConflictStyle::Rej {
+            self.conflicts += 1;
+            self.keep(ours);
+            self.rejected.push_str(&hunk((base, at_base), (theirs, at_theirs)));
         } else {
             self.conflicts += 1;
             self.mark(OURS.to_owned());
@@ -93,9 +120,20 @@ impl Sheet<'_> {
     }
 }
 
+/// A change as a patch has it: what went with `-`, what came with `+`.
+fn hunk((base, at_base): (&[Line<'_>], usize), (theirs, at_theirs): (&[Line<'_>], usize)) -> String {
+    // Where nothing goes or comes, a patch names the line before.
+    let place = |at: usize, lines: &[Line<'_>]| format!("{},{}", if lines.is_empty() { at } else { at + 1 }, lines.len());
+    let mut text = format!("@@ -{} +{} @@\n", place(at_base, base), place(at_theirs, theirs));
+    for (sign, line) in base.iter().map(|line| ('-', line)).chain(theirs.iter().map(|line| ('+', line))) {
+        text.push_str(&format!("{sign}{}\n", line.text));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
-    use super::merge;
+    use super::{ConflictStyle, merge, merge_as};
     use proptest::prelude::*;
 
     #[test]
@@ -121,6 +159,15 @@ mod tests {
             let merged = merge(base, ours, theirs, "p 2");
             assert_eq!((merged.text.as_str(), merged.conflicts), (text, conflicts), "{base:?} {ours:?} {theirs:?}");
         }
+    }
+
+    #[test]
+    fn what_is_rejected_stands_apart() {
+        let merged = merge_as("a\nb\nc\nd\n", "A\nX\nc\nd\n", "a\nY\nc\nD\n", ("p 2", ConflictStyle::Rej));
+        assert_eq!((merged.text.as_str(), merged.conflicts), ("A\nX\nc\nD\n", 1));
+        assert_eq!(merged.rejected, "@@ -1,2 +1,2 @@\n-a\n-b\n+a\n+Y\n");
+        let added = merge_as("a\n", "a\nx\n", "a\ny\n", ("p 2", ConflictStyle::Rej));
+        assert_eq!((added.text.as_str(), added.rejected.as_str()), ("a\nx\n", "@@ -1,0 +2,1 @@\n+y\n"));
     }
 
     fn text() -> impl Strategy<Value = String> {

@@ -23,6 +23,34 @@ pub struct Pattern {
     pub questions: Questions,
     /// What it writes.
     pub files: Vec<FileRule>,
+    /// Programs that go over what is to be written.
+    pub hooks: Hooks,
+    /// What was called otherwise in older versions, the oldest first.
+    pub migrations: Vec<Migration>,
+}
+
+/// Programs that go over what is to be written, each with its arguments, which may be lines of templates. No shell reads them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hooks {
+    /// Of `init`.
+    pub init: Vec<Vec<String>>,
+    /// Of `upgrade`.
+    pub upgrade: Vec<Vec<String>>,
+}
+
+/// What one version of a pattern calls otherwise than the versions before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Migration {
+    /// The first version with the new names.
+    pub to: u32,
+    /// Questions: the new name by the old one.
+    #[serde(default)]
+    pub answers: IndexMap<String, String>,
+    /// Files: the new path by the old one; both may be lines of templates.
+    #[serde(default)]
+    pub files: IndexMap<String, String>,
 }
 
 /// A file that a pattern writes.
@@ -31,7 +59,7 @@ pub struct Pattern {
 pub struct FileRule {
     /// Where, relative to the target; may be a line of a template.
     pub path: String,
-    /// The template, by its path below `templates/`; may be a line of a template.
+    /// The template, by its path below the source; what does not end in `.j2` is copied as it is. May be a line of a template.
     pub from: String,
     /// Only where this holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,6 +84,10 @@ pub(crate) struct PatternFile {
     pub(crate) questions: Questions,
     #[serde(default)]
     pub(crate) files: Vec<FileRule>,
+    #[serde(default)]
+    pub(crate) hooks: Hooks,
+    #[serde(default)]
+    pub(crate) migrations: Vec<Migration>,
 }
 
 /// A file of `parts/`.

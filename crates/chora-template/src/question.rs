@@ -25,6 +25,9 @@ pub struct Question {
     /// What it, or a word of it, must not be: names that the pattern has taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_in: Vec<String>,
+    /// The default is a guess about the project: a person at a terminal is asked all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guess: bool,
     /// Only asked where this holds; otherwise the default is the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
@@ -49,6 +52,8 @@ pub enum AnswerType {
     Boolean,
     /// Words, such as a command and its arguments.
     List,
+    /// Anything that YAML can say: maps, lists, and what is in them.
+    Structure,
 }
 
 /// What a text, or each word of a list, may look like.
@@ -108,6 +113,7 @@ impl AnswerType {
             Self::Integer => "a whole number",
             Self::Boolean => "true or false",
             Self::List => "a list of words",
+            Self::Structure => "YAML",
         }
     }
 
@@ -124,6 +130,7 @@ impl AnswerType {
             },
             Self::List if text.trim_start().starts_with('[') => serde_json::from_str(text).ok().filter(Value::is_array),
             Self::List => Some(Value::from(text.split_whitespace().collect::<Vec<_>>())),
+            Self::Structure => chora_syntax::yaml::read(text, "the answer").ok(),
         }
     }
 }

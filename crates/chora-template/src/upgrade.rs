@@ -1,18 +1,13 @@
-//! What becomes of one file when the pattern, the answers or both have changed. An edit is never overwritten.
+//! What becomes of files when the pattern, the answers or both have changed. An edit is never overwritten.
+
+mod plan;
 
 use serde::{Deserialize, Serialize};
 
-use crate::merge::merge;
-use crate::render::RenderedFile;
+use crate::merge::{ConflictStyle, merge_as};
+use crate::render::ProjectFile;
 
-/// A file as it stands in the project.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProjectFile {
-    /// What it holds.
-    pub bytes: Vec<u8>,
-    /// Whether it may be run.
-    pub executable: bool,
-}
+pub use plan::{Planned, Upgrade, plan};
 
 /// What becomes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -30,6 +25,8 @@ pub enum Fate {
     KeptDeleted,
     /// The pattern has it now.
     New,
+    /// The pattern has it elsewhere now: it moved, with its edits.
+    Moved,
     /// The pattern has it no more, and it was not edited.
     Removed,
     /// The pattern has it no more, but it was edited: it stays.
@@ -43,6 +40,8 @@ pub struct Decision {
     pub fate: Fate,
     /// What is to be written.
     pub write: Write,
+    /// What was not taken of the pattern's change, as hunks of a patch, where conflicts are told apart.
+    pub rejected: Option<String>,
 }
 
 /// What is to be written.
@@ -56,61 +55,85 @@ pub enum Write {
     Removal,
 }
 
+/// How conflicts are told: what the pattern is called, and where they stand.
+pub type Telling<'a> = (&'a str, ConflictStyle);
+
 /// Decides about one file: as the pattern wrote it, as it stands, as the pattern wants it now.
 #[must_use]
-pub fn decide(base: Option<&RenderedFile>, ours: Option<&ProjectFile>, new: Option<&RenderedFile>, label: &str) -> Decision {
-    let leave = |fate| Decision { fate, write: Write::Nothing };
+pub fn decide(base: Option<&ProjectFile>, ours: Option<&ProjectFile>, new: Option<&ProjectFile>, telling: Telling<'_>) -> Decision {
     match (base, ours, new) {
         (_, None, None) => leave(Fate::Same),
-        (Some(base), Some(ours), None) if is_as_written(ours, base) => Decision { fate: Fate::Removed, write: Write::Removal },
+        (Some(base), Some(ours), None) if is_as_written(ours, base) => {
+            Decision { fate: Fate::Removed, write: Write::Removal, rejected: None }
+        }
         (_, Some(_), None) => leave(Fate::Kept),
         (Some(_), None, Some(_)) => leave(Fate::KeptDeleted),
-        (None, None, Some(new)) => put(Fate::New, new.text.clone().into_bytes(), new.executable),
-        (None, Some(ours), Some(new)) => both(&RenderedFile { text: String::new(), executable: new.executable }, ours, new, label),
-        (Some(base), Some(ours), Some(new)) => both(base, ours, new, label),
+        (None, None, Some(new)) => put(Fate::New, new.bytes.clone(), new.executable),
+        (None, Some(ours), Some(new)) => both(&ProjectFile { bytes: Vec::new(), executable: new.executable }, ours, new, telling),
+        (Some(base), Some(ours), Some(new)) => both(base, ours, new, telling),
     }
 }
 
-fn both(base: &RenderedFile, ours: &ProjectFile, new: &RenderedFile, label: &str) -> Decision {
+fn both(base: &ProjectFile, ours: &ProjectFile, new: &ProjectFile, telling: Telling<'_>) -> Decision {
     // The side that changed the permission has its way; both cannot change it differently.
     let executable = if ours.executable == base.executable { new.executable } else { ours.executable };
-    let is_text = |text: &&str| !text.contains('\0');
-    let Some(text) = std::str::from_utf8(&ours.bytes).ok().filter(is_text) else {
-        let fate = if base.text == new.text { Fate::Same } else { Fate::Conflict };
-        return Decision { fate, write: Write::Nothing };
+    let (Some(base_text), Some(text), Some(new_text)) = (base.text(), ours.text(), new.text()) else {
+        return whole(base, ours, new, executable);
     };
-    let merged = merge(&base.text, text, &new.text, label);
+    let merged = merge_as(base_text, text, new_text, telling);
     let fate = match merged.conflicts {
-        0 if merged.text == text && executable == ours.executable => return Decision { fate: Fate::Same, write: Write::Nothing },
+        0 if merged.text == text && executable == ours.executable => return leave(Fate::Same),
         0 if is_as_written(ours, base) => Fate::Clean,
         0 => Fate::Merged,
         _ => Fate::Conflict,
     };
-    put(fate, merged.text.into_bytes(), executable)
+    let rejected = Some(merged.rejected).filter(|hunks| !hunks.is_empty());
+    Decision { rejected, ..put(fate, merged.text.into_bytes(), executable) }
 }
 
-fn put(fate: Fate, bytes: Vec<u8>, executable: bool) -> Decision {
-    Decision { fate, write: Write::File(ProjectFile { bytes, executable }) }
+/// What is no text is taken from one side or the other, never mixed.
+fn whole(base: &ProjectFile, ours: &ProjectFile, new: &ProjectFile, executable: bool) -> Decision {
+    let (is_edited, is_changed) = (!is_as_written(ours, base), new.bytes != base.bytes);
+    let bytes = match (ours.bytes == base.bytes, is_changed) {
+        (true, _) => &new.bytes,
+        (false, false) => &ours.bytes,
+        (false, true) if ours.bytes == new.bytes => &ours.bytes,
+        (false, true) => return leave(Fate::Conflict),
+    };
+    if *bytes == ours.bytes && executable == ours.executable {
+        return leave(Fate::Same);
+    }
+    put(if is_edited { Fate::Merged } else { Fate::Clean }, bytes.clone(), executable)
+}
+
+const fn leave(fate: Fate) -> Decision {
+    Decision { fate, write: Write::Nothing, rejected: None }
+}
+
+const fn put(fate: Fate, bytes: Vec<u8>, executable: bool) -> Decision {
+    Decision { fate, write: Write::File(ProjectFile { bytes, executable }), rejected: None }
 }
 
 /// Whether a file is what the pattern wrote; Git may have changed how its lines end.
 #[must_use]
-pub fn is_as_written(ours: &ProjectFile, base: &RenderedFile) -> bool {
-    let is_equal = ours.bytes == base.text.as_bytes();
-    ours.executable == base.executable
-        && (is_equal || std::str::from_utf8(&ours.bytes).is_ok_and(|text| text.replace("\r\n", "\n") == base.text))
+pub fn is_as_written(ours: &ProjectFile, base: &ProjectFile) -> bool {
+    let plain = |file: &ProjectFile| file.text().map(|text| text.replace("\r\n", "\n"));
+    ours.executable == base.executable && (ours.bytes == base.bytes || plain(ours).is_some_and(|text| plain(base) == Some(text)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Decision, Fate, ProjectFile, Write, decide};
-    use crate::render::RenderedFile;
+    use super::{Decision, Fate, Write, decide};
+    use crate::merge::ConflictStyle;
+    use crate::render::ProjectFile;
 
-    /// A text; `+` before it makes it executable.
-    fn rendered(text: Option<&str>) -> Option<RenderedFile> {
-        text.map(|text| RenderedFile { text: text.trim_start_matches('+').to_owned(), executable: text.starts_with('+') })
+    const TOLD: (&str, ConflictStyle) = ("p 2", ConflictStyle::Inline);
+
+    fn rendered(text: Option<&str>) -> Option<ProjectFile> {
+        standing(text.map(str::as_bytes))
     }
 
+    /// A text; `+` before it makes it executable.
     fn standing(text: Option<&[u8]>) -> Option<ProjectFile> {
         text.map(|text| ProjectFile { bytes: text.strip_prefix(b"+").unwrap_or(text).to_vec(), executable: text.starts_with(b"+") })
     }
@@ -156,21 +179,28 @@ mod tests {
             (Some("a\nb\n"), Some("a\nb"), Some("A\nb\n"), Merged, Some("A\nb")),
         ];
         for (base, ours, new, fate, written) in cases {
-            let decision = decide(rendered(*base).as_ref(), standing(ours.map(str::as_bytes)).as_ref(), rendered(*new).as_ref(), "p 2");
+            let decision = decide(rendered(*base).as_ref(), standing(ours.map(str::as_bytes)).as_ref(), rendered(*new).as_ref(), TOLD);
             let expected = match (fate, written) {
                 (Removed, _) => Write::Removal,
                 (_, None) => Write::Nothing,
                 (_, Some(text)) => Write::File(standing(Some(text.as_bytes())).unwrap()),
             };
-            assert_eq!(decision, Decision { fate: *fate, write: expected }, "{base:?} {ours:?} {new:?}");
+            assert_eq!(decision, Decision { fate: *fate, write: expected, rejected: None }, "{base:?} {ours:?} {new:?}");
         }
     }
 
     #[test]
-    fn what_is_no_text_is_left_alone() {
-        let (base, ours) = (rendered(Some("a\n")), standing(Some(b"\0\xff")));
-        let decision = |new| decide(base.as_ref(), ours.as_ref(), rendered(Some(new)).as_ref(), "p 2");
-        assert_eq!(decision("a\n"), Decision { fate: Fate::Same, write: Write::Nothing });
-        assert_eq!(decision("b\n"), Decision { fate: Fate::Conflict, write: Write::Nothing });
+    fn what_is_no_text_is_taken_from_one_side() {
+        let (written, mine, theirs) = (standing(Some(b"\0a")), standing(Some(b"\0mine")), standing(Some(b"+\0b")));
+        let fate = |base: &Option<ProjectFile>, ours: &Option<ProjectFile>, new: &Option<ProjectFile>| {
+            let decision = decide(base.as_ref(), ours.as_ref(), new.as_ref(), TOLD);
+            (decision.fate, matches!(decision.write, Write::File(file) if Some(&file) == new.as_ref()))
+        };
+        assert_eq!(fate(&written, &written, &theirs), (Fate::Clean, true));
+        assert_eq!(fate(&written, &mine, &theirs), (Fate::Conflict, false));
+        assert_eq!(fate(&written, &mine, &written), (Fate::Same, false));
+        assert_eq!(fate(&written, &theirs, &theirs), (Fate::Same, false));
+        assert_eq!(fate(&rendered(Some("a\n")), &mine, &rendered(Some("b\n"))), (Fate::Conflict, false));
+        assert_eq!(fate(&rendered(Some("a\n")), &rendered(Some("a\n")), &theirs), (Fate::Clean, true));
     }
 }

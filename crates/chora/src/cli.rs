@@ -31,6 +31,7 @@ mod panic;
 mod patterns;
 mod probe;
 mod progress;
+mod prompt;
 mod prune;
 mod ps;
 mod push;
@@ -40,6 +41,7 @@ mod schema;
 mod serve;
 mod signals;
 mod size;
+mod source;
 pub(crate) mod status;
 mod style;
 mod table;
@@ -180,9 +182,9 @@ fn dispatch(command: Command, flags: &Flags, output: Output) -> Result<Answer, F
             let environment = args.environment();
             door()?.plainly(|door| config::run(args, door), environment.as_deref())
         }
-        Command::Patterns(args) => patterns::run(args),
+        Command::Patterns(args) => door()?.plainly(|door| patterns::run(args, door), None),
         Command::Init(args) => door()?.plainly(|door| init::run(args, door), None),
-        Command::Upgrade(args) => door()?.plainly(|door| upgrade::run(&args, door), None),
+        Command::Upgrade(args) => door()?.plainly(|door| upgrade::run(args, door), None),
         Command::Audit(args) => door()?.plainly(|door| audit::run(&args, door), None),
         Command::Connect(args) => door()?.plainly(|door| connect::run(args, door), None),
         Command::Plan(args) => door()?.ask(async |door| deploy::plan(args, door).await),

@@ -152,6 +152,15 @@ pub enum PatternState {
     None,
     /// It was, but what is remembered of it cannot be used: why.
     Broken(String),
+    /// It was, from a repository elsewhere, which an audit does not ask.
+    Elsewhere {
+        /// The pattern.
+        name: String,
+        /// Its version when the files were written.
+        version: u32,
+        /// Where it is from.
+        source: String,
+    },
     /// It was.
     Known {
         /// The pattern.

@@ -12,7 +12,7 @@ use ignore::gitignore::GitignoreBuilder;
 use super::environments::{below, secret_files};
 use super::{read, shown};
 use crate::context::Settings;
-use crate::upgrade::{UpgradeAction, UpgradeRequest, upgrade};
+use crate::upgrade::{UpgradeAction, UpgradeRequest, record, upgrade};
 
 /// Folders that are looked into, each with how deep.
 const FOLDERS: [(&str, usize); 7] = [
@@ -146,6 +146,12 @@ pub(super) fn repository(root: &Path) -> Option<&Path> {
 pub(super) fn pattern(settings: &Settings) -> PatternState {
     if !settings.project_dir.join(RECORD).exists() {
         return PatternState::None;
+    }
+    // Nothing is fetched for an audit.
+    if let Ok(record) = record(&settings.project_dir)
+        && let Some(source) = record.source.filter(|source| source.commit.is_some())
+    {
+        return PatternState::Elsewhere { name: record.pattern, version: record.version, source: source.from };
     }
     match upgrade(settings, &UpgradeRequest { action: UpgradeAction::DryRun, ..UpgradeRequest::default() }) {
         Ok(outcome) => PatternState::Known {

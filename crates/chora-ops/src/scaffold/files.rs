@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use chora_template::upgrade::ProjectFile;
+use chora_template::ProjectFile;
 
 use super::UNTOUCHED;
 use crate::failure::{Failure, FailureKind};
@@ -28,11 +28,14 @@ pub(crate) fn read(root: &Path, path: &str) -> Result<Option<ProjectFile>, Failu
     file.map(Some).map_err(|error| refused(format!("`{path}` cannot be read: {error}"), "make it readable, then run the command again"))
 }
 
-/// Every folder on the way to a file is one, or is not there yet. A link could lead out of the project.
-fn check_way(root: &Path, path: &str) -> Result<(), Failure> {
+/// Every folder on the way to a file is one, or is not there yet. A link could lead out of the project, as could a path that is written
+/// down in a project that somebody else made.
+pub(super) fn check_way(root: &Path, path: &str) -> Result<(), Failure> {
+    if !Path::new(path).components().all(|part| matches!(part, Component::Normal(_))) {
+        return Err(refused(format!("`{}` leads out of the project", path.escape_debug()), "take .chora back from version control"));
+    }
     let mut at = PathBuf::new();
     for part in Path::new(path).parent().into_iter().flat_map(Path::components) {
-        let Component::Normal(part) = part else { continue };
         at.push(part);
         let what = match fs::symlink_metadata(root.join(&at)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),

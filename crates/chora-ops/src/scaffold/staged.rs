@@ -1,13 +1,18 @@
 //! One file on its way: staged, moved to its place, taken back. Every move may be repeated.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use serde::{Deserialize, Serialize};
 
-use super::apply::Change;
+use super::apply::{Change, Content};
+
+/// How many files are waited for at the same time.
+const SYNCED_AT_ONCE: usize = 32;
 
 /// A change whose contents wait in the staging folder.
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,20 +30,27 @@ pub(super) struct Staged {
 impl Staged {
     pub(super) fn stage(root: &Path, staging: &Path, index: usize, change: &Change) -> io::Result<Self> {
         let place = root.join(&change.path);
-        if let Some(bytes) = &change.bytes {
-            put(&new(staging, index), bytes, change.executable)?;
+        match &change.content {
+            Content::Bytes(bytes) => drop(write(&new(staging, index), bytes, change.executable)?),
+            Content::Former(path) => again(&root.join(path), &new(staging, index))?,
+            Content::Gone => {}
         }
         let is_there = place.is_file();
         if is_there {
-            fs::copy(&place, old(staging, index))?;
+            again(&place, &old(staging, index))?;
         }
         let missing = Path::new(&change.path).ancestors().skip(1).filter(|folder| !root.join(folder).exists()).last();
         Ok(Self {
             path: change.path.clone(),
-            new: change.bytes.is_some().then_some(index),
+            new: (change.content != Content::Gone).then_some(index),
             old: is_there.then_some(index),
             folder: missing.map(|folder| folder.display().to_string()),
         })
+    }
+
+    /// Where it is to stand.
+    pub(super) fn path(&self) -> &str {
+        &self.path
     }
 
     fn place(&self, root: &Path, staging: &Path) -> io::Result<()> {
@@ -47,8 +59,7 @@ impl Staged {
         let Some(folder) = place.parent() else { return Ok(()) };
         fs::create_dir_all(folder)?;
         // What is not staged any more is in its place already.
-        gone(fs::rename(new(staging, index), &place))?;
-        File::open(folder)?.sync_all()
+        gone(fs::rename(new(staging, index), &place))
     }
 
     fn take_back(&self, root: &Path, staging: &Path) -> io::Result<()> {
@@ -66,9 +77,35 @@ impl Staged {
     }
 }
 
-/// Moves all to their places; the error names the file.
-pub(super) fn place_all(root: &Path, staging: &Path, changes: &[Staged]) -> Result<(), (String, io::Error)> {
-    changes.iter().try_for_each(|staged| staged.place(root, staging).map_err(|error| (staged.path.clone(), error)))
+/// Another name for a file, which is as good as a copy: what stands in a project is never written into, only replaced.
+fn again(file: &Path, name: &Path) -> io::Result<()> {
+    fs::hard_link(file, name).or_else(|_| fs::copy(file, name).map(|_| ()))
+}
+
+/// Moves all to their places, and says after which; the error names the file.
+pub(super) fn place_all(root: &Path, staging: &Path, changes: &[Staged], placed: impl Fn(usize)) -> Result<(), (String, io::Error)> {
+    changes.iter().enumerate().try_for_each(|(index, staged)| {
+        staged.place(root, staging).map_err(|error| (staged.path.clone(), error))?;
+        placed(index);
+        Ok(())
+    })?;
+    let folders: BTreeSet<PathBuf> = changes.iter().filter_map(|staged| Some(root.join(&staged.path).parent()?.to_owned())).collect();
+    sync(&folders.into_iter().collect::<Vec<_>>()).map_err(|error| ("folders".to_owned(), error))
+}
+
+/// Waits until all that is staged is on the disk.
+pub(super) fn sync_all(staging: &Path, changes: &[Staged]) -> io::Result<()> {
+    sync(&changes.iter().filter_map(|staged| Some(new(staging, staged.new?))).collect::<Vec<_>>())
+}
+
+/// Many at once: a disk that is waited for by several writes once for all of them.
+fn sync(paths: &[PathBuf]) -> io::Result<()> {
+    let share = paths.len().div_ceil(SYNCED_AT_ONCE).max(1);
+    let one = |path: &PathBuf| gone(File::open(path).and_then(|file| file.sync_all()));
+    thread::scope(|scope| {
+        let all: Vec<_> = paths.chunks(share).map(|some| scope.spawn(move || some.iter().try_for_each(one))).collect();
+        all.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread ended early"))))
+    })
 }
 
 /// Puts everything back as it was, the last first.
@@ -78,13 +115,18 @@ pub(super) fn take_back_all(root: &Path, staging: &Path, changes: &[Staged]) -> 
 
 /// Writes a file durably, with the permissions that the system gives to new files.
 pub(super) fn put(path: &Path, bytes: &[u8], executable: bool) -> io::Result<()> {
+    write(path, bytes, executable)?.sync_all()
+}
+
+/// The same, without waiting for the disk.
+pub(super) fn write(path: &Path, bytes: &[u8], executable: bool) -> io::Result<File> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     if executable {
         let mode = file.metadata()?.permissions().mode();
         file.set_permissions(Permissions::from_mode(mode | ((mode & 0o444) >> 2)))?;
     }
-    file.sync_all()
+    Ok(file)
 }
 
 fn new(staging: &Path, index: usize) -> PathBuf {
@@ -108,10 +150,15 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
+    fn settings(project: &tempfile::TempDir) -> crate::Settings {
+        let deployed_by = chora_core::model::event::DeployedBy::Human;
+        crate::Settings { project_dir: project.path().to_owned(), variables: indexmap::IndexMap::new(), deployed_by, pause: None }
+    }
+
     fn changes() -> Vec<Change> {
-        let removal = Change { path: "old".into(), bytes: None, executable: false };
-        let run = Change { path: "bin/run".into(), bytes: Some(b"#!".to_vec()), executable: true };
-        vec![Change::text("a", "new a"), run, Change::text("docs/deep/b", "b"), removal]
+        let removal = Change::gone("old".into());
+        let run = Change { executable: true, ..Change::text("bin/run", "#!") };
+        vec![Change::text("a", "new a"), run, Change::text("docs/deep/b", "b"), removal, Change::former("kept/a".into(), "a")]
     }
 
     fn project() -> tempfile::TempDir {
@@ -145,8 +192,8 @@ mod tests {
     #[test]
     fn all_is_written() {
         let project = project();
-        apply(project.path(), &changes()).unwrap();
-        assert_eq!(files(project.path()), pairs(&[("a", "new a"), ("bin/run", "#!"), ("docs/deep/b", "b")]));
+        apply(&settings(&project), &changes()).unwrap();
+        assert_eq!(files(project.path()), pairs(&[("a", "new a"), ("bin/run", "#!"), ("docs/deep/b", "b"), ("kept/a", "old a")]));
         assert_eq!(fs::metadata(project.path().join("bin/run")).unwrap().permissions().mode() & 0o100, 0o100);
         assert!(!resume(project.path()).unwrap());
     }
@@ -155,7 +202,7 @@ mod tests {
     fn nothing_is_written_when_one_cannot_be() {
         let project = project();
         fs::write(project.path().join("docs"), "a file").unwrap();
-        let failure = apply(project.path(), &changes()).unwrap_err();
+        let failure = apply(&settings(&project), &changes()).unwrap_err();
         assert_eq!(failure.state, "nothing was written");
         assert_eq!(files(project.path()), pairs(&[("a", "old a"), ("docs", "a file"), ("old", "old")]));
         assert!(!project.path().join("bin").exists() && !project.path().join(".chora").exists());
@@ -169,7 +216,7 @@ mod tests {
         let stage = |(index, change)| super::Staged::stage(project.path(), &staging, index, change).unwrap();
         let pending = super::super::apply::Pending { changes: changes().iter().enumerate().map(stage).collect() };
         super::put(&staging.join(list), serde_json::to_string(&pending).unwrap().as_bytes(), false).unwrap();
-        super::place_all(project.path(), &staging, &pending.changes[..moved]).unwrap();
+        super::place_all(project.path(), &staging, &pending.changes[..moved], |_| ()).unwrap();
         (project, pending.changes)
     }
 
@@ -178,7 +225,11 @@ mod tests {
         for moved in 0..=changes().len() {
             let (project, _) = dead("changes.json", moved);
             assert!(resume(project.path()).unwrap());
-            assert_eq!(files(project.path()), pairs(&[("a", "new a"), ("bin/run", "#!"), ("docs/deep/b", "b")]), "after {moved} moves");
+            assert_eq!(
+                files(project.path()),
+                pairs(&[("a", "new a"), ("bin/run", "#!"), ("docs/deep/b", "b"), ("kept/a", "old a")]),
+                "after {moved} moves"
+            );
         }
     }
 
@@ -198,7 +249,7 @@ mod tests {
         let (project, _) = dead("changes.json", changes().len());
         fs::remove_file(project.path().join(".chora/pending/changes.json")).unwrap();
         assert!(!resume(project.path()).unwrap());
-        apply(project.path(), &[Change::text("a", "newer a")]).unwrap();
+        apply(&settings(&project), &[Change::text("a", "newer a")]).unwrap();
         assert_eq!(fs::read_to_string(project.path().join("a")).unwrap(), "newer a");
     }
 

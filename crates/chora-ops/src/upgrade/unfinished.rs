@@ -2,26 +2,35 @@
 
 use std::path::Path;
 
+use chora_template::ProjectFile;
 use chora_template::merge::{OURS, THEIRS};
 use chora_template::record::Record;
+use chora_template::upgrade::Fate;
 use serde::{Deserialize, Serialize};
 
-use super::{FileFate, UpgradeOutcome};
+use super::{FileFate, UpgradeOutcome, Work};
+use crate::context::Settings;
 use crate::failure::{Failure, FailureKind};
-use crate::scaffold::apply::{self, Change};
-use crate::scaffold::{UNTOUCHED, files};
-use chora_template::upgrade::Fate;
+use crate::scaffold::apply::{self, Change, Content};
+use crate::scaffold::{self, UNTOUCHED, files};
 
 /// Where it is noted.
 const NOTE: &str = ".chora/upgrade.json";
+/// What ends it.
+pub(super) const NEXT: &str = "resolve what is marked, then chora upgrade --continue; chora upgrade --abort puts all back";
 /// The folder of files as they were before.
 const BEFORE: &str = ".chora/upgrade";
+/// Folders of what was edited after an upgrade that was taken back; a number follows.
+const COPIES: &str = ".chora/aborted";
 
 /// The note.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Unfinished {
     conflicts: Vec<String>,
+    /// Files with what was not taken; they have to go.
+    #[serde(default)]
+    rejects: Vec<String>,
     /// Every file that was written, and what stood there.
     before: Vec<Before>,
 }
@@ -33,17 +42,25 @@ struct Before {
     /// Whether a copy of it is kept; it was not there otherwise.
     was_there: bool,
     executable: bool,
+    /// The hash of what the upgrade wrote; nothing where it removed the file.
+    #[serde(default)]
+    after: Option<String>,
 }
 
 /// What is to be written so that the upgrade can be ended either way.
-pub(super) fn note(root: &Path, changes: &[Change], conflicts: &[&str]) -> Result<Vec<Change>, Failure> {
-    let mut unfinished = Unfinished { conflicts: conflicts.iter().map(|path| (*path).to_owned()).collect(), before: Vec::new() };
+pub(super) fn note(root: &Path, changes: &[Change], work: &Work) -> Result<Vec<Change>, Failure> {
+    let mut unfinished = Unfinished {
+        conflicts: work.conflicts().map(str::to_owned).collect(),
+        rejects: work.rejected().map(|(path, _)| path).collect(),
+        before: Vec::new(),
+    };
     let mut copies = Vec::new();
     for change in changes {
         let there = files::read(root, &change.path)?;
         let (was_there, executable) = (there.is_some(), there.as_ref().is_some_and(|file| file.executable));
-        unfinished.before.push(Before { path: change.path.clone(), was_there, executable });
-        copies.extend(there.map(|file| Change { path: kept(&change.path), bytes: Some(file.bytes), executable: false }));
+        let after = change.bytes().map(scaffold::hash);
+        unfinished.before.push(Before { path: change.path.clone(), was_there, executable, after });
+        copies.extend(was_there.then(|| Change::former(kept(&change.path), &change.path)));
     }
     let text = serde_json::to_string_pretty(&unfinished).map_err(|error| Failure::new(FailureKind::Internal, error.to_string()))?;
     copies.push(Change::text(NOTE, &text));
@@ -79,11 +96,12 @@ pub(super) fn refuse(root: &Path) -> Result<(), Failure> {
 fn still(conflicts: Vec<String>) -> Failure {
     let failure =
         Failure::new(FailureKind::Conflict, "an upgrade waits for its conflicts to be resolved").details(conflicts).state(UNTOUCHED);
-    failure.hint("resolve what is marked, then chora upgrade --continue; chora upgrade --abort puts all back")
+    failure.hint(NEXT)
 }
 
 /// Ends an upgrade whose conflicts are resolved.
-pub(super) fn resolved(root: &Path, record: &Record) -> Result<UpgradeOutcome, Failure> {
+pub(super) fn resolved(settings: &Settings, record: &Record) -> Result<UpgradeOutcome, Failure> {
+    let root = settings.project_dir.as_path();
     let unfinished = waiting(root)?;
     let mut marked = Vec::new();
     for path in &unfinished.conflicts {
@@ -92,46 +110,52 @@ pub(super) fn resolved(root: &Path, record: &Record) -> Result<UpgradeOutcome, F
             marked.push(path.clone());
         }
     }
+    for path in &unfinished.rejects {
+        if files::read(root, path)?.is_some() {
+            marked.push(format!("{path}, remove it once its changes are in place"));
+        }
+    }
     if !marked.is_empty() {
         return Err(still(marked));
     }
-    apply::apply(root, &forgotten(&unfinished))?;
-    Ok(ended(record, Vec::new()))
+    apply::apply(settings, &forgotten(&unfinished))?;
+    Ok(ended(record))
 }
 
-/// Puts every file back as it was before the upgrade.
-pub(super) fn abort(root: &Path, record: &Record) -> Result<UpgradeOutcome, Failure> {
+/// Puts every file back as it was before the upgrade; of what was edited since, a copy is kept.
+pub(super) fn abort(settings: &Settings, record: &Record) -> Result<UpgradeOutcome, Failure> {
+    let root = settings.project_dir.as_path();
     let unfinished = waiting(root)?;
-    let mut changes = Vec::new();
+    let (mut changes, mut copies) = (Vec::new(), Vec::new());
+    let folder = (1..).map(|number| format!("{COPIES}-{number}")).find(|folder| !root.join(folder).exists()).unwrap_or_default();
     for before in &unfinished.before {
         let bytes = files::read(root, &kept(&before.path))?.map(|file| file.bytes);
         if before.was_there && bytes.is_none() {
             let failure = Failure::new(FailureKind::NotFound, format!("`{}` is not there", kept(&before.path))).state(UNTOUCHED);
             return Err(failure.hint("take the files back from version control"));
         }
-        changes.push(Change { path: before.path.clone(), bytes, executable: before.executable });
+        let there = files::read(root, &before.path)?;
+        let is_edited = |file: &ProjectFile| Some(scaffold::hash(&file.bytes)) != before.after && Some(&file.bytes) != bytes.as_ref();
+        if let Some(file) = there.filter(is_edited) {
+            let path = format!("{folder}/{}", before.path);
+            copies.push(path.clone());
+            changes.push(Change::file(&path, &file));
+        }
+        let content = bytes.map_or(Content::Gone, Content::Bytes);
+        changes.push(Change { path: before.path.clone(), content, executable: before.executable });
     }
     changes.extend(forgotten(&unfinished));
-    apply::apply(root, &changes)?;
-    let back = unfinished.conflicts.into_iter().map(|path| FileFate { path, fate: Fate::Kept }).collect();
-    Ok(ended(record, back))
+    apply::apply(settings, &changes)?;
+    let files = unfinished.conflicts.into_iter().map(|path| FileFate { path, from: None, fate: Fate::Kept }).collect();
+    Ok(UpgradeOutcome { files, copies, ..ended(record) })
 }
 
 fn forgotten(unfinished: &Unfinished) -> Vec<Change> {
     let copies = unfinished.before.iter().filter(|before| before.was_there).map(|before| kept(&before.path));
-    [NOTE.to_owned()].into_iter().chain(copies).map(|path| Change { path, bytes: None, executable: false }).collect()
+    [NOTE.to_owned()].into_iter().chain(copies).map(Change::gone).collect()
 }
 
-fn ended(record: &Record, files: Vec<FileFate>) -> UpgradeOutcome {
+fn ended(record: &Record) -> UpgradeOutcome {
     let (pattern, version) = (record.pattern.clone(), record.version);
-    UpgradeOutcome {
-        pattern,
-        from: version,
-        to: version,
-        is_behind: false,
-        files,
-        conflicts: 0,
-        dry_run: false,
-        next: "chora config".to_owned(),
-    }
+    UpgradeOutcome { pattern, from: version, to: version, next: "chora config".to_owned(), ..UpgradeOutcome::default() }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use chora_syntax::compose::{ResolveRequest, resolve};
 use chora_syntax::{MemoryFiles, manifest};
-use chora_template::{Answers, Catalogue, Rendered};
+use chora_template::{Answers, Catalogue, ProjectFile, Rendered};
 use serde_json::{Value, json};
 
 /// What is answered in each combination, beside the name.
@@ -62,6 +62,10 @@ struct Combination {
     files: Rendered,
 }
 
+fn text_of(file: &ProjectFile) -> &str {
+    file.text().expect("a text")
+}
+
 fn combinations() -> Vec<Combination> {
     let catalogue = Catalogue::built_in().expect("the catalogue");
     let mut all = Vec::new();
@@ -87,7 +91,7 @@ fn combinations() -> Vec<Combination> {
 fn every_combination_writes_what_it_wrote() {
     for Combination { name, files } in combinations() {
         let text: String =
-            files.iter().map(|(path, file)| format!("==> {path}{}\n{}", if file.executable { " +x" } else { "" }, file.text)).collect();
+            files.iter().map(|(path, file)| format!("==> {path}{}\n{}", if file.executable { " +x" } else { "" }, text_of(file))).collect();
         insta::with_settings!({ snapshot_suffix => name, omit_expression => true }, { insta::assert_snapshot!("golden", text) });
     }
 }
@@ -104,11 +108,12 @@ fn every_pattern_is_among_them() {
 fn texts_are_clean() {
     for Combination { name, files } in combinations() {
         for (path, file) in files {
-            assert!(file.text.ends_with('\n') && !file.text.ends_with("\n\n"), "{name} {path} ends with one line end:\n{}", file.text);
-            for (number, line) in file.text.lines().enumerate() {
+            let text = text_of(&file);
+            assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{name} {path} ends with one line end:\n{text}");
+            for (number, line) in text.lines().enumerate() {
                 assert_eq!(line.trim_end(), line, "{name} {path}:{} ends with a space", number + 1);
             }
-            assert!(!file.text.contains("\n\n\n") && !file.text.contains("{%"), "{name} {path}:\n{}", file.text);
+            assert!(!text.contains("\n\n\n") && !text.contains("{%"), "{name} {path}:\n{text}");
             assert_eq!(file.executable, path.ends_with(".sh"), "{name} {path}");
         }
     }
@@ -118,8 +123,8 @@ fn texts_are_clean() {
 fn stacks(Combination { name, files }: &Combination) -> Vec<(String, Value)> {
     let Some(chora) = files.get("chora.yaml") else { return Vec::new() };
     let root = Path::new("/project");
-    let memory = files.iter().fold(MemoryFiles::default(), |memory, (path, file)| memory.with(root.join(path), file.text.clone()));
-    let chora = manifest::parse(&chora.text, "chora.yaml").unwrap_or_else(|found| panic!("{name}: {}", found.render(false)));
+    let memory = files.iter().fold(MemoryFiles::default(), |memory, (path, file)| memory.with(root.join(path), text_of(file).to_owned()));
+    let chora = manifest::parse(text_of(chora), "chora.yaml").unwrap_or_else(|found| panic!("{name}: {}", found.render(false)));
     let stack = |(environment, settings): (&String, &manifest::Environment)| {
         assert_eq!(settings.compose_files.len(), 2, "{name} {environment}");
         for file in &settings.compose_files {
@@ -203,7 +208,7 @@ fn environments_with_a_block_of_ports_stand_side_by_side() {
 #[test]
 fn what_the_guide_of_shared_stores_tells_a_project_resolves() {
     for combination in combinations().iter().filter(|combination| combination.name.starts_with("shared-services")) {
-        let guide = &combination.files["docs/DOCKER_SETUP.md"].text;
+        let guide = text_of(&combination.files["docs/DOCKER_SETUP.md"]);
         let told = guide.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
         let root = Path::new("/project");
         let memory = MemoryFiles::default().with(root.join("a.yaml"), "services: {app: {image: 'app:1'}}\n".to_owned());
@@ -220,17 +225,17 @@ fn what_the_guide_of_shared_stores_tells_a_project_resolves() {
 #[test]
 fn every_dockerfile_keeps_the_rules() {
     for Combination { name, files } in combinations() {
-        let Some(text) = files.get("Dockerfile").map(|file| &file.text) else { continue };
+        let Some(text) = files.get("Dockerfile").map(text_of) else { continue };
         parse_dockerfile::parse(text).unwrap_or_else(|error| panic!("{name}: {error}\n{text}"));
         let last = text.rsplit("\nFROM ").next().unwrap();
         assert_eq!(text.matches("FROM ").count(), 2, "{name}: two stages");
         assert!(last.contains("\nUSER 10001:10001\n") && last.contains("org.opencontainers.image.revision"), "{name}:\n{text}");
         assert!(!text.contains("curl") && !text.contains(":latest"), "{name}:\n{text}");
-        let listens = !name.starts_with("worker") && !files["chora.yaml"].text.contains("bridge: true");
+        let listens = !name.starts_with("worker") && !text_of(&files["chora.yaml"]).contains("bridge: true");
         assert_eq!(text.contains("HEALTHCHECK"), listens, "{name}: all have one but workers and standard streams");
         let dependencies = text.find("--mount=type=cache").unwrap();
         assert!(dependencies < text.find("COPY . .").unwrap(), "{name}: dependencies come before the source");
-        let Some(tests) = files.get("Dockerfile.test").map(|file| &file.text) else { continue };
+        let Some(tests) = files.get("Dockerfile.test").map(text_of) else { continue };
         parse_dockerfile::parse(tests).unwrap_or_else(|error| panic!("{name}: {error}\n{tests}"));
         assert!(tests.contains("\nUSER 10001:10001\n"), "{name}:\n{tests}");
     }

@@ -4,3 +4,5 @@
 mod golden;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod upgrade;

@@ -16,9 +16,17 @@ pub(crate) struct AnswerArgs {
     /// Answer a question of the pattern; may be repeated
     #[arg(long, value_name = "NAME=ANSWER")]
     set: Vec<String>,
+    /// Ask nothing: what is not given is found out or has its default
+    #[arg(long)]
+    yes: bool,
 }
 
 impl AnswerArgs {
+    /// Whether nobody is to be asked.
+    pub(crate) const fn is_silent(&self) -> bool {
+        self.yes
+    }
+
     pub(crate) fn read(&self) -> Result<IndexMap<String, Value>, Failure> {
         let refused = |message: String, hint: &str| Failure::new(FailureKind::Invalid, message).hint(hint);
         let mut answers = match &self.answers {

@@ -4,13 +4,18 @@ use chora_ops::Failure;
 use chora_ops::patterns::{PatternsOutcome, PatternsRequest, patterns};
 use clap::{Args, Subcommand};
 
+use super::door::Door;
 use super::output::Answer;
+use super::source;
 use super::style::{BOLD, DIM, paint};
 use super::table::{Cell, Table};
 
 /// List the patterns that `init` can write
 #[derive(Debug, Args)]
 pub(crate) struct PatternsArgs {
+    /// Look into this directory or repository instead of the built-in catalogue
+    #[arg(long, value_name = "SOURCE[@TAG]", global = true)]
+    from: Option<String>,
     #[command(subcommand)]
     command: Option<PatternsCommand>,
 }
@@ -27,9 +32,10 @@ struct ShowArgs {
     name: String,
 }
 
-pub(crate) fn run(args: PatternsArgs) -> Result<Answer, Failure> {
+pub(crate) fn run(args: PatternsArgs, door: &Door) -> Result<Answer, Failure> {
     let pattern = args.command.map(|PatternsCommand::Show(show)| show.name);
-    let outcome = patterns(&PatternsRequest { pattern: pattern.clone() })?;
+    let from = args.from.map(|from| source::as_named(&door.settings(), from));
+    let outcome = patterns(&door.settings(), &PatternsRequest { from, pattern: pattern.clone() })?;
     let text = if pattern.is_some() { shown(&outcome) } else { listed(&outcome) };
     Answer::new(&outcome, text)
 }

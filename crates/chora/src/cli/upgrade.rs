@@ -1,12 +1,14 @@
 //! `chora upgrade`.
 
-use chora_ops::upgrade::{UpgradeAction, UpgradeOutcome, UpgradeRequest, upgrade};
+use chora_ops::upgrade::{ConflictStyle, UpgradeAction, UpgradeOutcome, UpgradeRequest, upgrade_asking};
 use chora_ops::{Failure, FailureKind};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::answers::AnswerArgs;
 use super::door::Door;
 use super::output::Answer;
+use super::prompt::{self, Which};
+use super::source::{self, TrustArgs};
 use super::style::{DIM, paint};
 
 /// Bring the files of a pattern up to date, edits kept
@@ -18,6 +20,20 @@ use super::style::{DIM, paint};
 pub(crate) struct UpgradeArgs {
     #[command(flatten)]
     answers: AnswerArgs,
+    /// Go to this tag, branch or commit of the source [default: the newest version]
+    #[arg(long, value_name = "VERSION", conflicts_with_all = ["continue", "abort"])]
+    to: Option<String>,
+    /// Take the pattern from this directory or repository from now on
+    #[arg(long, value_name = "SOURCE[@TAG]", conflicts_with_all = ["continue", "abort"])]
+    from: Option<String>,
+    #[command(flatten)]
+    trust: TrustArgs,
+    /// Go on with changes that are not committed
+    #[arg(long)]
+    dirty: bool,
+    /// How conflicts are told
+    #[arg(long, value_name = "STYLE", value_enum, default_value_t = Style::Inline)]
+    conflict: Style,
     /// Write nothing; exit with 1 when the files are behind
     #[arg(long, conflicts_with_all = ["dry_run", "continue", "abort"])]
     check: bool,
@@ -32,6 +48,15 @@ pub(crate) struct UpgradeArgs {
     abort: bool,
 }
 
+/// How conflicts are told.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Style {
+    /// Both sides stand in the file, between markers
+    Inline,
+    /// The file stays as it is there, the pattern's change stands in a file `.rej` beside it
+    Rej,
+}
+
 impl UpgradeArgs {
     const fn action(&self) -> UpgradeAction {
         match (self.check || self.dry_run, self.r#continue, self.abort) {
@@ -43,16 +68,30 @@ impl UpgradeArgs {
     }
 }
 
-pub(crate) fn run(args: &UpgradeArgs, door: &Door) -> Result<Answer, Failure> {
-    let request = UpgradeRequest { action: args.action(), answers: args.answers.read()? };
-    let outcome = upgrade(&door.settings(), &request)?;
+pub(crate) fn run(args: UpgradeArgs, door: &Door) -> Result<Answer, Failure> {
+    let settings = door.settings();
+    let request = UpgradeRequest {
+        action: args.action(),
+        answers: args.answers.read()?,
+        to: args.to,
+        from: args.from.map(|from| source::as_named(&settings, from)),
+        dirty: args.dirty,
+        conflict: match args.conflict {
+            Style::Inline => ConflictStyle::Inline,
+            Style::Rej => ConflictStyle::Rej,
+        },
+        trust: args.trust.named(&settings),
+    };
+    let mut asked = prompt::person(args.answers.is_silent() || args.check, Which::All);
+    let outcome = upgrade_asking(&settings, &request, &mut asked)?;
     let text = told(&outcome, request.action);
     let exit = match (args.check, outcome.is_behind, outcome.conflicts) {
         (true, is_behind, _) => u8::from(is_behind),
         (false, _, conflicts) if conflicts > 0 && !outcome.dry_run => FailureKind::Conflict.exit_code(),
         _ => 0,
     };
-    Ok(Answer::new(&outcome, text)?.exit(exit))
+    let warnings = source::warnings(outcome.source.as_ref(), &outcome.skipped_hooks);
+    Ok(Answer::new(&outcome, text)?.exit(exit).warnings(&warnings))
 }
 
 fn told(outcome: &UpgradeOutcome, action: UpgradeAction) -> String {
@@ -61,19 +100,24 @@ fn told(outcome: &UpgradeOutcome, action: UpgradeAction) -> String {
 
 /// The outcome in words, without the next command.
 pub(crate) fn words(outcome: &UpgradeOutcome, action: UpgradeAction) -> String {
-    let (pattern, to) = (&outcome.pattern, outcome.to);
+    let pattern = &outcome.pattern;
+    let to = format!("{}{}", outcome.to, source::told(outcome.source.as_ref()));
     let title = match action {
         UpgradeAction::Continue => format!("{pattern} is at version {to}\n"),
         UpgradeAction::Abort => format!("{pattern} is as it was before the upgrade\n"),
         _ if !outcome.is_behind => format!("{pattern} is up to date, version {to}\n"),
-        _ if outcome.from == to => format!("{pattern}, version {to}, with other contents\n"),
+        _ if outcome.from == outcome.to => format!("{pattern}, version {to}, with other contents\n"),
         _ => format!("{pattern}, from version {} to {to}\n", outcome.from),
     };
     let fate = |line: &chora_ops::upgrade::FileFate| {
         let word =
             serde_json::to_value(line.fate).ok().and_then(|value| value.as_str().map(|word| word.replace('_', "-"))).unwrap_or_default();
-        format!("{word:<12} {}\n", line.path)
+        let from = line.from.as_ref().map_or_else(String::new, |from| format!(", was {from}"));
+        format!("{word:<12} {}{from}\n", line.path)
     };
+    let assumed: String = outcome.assumed.iter().map(|name| format!("assumed      {name}, a new question\n")).collect();
+    let uncommitted: String = outcome.uncommitted.iter().map(|path| format!("uncommitted  {path}\n")).collect();
+    let copies: String = outcome.copies.iter().map(|path| format!("copy         {path}, which was edited since\n")).collect();
     let files = if action == UpgradeAction::Abort { String::new() } else { outcome.files.iter().map(fate).collect() };
-    title + &files
+    title + &files + &assumed + &uncommitted + &copies
 }

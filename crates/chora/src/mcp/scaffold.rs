@@ -2,10 +2,10 @@
 
 use chora_core::audit::{FeatureState, JudgedFeature};
 use chora_ops::audit::{AuditOutcome, AuditRequest, audit};
-use chora_ops::init::{FileChange, InitOutcome, InitRequest, init};
+use chora_ops::init::{Answers, FileChange, FileLine, InitOutcome, InitRequest, init};
 use chora_ops::patterns::{PatternsOutcome, PatternsRequest, patterns};
 use chora_ops::upgrade::{UpgradeAction, UpgradeOutcome, UpgradeRequest, upgrade};
-use chora_ops::{Context, Failure};
+use chora_ops::{Context, Failure, FailureKind, Settings};
 use futures_util::future::BoxFuture;
 
 use super::operation::{Effect, Operation, Shown, Words};
@@ -22,7 +22,12 @@ fn patterns_tool() -> Operation {
         title: "List patterns",
         description: "Lists the patterns of Docker files that `init` can write; with `pattern`, the questions that it asks, their defaults, and its files.",
     };
-    Operation::new(words, Effect::Reads, |_, request: &PatternsRequest| Box::pin(std::future::ready(patterns(request))), patterns_words)
+    Operation::new(
+        words,
+        Effect::Reads,
+        |cx, request: &PatternsRequest| Box::pin(std::future::ready(patterns(&cx.settings, request))),
+        patterns_words,
+    )
 }
 
 fn init_tool() -> Operation {
@@ -32,8 +37,9 @@ fn init_tool() -> Operation {
         description: "Writes Dockerfile, Compose files for every environment, chora.yaml and guides into a project that has none, all or nothing. What is not \
 in `answers` is found out or has a default. Files that differ are left alone unless `replace`, which asks first.",
     };
-    Operation::new(words, Effect::Replaces, |cx, request| Box::pin(std::future::ready(init(&cx.settings, request))), init_words)
-        .asking(|request: &InitRequest| request.dry_run || !request.replace, would_write)
+    let shown = Shown { tell: init_words, view: Written::of };
+    Operation::short(words, Effect::Replaces, |cx, request: &InitRequest| apart(cx, request, init), shown)
+        .asking(|request: &InitRequest| request.from.is_none() && (request.dry_run || !request.replace), would_write)
 }
 
 fn upgrade_tool() -> Operation {
@@ -43,8 +49,25 @@ fn upgrade_tool() -> Operation {
         description: "Brings the files that `init` wrote to the present pattern, or to other `answers`, by a three-way merge that keeps every edit. Conflicts are \
 marked in the files: resolve them, then call with `action: continue`, or `abort`. Asks first; `dry_run` tells what it would do.",
     };
-    Operation::new(words, Effect::Replaces, |cx, request| Box::pin(std::future::ready(upgrade(&cx.settings, request))), upgrade_words)
-        .asking(|request: &UpgradeRequest| request.action == UpgradeAction::DryRun, would_merge)
+    let shown = Shown { tell: upgrade_words, view: Merged::of };
+    Operation::short(words, Effect::Replaces, |cx, request: &UpgradeRequest| apart(cx, request, upgrade), shown)
+        .asking(|request: &UpgradeRequest| request.from.is_none() && request.action == UpgradeAction::DryRun, would_merge)
+}
+
+/// Git and hooks take their time: others are answered meanwhile.
+fn apart<'a, Q, A>(cx: &Context, request: &Q, work: fn(&Settings, &Q) -> Result<A, Failure>) -> BoxFuture<'a, Result<A, Failure>>
+where
+    Q: Clone + Send + 'static,
+    A: Send + 'static,
+{
+    let (settings, request) = (cx.settings.clone(), request.clone());
+    let done = tokio::task::spawn_blocking(move || work(&settings, &request));
+    Box::pin(async {
+        done.await.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => Err(Failure::of_panic(panic.as_ref())),
+            Err(error) => Err(Failure::new(FailureKind::Unavailable, error.to_string())),
+        })
+    })
 }
 
 fn audit_tool() -> Operation {
@@ -56,6 +79,58 @@ order. `ok: false` below `fail_under`.",
     };
     let shown = Shown { tell: audit_words, view: AuditAnswer::of };
     Operation::short(words, Effect::Reads, |cx, request: &AuditRequest| Box::pin(std::future::ready(audit(&cx.settings, request))), shown)
+}
+
+/// What `init` wrote, in short.
+#[derive(serde::Serialize, schemars::JsonSchema)]
+struct Written {
+    pattern: String,
+    version: u32,
+    answers: Answers,
+    /// Answers that nobody gave.
+    assumed: Vec<String>,
+    /// Each with what became of it; hooks that did not run.
+    files: Vec<String>,
+    dry_run: bool,
+    next: String,
+}
+
+impl Written {
+    fn of(outcome: InitOutcome) -> Self {
+        let InitOutcome { pattern, version, answers, assumed, skipped_hooks, files, dry_run, next, .. } = outcome;
+        let line = |file: &FileLine| format!("{} {}", word(file.change), file.path);
+        let skipped = skipped_hooks.iter().map(|hook| format!("not run: {hook}"));
+        let files = files.iter().map(line).chain(skipped).collect();
+        Self { pattern, version, answers, assumed, files, dry_run, next }
+    }
+}
+
+/// What `upgrade` made of the files, in short.
+#[derive(serde::Serialize, schemars::JsonSchema)]
+struct Merged {
+    pattern: String,
+    /// The version now.
+    version: u32,
+    is_behind: bool,
+    /// What became of files, what was assumed, what is in the way.
+    lines: Vec<String>,
+    conflicts: usize,
+    dry_run: bool,
+    next: String,
+}
+
+impl Merged {
+    fn of(outcome: UpgradeOutcome) -> Self {
+        let skipped = outcome.skipped_hooks.iter().map(|hook| format!("not run: {hook}"));
+        let lines = words(&outcome, UpgradeAction::Merge).lines().map(str::to_owned).chain(skipped).collect();
+        let UpgradeOutcome { pattern, to: version, is_behind, conflicts, dry_run, next, .. } = outcome;
+        Self { pattern, version, is_behind, lines, conflicts, dry_run, next }
+    }
+}
+
+/// A word of an enumeration.
+fn word(value: impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// An audit in short: what is left to do.
@@ -96,6 +171,10 @@ fn audit_words(outcome: &AuditOutcome) -> String {
 }
 
 fn would_write<'a>(cx: &'a Context, request: &'a InitRequest) -> BoxFuture<'a, Result<Vec<String>, Failure>> {
+    // What a model names is not fetched before a person has agreed.
+    if let Some(from) = &request.from {
+        return Box::pin(std::future::ready(Ok(vec![format!("take patterns from {from}, and write what they say")])));
+    }
     let told = init(&cx.settings, &InitRequest { dry_run: true, ..request.clone() }).map(|outcome| {
         let replaced = outcome.files.iter().filter(|file| file.change == FileChange::Replaced);
         replaced.map(|file| format!("write over {}", file.path)).collect()
@@ -104,6 +183,9 @@ fn would_write<'a>(cx: &'a Context, request: &'a InitRequest) -> BoxFuture<'a, R
 }
 
 fn would_merge<'a>(cx: &'a Context, request: &'a UpgradeRequest) -> BoxFuture<'a, Result<Vec<String>, Failure>> {
+    if let Some(from) = &request.from {
+        return Box::pin(std::future::ready(Ok(vec![format!("take the pattern from {from} from now on, and merge what it says")])));
+    }
     let told = match request.action {
         UpgradeAction::Continue => Ok(vec!["end the upgrade, its conflicts are resolved".to_owned()]),
         UpgradeAction::Abort => Ok(vec!["put every file back as it was before the upgrade".to_owned()]),

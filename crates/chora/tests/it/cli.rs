@@ -8,4 +8,6 @@ mod log;
 mod probes;
 mod refusals;
 mod scaffold;
+mod sources;
 mod surroundings;
+mod upgrades;

@@ -4,6 +4,7 @@
 
 mod ran;
 mod running;
+mod source;
 mod tmpfs;
 
 use std::ffi::OsStr;
@@ -18,6 +19,7 @@ use tempfile::TempDir;
 
 pub(crate) use ran::Ran;
 pub(crate) use running::Running;
+pub(crate) use source::{Source, git};
 pub(crate) use tmpfs::Tmpfs;
 
 /// How long a command may take before it counts as hung.

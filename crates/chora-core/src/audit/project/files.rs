@@ -58,6 +58,10 @@ pub(super) fn pattern(subject: &Subject, marks: &mut Marks) {
     match &subject.pattern {
         PatternState::None => marks.bad(Evidence::in_file(RECORD, None, "no pattern is recorded")),
         PatternState::Broken(reason) => marks.half(Evidence::in_file(RECORD, None, reason)),
+        PatternState::Elsewhere { name, version, source } => {
+            let note = format!("{name}, version {version} of {source}; `chora upgrade --check` asks for a newer one");
+            marks.good(Evidence::in_file(RECORD, None, note));
+        }
         PatternState::Known { name, version, latest, is_behind, deleted } => {
             match (is_behind, version == latest) {
                 (false, _) => marks.good(Evidence::in_file(RECORD, None, format!("{name}, version {version}"))),

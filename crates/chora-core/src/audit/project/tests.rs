@@ -157,6 +157,8 @@ fn patterns_are_recorded_and_up_to_date() {
     };
     assert_eq!(with(PatternState::None), (Missing, vec![".chora/answers.yaml no pattern is recorded".to_owned()]));
     assert_eq!(with(PatternState::Broken("why".to_owned())).0, Partly);
+    let elsewhere = PatternState::Elsewhere { name: "web".to_owned(), version: 3, source: "https://host/t".to_owned() };
+    assert_eq!(with(elsewhere).0, Adopted);
     assert_eq!(with(known(1, false, &[])), (Adopted, vec![".chora/answers.yaml minimal, version 1".to_owned()]));
     assert_eq!(with(known(2, true, &[])), (Partly, vec![".chora/answers.yaml minimal is at version 1, there is 2".to_owned()]));
     assert_eq!(with(known(1, true, &[])).0, Partly);

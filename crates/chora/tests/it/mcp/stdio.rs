@@ -228,3 +228,25 @@ fn without_a_person_to_ask_consent_is_an_argument() {
     let done = pipe.call("down", json!({ "volumes": true, "confirm": true }))["result"].clone();
     assert_eq!((&done["isError"], &done["structuredContent"]["containers"]), (&json!(false), &json!([])), "{done}");
 }
+
+#[test]
+fn what_a_model_names_is_not_fetched_and_what_it_trusts_does_not_run() {
+    let folder = empty_folder();
+    let source = folder.path().join("source");
+    std::fs::create_dir_all(source.join("patterns")).expect("made");
+    let manifest =
+        "title: t\nsummary: s\nversion: 1\nquestions: {name: {ask: n}}\nfiles: [{path: a, from: a.j2}]\nhooks: {init: [[touch, hooked]]}\n";
+    std::fs::write(source.join("patterns/p.yaml"), manifest).expect("written");
+    std::fs::write(source.join("a.j2"), "{{ name }}\n").expect("written");
+    let mut pipe = Pipe::open(chora().args(["serve", "--stdio", "--project"]).arg(folder.path()));
+    pipe.shake_hands("2025-11-25");
+    let mut call = |arguments| pipe.call("init", arguments)["result"]["structuredContent"].clone();
+    for dry_run in [true, false] {
+        let asked = call(json!({ "from": "source", "dry_run": dry_run, "answers": { "name": "notes" } }));
+        assert!(asked["kind"] == "denied" && asked.to_string().contains("take patterns from source"), "{asked}");
+    }
+    assert_eq!(call(json!({ "from": "source", "trust": ["source"] }))["kind"], "invalid");
+    let done = call(json!({ "from": "source", "answers": { "name": "notes" }, "confirm": true }));
+    assert_eq!(done["pattern"], "p", "{done}");
+    assert!(done["files"].to_string().contains("not run: touch hooked") && !folder.path().join("hooked").exists(), "{done}");
+}
