@@ -195,7 +195,6 @@ const MATRIX: &[Case<'_>] = &[
         edits: &[("f", TOP)],
         fates: &["moved d/g < f"],
         tree: &[("d/g", TOP)],
-        ..PLAIN
     },
     Case {
         what: "moved and changed, not edited",
@@ -214,7 +213,6 @@ const MATRIX: &[Case<'_>] = &[
         edits: &[("f", TOP)],
         fates: &["merged g < f"],
         tree: &[("g", BOTH)],
-        ..PLAIN
     },
     Case {
         what: "moved and changed, the same line edited",
@@ -224,7 +222,6 @@ const MATRIX: &[Case<'_>] = &[
         edits: &[("f", "x\n")],
         fates: &["conflict g < f"],
         tree: &[("g", "<<<<<<< yours\nx\n=======\ny\n>>>>>>> p 2\n")],
-        ..PLAIN
     },
     Case {
         what: "moved, deleted",
@@ -234,7 +231,6 @@ const MATRIX: &[Case<'_>] = &[
         edits: &[("f", "-")],
         fates: &["kept_deleted g"],
         tree: &[],
-        ..PLAIN
     },
     Case {
         what: "moved by a person to the same place",
@@ -244,7 +240,6 @@ const MATRIX: &[Case<'_>] = &[
         edits: &[("f", "-"), ("g", TOP)],
         fates: &["merged g"],
         tree: &[("g", BOTH)],
-        ..PLAIN
     },
     Case {
         what: "moved onto another file of a person's",
@@ -254,7 +249,6 @@ const MATRIX: &[Case<'_>] = &[
         edits: &[("g", "mine\n")],
         fates: &["removed f", "conflict g"],
         tree: &[("g", "<<<<<<< yours\nmine\n=======\na\n>>>>>>> p 2\n")],
-        ..PLAIN
     },
     Case {
         what: "moved by a person elsewhere",
@@ -290,7 +284,6 @@ const MATRIX: &[Case<'_>] = &[
         edits: &[("readme", TOP)],
         fates: &["moved README < readme"],
         tree: &[("README", TOP)],
-        ..PLAIN
     },
     Case {
         what: "line ends of a person's system, changed",
@@ -387,7 +380,6 @@ const MATRIX: &[Case<'_>] = &[
         edits: &[("f", "\0mine")],
         fates: &["conflict g < f"],
         tree: &[("g", "\0mine")],
-        ..PLAIN
     },
     Case {
         what: "executable now",
@@ -522,9 +514,9 @@ fn no_line_of_a_person_s_is_ever_lost() {
         let (base, ours, wanted) = (files(case.old), edited(case.old, case.edits), files(case.new));
         let renames = case.moved.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
         let (_, project) = upgraded(&base, &ours, &wanted, &renames);
-        let lines = |files: &Rendered| files.values().flat_map(|file| lines(file)).collect::<Vec<_>>();
-        let (written, afterwards) = (lines(&base), lines(&project));
-        for line in lines(&ours).iter().filter(|line| !written.contains(line)) {
+        let all = |files: &Rendered| files.values().flat_map(lines).collect::<Vec<_>>();
+        let (written, afterwards) = (all(&base), all(&project));
+        for line in all(&ours).iter().filter(|line| !written.contains(line)) {
             assert!(afterwards.contains(line), "{}: {line:?} is lost", case.what);
         }
     }
