@@ -46,6 +46,18 @@ MANIFEST = """services:
 """
 
 
+# Behind the gateway, which keeps the release before ready.
+WATCHED = """name: bench-watched
+services:
+  web:
+    image: chora-bench:1
+    command: [serve, "--listen=0.0.0.0:8000", --insecure-no-token, --tools=status]
+    environment: {{GENERATION: "{generation}"}}
+    ports: ["127.0.0.1:{port}:8000"]
+"""
+WATCHED_MANIFEST = "environments: { production: { watch: 10m } }\n" + MANIFEST.replace("required_variables: [REQUIRED]", "required_variables: [GENERATION]")
+
+
 class Engine(http.client.HTTPConnection):
     """The engine's API over its socket."""
 
@@ -136,6 +148,30 @@ def probe_inside(engine_path, rounds):
     return median(lambda: run(nsenter, "/")[0], rounds), through
 
 
+def watched_rollback(chora, folder, rounds):
+    """A rollback while the release before is still ready."""
+    folder.mkdir()
+    (folder / "chora.yaml").write_text(WATCHED_MANIFEST)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+
+    def deploy(generation):
+        (folder / "compose.yaml").write_text(WATCHED.format(generation=generation, port=port))
+        run([chora, "deploy", "--version", f"v{generation}"], folder)
+
+    def once():
+        once.generation += 1
+        deploy(once.generation)
+        return run([chora, "rollback"], folder)[0]
+
+    once.generation = 1
+    deploy(1)
+    took = median(once, rounds)
+    run([chora, "down", "--env", "production", "--yes"], folder)
+    return took
+
+
 class Project:
     """One stack under one tool."""
 
@@ -199,6 +235,8 @@ def main():
     row("probe http inside a container (peer: through the engine's exec)", inside, through, "below 10 ms")
     run(ours.down, ours.path)
     run([compose, "down", "-t", "1"], theirs.path)
+
+    row("rollback while the release before is ready", watched_rollback(chora, work / "watched", rounds), 0, "below 300 ms")
 
     # A stack of its own: the engine's checks of six containers, each second, are not to be measured with it.
     alone = work / "alone"

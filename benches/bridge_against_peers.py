@@ -208,12 +208,30 @@ async def measure(name, command, port, script, options):
             child.wait()
 
 
+async def crowd(command, port, script, sessions):
+    """MiB of the bridge's own processes with so many sessions open, each of which has made a call."""
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        await asyncio.sleep(1)
+        clients = [await Client().connect(port) for _ in range(sessions)]
+        for client in clients:
+            await client.echo(1, "one of many")
+        used = memory(child.pid, script)
+        for client in clients:
+            client.writer.close()
+        return used
+    finally:
+        os.killpg(child.pid, signal.SIGTERM)
+        child.wait()
+
+
 async def main():
     options = argparse.ArgumentParser(description=__doc__)
     for name in ("chora", "node", "supergateway", "mcp-proxy", "work"):
         options.add_argument(f"--{name}", required=True)
     options.add_argument("--calls", type=int, default=2000)
     options.add_argument("--clients", type=int, default=32)
+    options.add_argument("--sessions", type=int, default=1000)
     options = options.parse_args()
     script = str(Path(options.work) / "echo_server.py")
     Path(script).write_text(ECHO)
@@ -236,6 +254,9 @@ async def main():
         added = max(times[0] - pipes[0] - floor[0], 0.0)
         ours = ours or (times[0] - pipes[0], rate)
         print(f"{name:28}{times[0]:8.2f}{times[1]:8.2f}{added:11.2f}{(times[0] - pipes[0]) / ours[0]:7.1f}{rate:9.0f}{rate / ours[1]:7.2f}{wrong:7}{used:7.1f}")
+    port = free_port()
+    many = [options.chora, "bridge", "--stdio", "--listen", f"127.0.0.1:{port}", "--", *server]
+    print(f"\nchora bridge with {options.sessions} sessions: {await crowd(many, port, script, options.sessions):.1f} MiB")
     print("\nadded: what a call takes beyond server and client alone; the first ratio compares what it takes beyond the server alone.")
 
 

@@ -92,9 +92,11 @@ in_memory() {
   if cp "$(type -P true)" "$folder/true" && "$folder/true" 2>/dev/null; then export TMPDIR=$folder; fi
 }
 
-# Tests wait for the engine more than they compute.
-RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) + 1))}
-export RUST_TEST_THREADS
+# at_a_time MORE: tests wait for the engine more than they compute, so that many more than there are processors run at a time.
+at_a_time() {
+  RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) + $1))}
+  export RUST_TEST_THREADS
+}
 
 # All packages are named in both runs: fewer would unify features otherwise, and build anew.
 times=()
@@ -115,6 +117,7 @@ oldest)
   part 'image registry' image_registry
   part 'authority' authority
   in_memory
+  at_a_time 2
   export CHORA_TEST_SHARE=oldest
   part 'tests' cargo test --workspace --locked --quiet --no-fail-fast
   part 'Compose record against the live reference' scripts/oracles.sh compare
@@ -130,6 +133,7 @@ newest)
   part 'image registry' image_registry
   part 'authority' authority
   in_memory
+  at_a_time 1
   export CHORA_TEST_SHARE=newest CHORA_TEST_ROUNDS=20
   part 'integration suites' cargo test --workspace --locked --quiet --no-fail-fast --test it
   part 'the bridge against the MCP conformance suite' scripts/bridge-conformance.sh

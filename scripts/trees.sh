@@ -6,8 +6,8 @@
 
 here=$(cd "$(dirname "$0")" && pwd)
 
-# in_tree COMMAND… runs a command in the tree, with this machine's network.
-in_tree() { as_root env DEBIAN_FRONTEND=noninteractive LC_ALL=C chroot "$tree" "$@" >>"$folder/log" 2>&1 9>&-; }
+# in_tree COMMAND… runs a command in the tree, with this machine's network; its folder for temporary files need not be there.
+in_tree() { as_root env -u TMPDIR DEBIAN_FRONTEND=noninteractive LC_ALL=C chroot "$tree" "$@" >>"$folder/log" 2>&1 9>&-; }
 
 # What follows is called where `set -e` does not hold.
 add_packages() {

@@ -239,7 +239,7 @@ async fn another_certificate_is_sent_to_the_gateway_that_runs() {
         assert_eq!(unchanged, (outcome.is_err(), outcome.is_err()), "round {round}: {outcome:?}");
         assert_eq!(table.files.len(), 2, "round {round}");
     }
-    assert!(failed > 1, "{failed}");
+    assert!(failed > 0, "none of them failed");
     // A rollback keeps those of the live release, and the way back to what it went back to keeps them too.
     world.deploy("2").await.unwrap();
     let named = world.gateway.table().certificates.clone();
