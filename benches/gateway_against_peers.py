@@ -303,15 +303,16 @@ def switches(options, upstreams):
         # What was acknowledged must be so for the next request.
         wrong += answer(client, "GET", "/") != release
         time.sleep(0.02)
-    gated = []
+    named = {"host": "", "probe": {"http": {"path": "/"}}}
+    question, gated = {"question": {"named": named}, "limit": {"secs": 5, "nanos": 0}}, []
     for number in range(SWITCHES):
         release = ("v2", "v1")[number % 2]
-        named = {"name": release, "addresses": [f"127.0.0.1:{upstreams[release]}"]}
+        candidate = {"name": release, "addresses": [f"127.0.0.1:{upstreams[release]}"]}
         began = time.perf_counter()
-        answers = json.loads(answer(control, "POST", "/v1/rehearse", {"candidates": [{"service": "web", "release": named, "questions": ["/"]}]}))
+        answers = json.loads(answer(control, "POST", "/v1/rehearse", {"candidates": [{"service": "web", "release": candidate, "questions": [question]}]}))
         if not answers["answers"][0][0]["ok"]:
             raise Unmeasured(f"the candidate is not well: {answers}")
-        answer(control, "POST", "/v1/switch", {"service": "web", "release": named})
+        answer(control, "POST", "/v1/switch", {"service": "web", "release": candidate})
         gated.append((time.perf_counter() - began) * 1000)
         wrong += answer(client, "GET", "/") != release
         time.sleep(0.02)
