@@ -63,7 +63,7 @@ authority() { scripts/pebble.sh >/dev/null; }
 
 shell_scripts() {
   has shellcheck || apt_install shellcheck
-  shellcheck .ci/run scripts/*.sh
+  shellcheck .ci/run scripts/*.sh scripts/*/*.sh
 }
 
 clippy() { cargo clippy --workspace --all-targets --locked --quiet -- -D warnings; }
