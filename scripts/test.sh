@@ -136,6 +136,7 @@ newest)
   at_a_time 1
   export CHORA_TEST_SHARE=newest CHORA_TEST_ROUNDS=20
   part 'integration suites' cargo test --workspace --locked --quiet --no-fail-fast --test it
+  part 'patterns against the linters of others' scripts/goldens.sh
   part 'the bridge against the MCP conformance suite' scripts/bridge-conformance.sh
   part 'real MCP clients through the bridge' scripts/bridge-clients.sh
   ;;

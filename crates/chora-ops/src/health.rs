@@ -194,7 +194,9 @@ pub(crate) async fn examine(
     let mut seen = Seen { started_at: container.started_at, restarts: container.restarts, proven: false };
     let mut checks = Vec::new();
     for levels in [looks, works] {
-        for answer in join_all(levels.into_iter().map(|level| subject.ask(cx, level))).await {
+        let mut answers = join_all(levels.into_iter().map(|level| subject.ask(cx, level))).await;
+        subject.ask_again(cx, &mut answers).await;
+        for answer in answers {
             seen.proven |= answer.proves;
             checks.push(answer.check);
             if checks.last().is_some_and(|check| check.verdict == Verdict::Fail) {
@@ -223,6 +225,19 @@ struct Answer {
 }
 
 impl Subject<'_> {
+    /// What did not accept connections while slower questions were asked may do so by now: without this, all of them would be
+    /// asked again for it.
+    async fn ask_again(&self, cx: &Context, answers: &mut [Answer]) {
+        let slowest = answers.iter().map(|answer| answer.check.duration_ms).max().unwrap_or_default();
+        for answer in answers.iter_mut() {
+            let Check { level, verdict, duration_ms, .. } = answer.check;
+            let may_be_there = level == Level::Endpoint && verdict == Verdict::Fail && answer.standing == Standing::NotYet;
+            if may_be_there && duration_ms < slowest {
+                *answer = self.ask(cx, level).await;
+            }
+        }
+    }
+
     async fn ask(&self, cx: &Context, level: Level) -> Answer {
         let (container, expectation) = (self.container, self.expectation);
         let start = cx.clock.elapsed();

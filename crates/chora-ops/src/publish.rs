@@ -42,6 +42,8 @@ pub struct PublishRequest {
     pub platforms: Vec<String>,
     /// Verify without starting.
     pub no_start: bool,
+    /// Verify in a network with a way out.
+    pub online: bool,
     /// Leave `latest` alone.
     pub no_latest: bool,
     /// Tell, touch nothing.

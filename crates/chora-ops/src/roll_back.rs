@@ -1,10 +1,10 @@
 //! Rollback: an earlier release made live again, image, configuration and secrets together, through the same gate.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chora_core::model::deployment::{Deployment, DeploymentAction, OutcomeKind, Traffic};
-use chora_core::model::ids::{DeploymentId, ImageId};
+use chora_core::model::ids::{DeploymentId, EnvironmentName, ImageId, ReleaseId};
 use chora_core::model::release::Release;
 use chora_core::plan::gateway::{GATEWAY, keep_certificates};
 use chora_core::plan::{Observed, Plan, Reuse};
@@ -61,7 +61,7 @@ async fn dry_run(cx: &Context, project: &Project, request: &RollbackRequest) -> 
         let took = cx.clock.elapsed().saturating_sub(began);
         back_already(project, foreseen.live.as_ref(), Vec::new(), took)
     } else {
-        let (target, mut prepared) = prepare(cx, project, request, foreseen.live).await?;
+        let (target, mut prepared) = prepare(cx, project, request, foreseen.live, &BTreeSet::new()).await?;
         let observed = std::mem::take(&mut prepared.observed);
         prepared.observed = foresee(cx, environment, observed, None, Settlement::Safe).await?.observed;
         let plan = plan(project, &prepared, &target)?;
@@ -107,7 +107,8 @@ async fn roll_back_held(cx: &Context, project: &Project, request: &RollbackReque
     let environment = &project.environment.name;
     let settled = settle(cx, project, environment, Settlement::Safe).await?;
     let mut warnings = told(&settled);
-    let collected = watch::collect(cx, project).await?;
+    let (collected, here) = join(watch::collect(cx, project), look_ahead(cx, environment, request)).await;
+    let collected = collected?;
     warnings.extend(collected.words);
     if let Some(outcome) = collected.went_back.filter(|_| request.release.is_none()) {
         return Ok(DeployOutcome { warnings, ..outcome });
@@ -120,7 +121,7 @@ async fn roll_back_held(cx: &Context, project: &Project, request: &RollbackReque
         }
         return Ok(back_already(project, live.as_ref(), warnings, cx.clock.elapsed().saturating_sub(began)));
     }
-    let prepared = prepare(cx, project, request, live).await;
+    let prepared = prepare(cx, project, request, live, &here).await;
     let (target, prepared) = prepared.map_err(|failure| failure.or_state("nothing was changed"))?;
     let planned = plan(project, &prepared, &target)?;
     if planned.is_empty() {
@@ -135,7 +136,7 @@ pub(crate) async fn because(cx: &Context, project: &Project, deployment: &Deploy
     let began = cx.clock.elapsed();
     let request = RollbackRequest { release: deployment.previous.as_ref().map(ToString::to_string), ..RollbackRequest::default() };
     let live = release::live(cx, &project.environment.name).await?;
-    let (target, prepared) = prepare(cx, project, &request, live).await?;
+    let (target, prepared) = prepare(cx, project, &request, live, &BTreeSet::new()).await?;
     let planned = plan(project, &prepared, &target)?;
     go_back(cx, project, (&target, &prepared, planned), Told { warnings: Vec::new(), why, began }).await
 }
@@ -171,37 +172,70 @@ fn plan(project: &Project, prepared: &Prepared, target: &Release) -> Result<Plan
     plan_for(project, prepared, target, &PlanFor { observed: &prepared.observed, reuse: Reuse::Retained, recreate: false })
 }
 
+/// The release that is asked for, out of the good ones.
+async fn target(
+    cx: &Context,
+    environment: &EnvironmentName,
+    request: &RollbackRequest,
+    live: &ReleaseId,
+    good: &[Release],
+) -> Result<Option<Release>, Failure> {
+    match &request.release {
+        Some(name) => Ok(good.iter().find(|release| release.id.as_str() == name || &release.version == name).cloned()),
+        None => release::last_good(cx, environment, live).await,
+    }
+}
+
+/// Those images of the release to go back to that are there: asked for while a gateway is, since both take their time. What
+/// cannot be told is asked for again.
+async fn look_ahead(cx: &Context, environment: &EnvironmentName, request: &RollbackRequest) -> BTreeSet<ImageId> {
+    let images = async {
+        let Some(live) = release::live(cx, environment).await? else { return Ok(BTreeSet::new()) };
+        let good: Vec<Release> = release::good(cx, environment).await?.into_iter().map(|(release, _)| release).collect();
+        match target(cx, environment, request, &live.id, &good).await? {
+            Some(target) => present(cx, target.images.values().map(|pin| &pin.id)).await,
+            None => Ok(BTreeSet::new()),
+        }
+    };
+    images.await.unwrap_or_default()
+}
+
+/// Those of the images that the engine has.
+async fn present(cx: &Context, ids: impl Iterator<Item = &ImageId>) -> Result<BTreeSet<ImageId>, Failure> {
+    let distinct: BTreeSet<&ImageId> = ids.collect();
+    let asked = distinct.into_iter().map(|id| async move { cx.engine.image(id.as_str()).await.map(|image| image.map(|_| id.clone())) });
+    Ok(try_join_all(asked).await?.into_iter().flatten().collect())
+}
+
 async fn prepare(
     cx: &Context,
     project: &Project,
     request: &RollbackRequest,
     live: Option<Release>,
+    here: &BTreeSet<ImageId>,
 ) -> Result<(Release, Prepared), Failure> {
     let environment = &project.environment.name;
     let nothing = |message: String| {
         Failure::new(FailureKind::NotFound, message).state("nothing was changed").hint("`chora history` lists the releases")
     };
     let good: Vec<Release> = release::good(cx, environment).await?.into_iter().map(|(release, _)| release).collect();
-    let target = match (&request.release, &live) {
-        (Some(name), _) => good.iter().find(|release| release.id.as_str() == name || &release.version == name).cloned(),
-        (None, Some(live)) => release::last_good(cx, environment, &live.id).await?,
-        (None, None) => {
-            return Err(nothing(format!("nothing is live in {environment}"))
-                .hint("`chora rollback VERSION` makes a release live again; `chora history` lists them"));
-        }
-    };
-    let Some(target) = target else {
+    if request.release.is_none() && live.is_none() {
+        return Err(nothing(format!("nothing is live in {environment}"))
+            .hint("`chora rollback VERSION` makes a release live again; `chora history` lists them"));
+    }
+    let live_id = live.as_ref().map_or_else(|| ReleaseId::new(""), |live| live.id.clone());
+    let Some(target) = target(cx, environment, request, &live_id, &good).await? else {
         let message = request.release.as_ref().map_or_else(
             || format!("no release was live in {environment} before {}", live.as_ref().map_or("this", |live| live.version.as_str())),
             |name| format!("no good release `{name}` in {environment}"),
         );
         return Err(nothing(message));
     };
-    let mut target = with_gateway_image(cx, target).await?;
+    let mut target = with_gateway_image(cx, target, here).await?;
     if let Some(live) = &live {
         keep_certificates(&mut target, live);
     }
-    let (available, observed) = join(check_available(cx, &target), observe(cx, &project.environment.project, &target.stack)).await;
+    let (available, observed) = join(check_available(cx, &target, here), observe(cx, &project.environment.project, &target.stack)).await;
     available?;
     let kept = project.environment.releases_kept as usize;
     let retained = good.into_iter().take(kept).collect();
@@ -219,8 +253,9 @@ async fn prepare(
 }
 
 /// The gateway's image can be had again when it is gone.
-async fn with_gateway_image(cx: &Context, mut target: Release) -> Result<Release, Failure> {
+async fn with_gateway_image(cx: &Context, mut target: Release, here: &BTreeSet<ImageId>) -> Result<Release, Failure> {
     if let Some(pin) = target.images.get_mut(GATEWAY)
+        && !here.contains(&pin.id)
         && cx.engine.image(pin.id.as_str()).await?.is_none()
     {
         *pin = images::provide_own(cx).await?;
@@ -229,12 +264,11 @@ async fn with_gateway_image(cx: &Context, mut target: Release) -> Result<Release
 }
 
 /// Every image must still be there: nothing is pulled in a rollback, a tag could have moved.
-async fn check_available(cx: &Context, target: &Release) -> Result<(), Failure> {
-    let ids: BTreeSet<&ImageId> = target.images.values().map(|pin| &pin.id).collect();
-    let asked = ids.into_iter().map(|id| async move { cx.engine.image(id.as_str()).await.map(|image| (id, image.is_some())) });
-    let here: BTreeMap<&ImageId, bool> = try_join_all(asked).await?.into_iter().collect();
+async fn check_available(cx: &Context, target: &Release, here: &BTreeSet<ImageId>) -> Result<(), Failure> {
+    let open = target.images.values().map(|pin| &pin.id).filter(|id| !here.contains(*id));
+    let found = present(cx, open).await?;
     for (service, pin) in &target.images {
-        if here.get(&pin.id) != Some(&true) {
+        if !here.contains(&pin.id) && !found.contains(&pin.id) {
             let failure = Failure::new(
                 FailureKind::NotFound,
                 format!("the image of `{service}` in release {} is gone from the engine", target.version),

@@ -44,6 +44,8 @@ pub struct VerifyRequest {
     pub allow: Vec<String>,
     /// Only look into it.
     pub no_start: bool,
+    /// Its network has a way out.
+    pub online: bool,
     /// Time to pass; 60,000 unless given.
     pub limit_ms: Option<u64>,
 }
@@ -165,7 +167,11 @@ async fn started(
         _ => Vec::new(),
     };
     let variables = variables(&request.variables)?;
-    Box::pin(specimen::try_out(cx, &specimen::Wanted { image, role, needs: &needs, variables: &variables, patience })).await
+    Box::pin(specimen::try_out(
+        cx,
+        &specimen::Wanted { image, role, needs: &needs, variables: &variables, patience, online: request.online },
+    ))
+    .await
 }
 
 /// The image, pulled where it is not there.

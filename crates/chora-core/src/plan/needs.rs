@@ -15,7 +15,8 @@ use crate::compose::{Condition, Stack};
 #[must_use]
 pub fn needs(plan: &Plan, stack: &Stack) -> Vec<BTreeSet<usize>> {
     let candidates: BTreeSet<&str> = plan.steps.iter().filter_map(|step| started(&step.action)).map(|(_, container)| container).collect();
-    let order = Order { stack, candidates };
+    let gateways = plan.steps.iter().filter_map(|step| drained_by(&step.action)).collect();
+    let order = Order { stack, candidates, gateways };
     let steps = plan.steps.iter().enumerate();
     let needed = |index: usize, later: &Step| {
         let before = plan.steps.iter().enumerate().take(index);
@@ -32,6 +33,8 @@ struct Order<'a> {
     stack: &'a Stack,
     /// Containers that the plan starts.
     candidates: BTreeSet<&'a str>,
+    /// Containers that tell when what is retired is at nothing any more.
+    gateways: BTreeSet<&'a str>,
 }
 
 impl<'a> Order<'a> {
@@ -46,7 +49,7 @@ impl<'a> Order<'a> {
             || is_created_first(earlier, later, awaited)
             || self.lets_start(earlier, later, awaited)
             || self.stops_first(&earlier.action, &later.action)
-            || empties(earlier, later)
+            || self.empties(earlier, later)
             || self.moves_traffic(earlier, later)
     }
 
@@ -101,6 +104,19 @@ impl<'a> Order<'a> {
         }
     }
 
+    /// Networks are left and removed when what is retired has stopped, and removed when what is pruned has gone. A gateway that
+    /// has nothing to do there any more leaves meanwhile.
+    fn empties(&self, earlier: &Step, later: &Step) -> bool {
+        let stops = earlier.phase == StepPhase::Retire && matches!(earlier.action, Action::StopContainer { .. });
+        // What is kept warm leaves the project's networks when it is at nothing any more, and can be reached elsewhere.
+        let ready = earlier.phase == StepPhase::Retire && matches!(earlier.action, Action::Drain { .. } | Action::Connect { .. });
+        match &later.action {
+            Action::Disconnect { container, .. } => ready || stops && !self.gateways.contains(container.as_str()),
+            Action::RemoveNetwork { .. } => stops || matches!(earlier.action, Action::RemoveContainer { .. }),
+            _ => false,
+        }
+    }
+
     /// Everything that a service depends on, directly or through others.
     fn awaited(&self, service: &str) -> Awaited<'a> {
         let mut awaited = Awaited::new();
@@ -129,16 +145,9 @@ fn is_created_first(earlier: &Step, later: &Step, awaited: &Awaited<'_>) -> bool
     one.service != other.service && awaited.contains_key(one.service.as_str())
 }
 
-/// Networks are left and removed when what is retired has stopped, and removed when what is pruned has gone.
-fn empties(earlier: &Step, later: &Step) -> bool {
-    let stops = earlier.phase == StepPhase::Retire && matches!(earlier.action, Action::StopContainer { .. });
-    // What is kept warm leaves the project's networks when it is at nothing any more, and can be reached elsewhere.
-    let ready = earlier.phase == StepPhase::Retire && matches!(earlier.action, Action::Drain { .. } | Action::Connect { .. });
-    match &later.action {
-        Action::Disconnect { .. } => stops || ready,
-        Action::RemoveNetwork { .. } => stops || matches!(earlier.action, Action::RemoveContainer { .. }),
-        _ => false,
-    }
+/// The gateway that a drain asks.
+fn drained_by(action: &Action) -> Option<&str> {
+    if let Action::Drain { gateway, .. } = action { Some(gateway) } else { None }
 }
 
 /// Service and container of an action that starts something.
@@ -402,6 +411,30 @@ mod tests {
                 "remove network older: stop worker-old, stop db-old, remove older",
             ]
         );
+    }
+
+    #[test]
+    fn a_gateway_leaves_what_is_retired_while_that_stops() {
+        use StepPhase::{Record, Retire};
+        let leaves = |container: &str| Action::Disconnect { container: container.to_owned(), network: "before".to_owned() };
+        let drain = Action::Drain { gateway: "gateway".to_owned(), service: "web".to_owned(), backends: Vec::new(), limit_seconds: 1 };
+        let steps = vec![
+            (Record, Action::Record { release: ReleaseId::new("r") }),
+            (Retire, drain),
+            (Retire, stop("web", "web-old")),
+            (Retire, leaves("gateway")),
+            (Retire, leaves("web-old")),
+            (Retire, Action::RemoveNetwork { name: "before".to_owned() }),
+        ];
+        let expected = [
+            "record release r as live: ",
+            "drain web: record release r as live",
+            "stop web-old: drain web",
+            "disconnect gateway from before: drain web",
+            "disconnect web-old from before: stop web-old",
+            "remove network before: disconnect gateway from before, disconnect web-old from before",
+        ];
+        assert_eq!(waits(steps), expected);
     }
 
     #[test]

@@ -118,6 +118,7 @@ async fn verify(cx: &Context, project: &crate::project::Project, request: &super
         max_size_bytes: request.max_size_bytes,
         allow: request.allow.clone(),
         no_start: request.no_start,
+        online: request.online,
         ..VerifyRequest::default()
     };
     let mut verified = Box::pin(verify_image(cx, Some(project), &image, &asked)).await?;

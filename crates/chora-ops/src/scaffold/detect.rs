@@ -1,5 +1,8 @@
 //! What the files of a project tell about it. A guess is a default, never more.
 
+mod entry;
+mod stack;
+
 use std::fs;
 use std::path::Path;
 
@@ -7,6 +10,9 @@ use chora_syntax::dockerfile;
 use chora_template::Answers;
 use chora_template::question::Form;
 use serde_json::Value;
+
+use self::entry::Clue;
+use self::stack::{Beside, of_compose, of_dependencies};
 
 /// What was found out.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,14 +37,15 @@ pub(crate) fn detect(root: &Path) -> Detected {
     let folder = root.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     found.name(&folder.replace(['.', ' '], "-"));
     if is_there("pyproject.toml") || is_there("requirements.txt") {
-        found.python(&text("pyproject.toml"), &text("requirements.txt"), is_there);
+        found.python(root, &text("pyproject.toml"), &text("requirements.txt"));
     } else if is_there("package.json") {
-        found.node(&text("package.json"));
+        found.node(root, &text("package.json"));
     } else if is_there("go.mod") {
-        found.go(&text("go.mod"));
+        found.go(root, &text("go.mod"));
     } else if is_there("Cargo.toml") {
-        found.rust(&text("Cargo.toml"));
+        found.rust(root, &text("Cargo.toml"));
     }
+    found.beside(&text);
     found.dockerfile(&text("Dockerfile"));
     if !is_there(".gitlab-ci.yml") && !root.join(".github/workflows").exists() {
         found.ci(&text(".git/config"));
@@ -69,7 +76,34 @@ impl Detected {
         }
     }
 
-    fn python(&mut self, pyproject: &str, requirements: &str, is_there: impl Fn(&str) -> bool) {
+    fn take(&mut self, clues: Vec<Clue>) {
+        for Clue { question, answer, file } in clues {
+            self.set(question, answer, &file);
+        }
+    }
+
+    /// What stands beside it: a service with a database has the pattern for that.
+    fn beside(&mut self, text: &impl Fn(&str) -> String) {
+        let manifests = ["pyproject.toml", "requirements.txt", "package.json", "go.mod", "Cargo.toml"];
+        let composes = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+        let told = manifests.iter().map(|file| of_dependencies(&text(file), file));
+        let told: Vec<Beside> = told.chain(composes.iter().map(|file| of_compose(&text(file), file))).collect();
+        if let Some((port, file)) = told.iter().rev().zip(composes.iter().rev()).find_map(|(beside, file)| Some((beside.port?, file))) {
+            self.set("port", port, file);
+        }
+        let postgres = told.iter().find_map(|beside| beside.postgres.as_ref());
+        if let (Some(file), "minimal") = (postgres, self.pattern) {
+            self.pattern = "full-stack";
+            self.evidence.push(format!("PostgreSQL, from {file}"));
+            match told.iter().find_map(|beside| beside.redis.as_ref()) {
+                Some(file) => self.set("redis", true, file),
+                None => drop(self.answers.insert("redis".to_owned(), false.into())),
+            }
+        }
+    }
+
+    fn python(&mut self, root: &Path, pyproject: &str, requirements: &str) {
+        let is_there = |name: &str| root.join(name).is_file();
         let file = if pyproject.is_empty() { "requirements.txt" } else { "pyproject.toml" };
         self.set("language", "python", file);
         if let Some(name) = toml_value(pyproject, &["[project]", "[tool.poetry]"], "name") {
@@ -86,33 +120,36 @@ impl Detected {
             self.is_mcp("\"mcp", &MCP, "requirements.txt");
         }
         self.is_mcp(requirements, &MCP, "requirements.txt");
+        // uv alone installs the project itself.
+        let script = toml_key(pyproject, "[project.scripts]").filter(|_| is_there("uv.lock"));
+        self.take(entry::python(root, &format!("{pyproject}\n{requirements}"), script.as_deref()));
     }
 
-    fn node(&mut self, manifest: &str) {
+    fn node(&mut self, root: &Path, manifest: &str) {
         self.set("language", "node", "package.json");
         let document: Value = serde_json::from_str(manifest).unwrap_or_default();
         if let Some(name) = document.get("name").and_then(Value::as_str) {
             self.name(&name.rsplit('/').next().unwrap_or(name).to_lowercase().replace('.', "-"));
         }
-        if let Some(main) = document.get("main").and_then(Value::as_str) {
-            self.set("command", format!("node {main}"), "package.json");
-        }
+        self.take(entry::node(root, &document));
         self.is_mcp(manifest, &MCP, "package.json");
     }
 
-    fn go(&mut self, manifest: &str) {
+    fn go(&mut self, root: &Path, manifest: &str) {
         self.set("language", "go", "go.mod");
         if let Some(module) = manifest.lines().find_map(|line| line.strip_prefix("module ")) {
             self.name(&module.trim().rsplit('/').next().unwrap_or_default().to_lowercase().replace('.', "-"));
         }
+        self.take(entry::go(root));
         self.is_mcp(manifest, &MCP_GO, "go.mod");
     }
 
-    fn rust(&mut self, manifest: &str) {
+    fn rust(&mut self, root: &Path, manifest: &str) {
         self.set("language", "rust", "Cargo.toml");
         if let Some(name) = toml_value(manifest, &["[package]"], "name") {
             self.name(&name);
         }
+        self.take(entry::port(root).into_iter().collect());
         self.is_mcp(manifest, &MCP, "Cargo.toml");
     }
 
@@ -156,11 +193,81 @@ fn toml_value(text: &str, sections: &[&str], key: &str) -> Option<String> {
     None
 }
 
+/// The first key of a section of TOML.
+fn toml_key(text: &str, section: &str) -> Option<String> {
+    let inside = text.lines().map(str::trim).skip_while(|line| *line != section).skip(1).take_while(|line| !line.starts_with('['));
+    let mut keys = inside.filter_map(|line| line.split_once('=')).map(|(key, _)| key.trim().trim_matches('"').to_owned());
+    keys.find(|key| !key.is_empty() && !key.starts_with('#'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::detect;
     use serde_json::{Value, json};
     use std::fs;
+
+    /// The pattern, and the answers beside name and language.
+    fn found(files: &[(&str, &str)]) -> (&'static str, Value) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let mut found = detect(folder.path());
+        found.answers.retain(|question, _| !["name", "language", "package_manager"].contains(&question.as_str()));
+        (found.pattern, Value::Object(found.answers.into_iter().collect()))
+    }
+
+    #[test]
+    fn the_way_in_is_found() {
+        let python = |more: &[(&str, &str)]| found(&[&[("requirements.txt", "fastapi\nuvicorn\nflask\ngunicorn\n")], more].concat());
+        let fastapi = "from fastapi import FastAPI\n\napi: FastAPI = FastAPI(title='x')\n\n@api.get(\"/healthz\")\n";
+        assert_eq!(
+            python(&[("main.py", fastapi), (".env.example", "PORT=9000\n")]).1,
+            json!({"health_path": "/healthz", "port": 9000, "command": "uvicorn main:api --host 0.0.0.0 --port 9000"})
+        );
+        assert_eq!(
+            python(&[("shop/app.py", "app = Flask(__name__)\n")]).1,
+            json!({"command": "gunicorn shop.app:app --bind 0.0.0.0:8000"})
+        );
+        let django = [("manage.py", ""), ("site/wsgi.py", "application = 1\n")];
+        assert_eq!(python(&django).1, json!({"command": "gunicorn site.wsgi --bind 0.0.0.0:8000"}));
+        assert_eq!(python(&[("notes/__main__.py", ""), ("tests/__main__.py", "")]).1, json!({"command": "python -m notes"}));
+        assert_eq!(python(&[("server.py", "if __name__ == '__main__':\n    run()\n")]).1, json!({"command": "python server.py"}));
+        assert_eq!(python(&[("lib.py", "")]).1, json!({}));
+        let scripts = ("pyproject.toml", "[project]\nname = 'x'\n[project.scripts]\n# one\nserve = 'x:main'\n");
+        assert_eq!(found(&[scripts, ("uv.lock", "")]).1, json!({"command": "serve"}));
+        assert_eq!(found(&[scripts, ("poetry.lock", "")]).1, json!({}));
+
+        let node = |manifest: &str, more: &[(&str, &str)]| found(&[&[("package.json", manifest)], more].concat()).1;
+        let server = ("src/server.js", "const port = process.env.PORT || 3000;\napp.get('/health', ok);\n");
+        let start = r#"{"scripts": {"start": "node src/server.js"}, "main": "lib.js"}"#;
+        assert_eq!(node(start, &[server]), json!({"command": "node src/server.js", "health_path": "/health", "port": 3000}));
+        assert_eq!(node(r#"{"scripts": {"start": "next start && true"}}"#, &[server])["command"], "node src/server.js");
+        assert_eq!(node("{}", &[]), json!({}));
+
+        let go = |files: &[(&str, &str)]| found(&[&[("go.mod", "module x\n")], files].concat()).1;
+        assert_eq!(go(&[("cmd/api/main.go", "package main\n")]), json!({"go_package": "./cmd/api"}));
+        assert_eq!(go(&[("cmd/api/main.go", "package main\n"), ("main.go", "package main\n")]), json!({}));
+        assert_eq!(go(&[("cmd/api/main.go", "package main\n"), ("cmd/cli/main.go", "package main\n")]), json!({}));
+    }
+
+    #[test]
+    fn what_stands_beside_it_is_found() {
+        let compose = "services:\n  web:\n    build: .\n    ports: ['127.0.0.1:80:3000/tcp']\n  db: { image: 'docker.io/postgres:16' }\n";
+        assert_eq!(
+            found(&[("package.json", "{}"), ("docker-compose.yml", compose)]),
+            ("full-stack", json!({"port": 3000, "redis": false}))
+        );
+        let both = [("requirements.txt", "psycopg[binary]\nredis\n")];
+        assert_eq!(found(&both), ("full-stack", json!({"redis": true})));
+        let long = "services: { web: { build: ., ports: [{ target: 9000, published: 80 }] }, cache: { image: valkey/valkey } }\n";
+        assert_eq!(found(&[("compose.yaml", long)]), ("minimal", json!({"port": 9000})));
+        assert_eq!(found(&[("compose.yaml", "services: [\n")]), ("minimal", json!({})));
+        let words = "[project]\ndescription = 'knows postgresql'\n# psycopg\ndependencies = ['fastmcp', 'psycopg']\n";
+        assert_eq!(found(&[("pyproject.toml", words)]).0, "mcp-server");
+    }
 
     #[test]
     fn the_table_of_projects() {

@@ -1,4 +1,4 @@
-//! A specimen: a container of an image, with what it depends on in a network of its own without a way out, asked on five levels
+//! A specimen: a container of an image, with what it depends on in a network of its own, without a way out unless one is asked for, asked on five levels
 //! and removed again, however that ends. What a killed process leaves is known by its owner.
 
 use std::panic::AssertUnwindSafe;
@@ -46,6 +46,8 @@ pub(super) struct Wanted<'a> {
     pub(super) variables: &'a [(String, String)],
     /// How long each may take to pass.
     pub(super) patience: Duration,
+    /// Whether they reach anything else.
+    pub(super) online: bool,
 }
 
 /// What came of it.
@@ -123,7 +125,8 @@ fn marks(cx: &Context) -> IndexMap<String, String> {
 
 /// What it needs first, then the image itself. What fails of the former is told in its place.
 async fn run(cx: &Context, name: &str, wanted: &Wanted<'_>) -> Result<Tried, Failure> {
-    let network = NetworkSpec { name: name.to_owned(), network: Network { internal: true, ..Network::default() }, labels: marks(cx) };
+    let network =
+        NetworkSpec { name: name.to_owned(), network: Network { internal: !wanted.online, ..Network::default() }, labels: marks(cx) };
     cx.engine.create_network(&network).await?;
     let patience = wanted.patience;
     for need in wanted.needs {

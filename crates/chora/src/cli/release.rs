@@ -40,6 +40,9 @@ pub(crate) struct ReleaseArgs {
     /// Verify without starting
     #[arg(long)]
     no_start: bool,
+    /// Verify in a network with a way out
+    #[arg(long)]
+    online: bool,
     /// Leave latest alone
     #[arg(long)]
     no_latest: bool,
@@ -49,7 +52,7 @@ pub(crate) struct ReleaseArgs {
 }
 
 pub(crate) async fn run(args: ReleaseArgs, door: &Door) -> Result<Answer, Failure> {
-    let ReleaseArgs { version, registry, services, environment, max_size, allow, platforms, no_start, no_latest, dry_run } = args;
+    let ReleaseArgs { version, registry, services, environment, max_size, allow, platforms, no_start, online, no_latest, dry_run } = args;
     let environment = environment.environment;
     let request = PublishRequest {
         version,
@@ -60,6 +63,7 @@ pub(crate) async fn run(args: ReleaseArgs, door: &Door) -> Result<Answer, Failur
         allow,
         platforms,
         no_start,
+        online,
         no_latest,
         dry_run,
     };

@@ -46,6 +46,9 @@ pub(crate) struct VerifyArgs {
     /// Look into it only
     #[arg(long)]
     no_start: bool,
+    /// Give it a network with a way out; without, nothing that it is started with reaches the world
+    #[arg(long)]
+    online: bool,
     /// Wait this long for it to pass [default: the gate's time, or 60s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
@@ -61,6 +64,7 @@ pub(crate) async fn run(args: VerifyArgs, door: &Door) -> Result<Answer, Failure
         variables: args.variables,
         allow: args.allow,
         no_start: args.no_start,
+        online: args.online,
         limit_ms: args.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
     };
     let cx = door.context_anywhere(request.environment.as_deref())?;

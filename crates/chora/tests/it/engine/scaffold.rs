@@ -49,6 +49,13 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// The image is fit, as whoever releases it would want to know.
+fn assert_fit(site: &Site, service: &str, more: &[&str]) {
+    let image = format!("{}:dev", site.name);
+    let verified = site.chora.run(["verify", "--service", service].iter().chain(more).chain([&image.as_str()]));
+    assert_eq!(verified.code, 0, "{verified}");
+}
+
 /// Levels of a service that have passed.
 fn passed(health: &Value, service: &str) -> BTreeSet<String> {
     let checks = health["checks"].as_array().unwrap();
@@ -112,6 +119,7 @@ fn a_server_on_standard_streams_goes_from_nothing_to_five_levels() {
     let deployed = site.deploy("v1");
     assert_eq!(deployed.code, 0, "{deployed}");
     assert_five_levels(&site, &["app"]);
+    assert_fit(&site, "app", &[]);
     let container = site.running("app");
     assert_eq!((&container["Config"]["User"], &container["HostConfig"]["ReadonlyRootfs"]), (&"10001:10001".into(), &true.into()));
     assert_eq!(container["Config"]["Labels"]["org.opencontainers.image.title"], site.name.as_str());

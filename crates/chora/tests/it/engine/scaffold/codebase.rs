@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chora_testkit::free_port;
 use serde_json::{Value, json};
 
-use super::{Site, assert_five_levels, assert_store, make_images, project};
+use super::{Site, assert_fit, assert_five_levels, assert_store, make_images, project};
 use crate::mcp::sdk::drive_at;
 use crate::share;
 
@@ -20,29 +20,41 @@ const SOURCES: [(&str, &str); 3] = [
     ("weather.md", "# Weather\n\nRain falls in the north; the south is sunny and warm.\n"),
 ];
 
-/// The registry that models are pulled from, gone when the test ends.
+/// A container outside of the project, gone when the test ends.
+struct Outside(String);
+
+impl Outside {
+    fn run(arguments: &[&str]) -> Self {
+        Self(docker(&[&["run", "--detach"], arguments].concat()))
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        drop(Command::new("docker").args(["rm", "--force", "--volumes", &self.0]).output());
+    }
+}
+
+/// This machine as containers see it.
+fn this_machine() -> String {
+    docker(&["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"])
+}
+
+/// The registry that models are pulled from.
 struct Registry {
-    container: String,
+    _container: Outside,
     address: String,
 }
 
 impl Registry {
-    fn start() -> Self {
-        // Its certificate names this machine as containers see it.
-        let host = docker(&["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]);
+    /// Its certificate names the machine.
+    fn start(host: &str) -> Self {
         let (registry, files) = (free_port(), free_port());
         // The same machine by another name: Ollama fetches only from elsewhere.
         let place = format!("FILES=http://[::ffff:{host}]:{files}/");
         let ports = [format!("{registry}:5443"), format!("{files}:8080")];
-        let container =
-            docker(&["run", "--detach", "--publish", &ports[0], "--publish", &ports[1], "--env", &place, "chora-test/models:1"]);
-        Self { container, address: format!("{host}:{registry}") }
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        drop(Command::new("docker").args(["rm", "--force", "--volumes", &self.container]).output());
+        let container = Outside::run(&["--publish", &ports[0], "--publish", &ports[1], "--env", &place, "chora-test/models:1"]);
+        Self { _container: container, address: format!("{host}:{registry}") }
     }
 }
 
@@ -83,7 +95,8 @@ fn a_folder_is_indexed_and_searched_whatever_becomes_of_the_stores() {
         return;
     }
     make_images(&["python", "postgres", "ollama", "models"]);
-    let registry = Registry::start();
+    let host = this_machine();
+    let registry = Registry::start(&host);
     let model = format!("model={}/library/all-minilm", registry.address);
     let answers = [
         "build_image=chora-test/python:1",
@@ -105,6 +118,7 @@ fn a_folder_is_indexed_and_searched_whatever_becomes_of_the_stores() {
     println!("everything is healthy after {:?}", begun.elapsed());
     assert_five_levels(&site, &["app", "postgres"]);
     assert_store(&site, "ollama");
+    assert_fit(&site, "app", &["--online"]);
 
     let indexed = call(&site, "legacy", "index_folder", &json!({ "folder": "." }));
     assert_eq!(indexed["structured"], json!({ "files": 3, "read": 3 }), "{indexed:#}");
@@ -146,4 +160,24 @@ fn a_folder_is_indexed_and_searched_whatever_becomes_of_the_stores() {
     docker(&["stop", &app]);
     println!("the server has ended after {:?}", begun.elapsed());
     assert_ne!(docker(&["inspect", &app, "--format", "{{.State.ExitCode}}"]), "137");
+    serves_from_stores_elsewhere(&site, &host);
+}
+
+/// Stores of somebody else's, named by `.env` alone: the model is fetched there, the database is brought up to date there.
+fn serves_from_stores_elsewhere(site: &Site, host: &str) {
+    let (postgres, ollama) = (free_port(), free_port());
+    let variables = ["POSTGRES_DB=codebase", "POSTGRES_USER=codebase", "POSTGRES_PASSWORD_FILE=/run/password"];
+    let variables: Vec<&str> = variables.iter().flat_map(|variable| ["--env", variable]).collect();
+    let password = format!("{}:/run/password:ro", site.chora.path().join("secrets/postgres_password.txt").display());
+    let published = format!("{postgres}:5432");
+    let given = ["--volume", &password, "--publish", &published, "chora-test/postgres-vector:1"];
+    let _postgres = Outside::run(&[&variables[..], &given].concat());
+    let _ollama = Outside::run(&["--publish", &format!("{ollama}:11434"), "chora-test/ollama:1"]);
+    let places = format!("DATABASE_HOST={host}\nDATABASE_PORT={postgres}\nOLLAMA_BASE_URL=http://{host}:{ollama}\n");
+    site.chora.write(".env", format!("PORT={}\nWORKSPACE=./sources\n{places}", site.port));
+    let deployed = site.deploy("v3");
+    assert_eq!(deployed.code, 0, "{deployed}");
+    let indexed = call(site, "legacy", "index_folder", &json!({ "folder": "." }));
+    assert_eq!(indexed["structured"], json!({ "files": 4, "read": 4 }), "nothing was there: {indexed:#}");
+    assert_eq!(finds(site, "auto", "rain"), "weather.md");
 }

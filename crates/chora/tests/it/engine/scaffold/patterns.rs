@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Site, assert_five_levels, assert_store, make_images, project};
+use super::{Site, assert_fit, assert_five_levels, assert_store, make_images, project};
 use crate::mcp::sdk::drive_at;
 use crate::share;
 
@@ -24,6 +24,7 @@ fn deploy(site: &Site, services: &[&str]) {
         assert_eq!(deployed.code, 0, "{deployed}");
         assert_five_levels(site, services);
     }
+    assert_fit(site, services[0], &[]);
 }
 
 #[test]
