@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+pub use crate::scaffold::source::address::is_repository_address;
 pub use chora_template::Answers;
 pub use chora_template::answers::Open;
 use chora_template::answers::{Ask, Settled};
@@ -23,7 +24,7 @@ const OTHER_COMPOSE_FILES: [&str; 5] =
     ["compose.yml", "docker-compose.yml", "docker-compose.yaml", "compose.override.yaml", "compose.override.yml"];
 
 /// What to write.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct InitRequest {
     /// A directory or repository of patterns, `SOURCE[@TAG]`; the built-in catalogue where absent.
@@ -62,6 +63,12 @@ pub struct InitOutcome {
     /// Hooks that were not run, because nobody trusts their source.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped_hooks: Vec<String>,
+    /// What was written and has no effect where it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// What a killed command had begun, and what became of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settled: Option<String>,
     /// The files.
     pub files: Vec<FileLine>,
     /// Nothing was written: this is what would be.
@@ -105,8 +112,13 @@ pub fn init(settings: &Settings, request: &InitRequest) -> Result<InitOutcome, F
 /// # Errors
 /// As for [`init`].
 pub fn init_asking(settings: &Settings, request: &InitRequest, ask: &mut Ask<'_>) -> Result<InitOutcome, Failure> {
+    let begun = apply::begin(&settings.project_dir, request.dry_run)?;
+    let written = write(settings, request, ask).map_err(|failure| begun.told(failure))?;
+    Ok(InitOutcome { settled: begun.settled, ..written })
+}
+
+fn write(settings: &Settings, request: &InitRequest, ask: &mut Ask<'_>) -> Result<InitOutcome, Failure> {
     let root = settings.project_dir.as_path();
-    apply::begin(root, request.dry_run)?;
     refuse_second(root)?;
     let found = detect::detect(root);
     let fetched = scaffold::fetch(settings, request.from.as_deref())?;
@@ -123,7 +135,7 @@ pub fn init_asking(settings: &Settings, request: &InitRequest, ask: &mut Ask<'_>
     if !request.dry_run {
         let written = rendered.iter().zip(&lines).filter(|(_, line)| line.change != FileChange::Same);
         let mut changes: Vec<Change> = written.map(|((path, file), _)| Change::file(path, file)).collect();
-        changes.extend(scaffold::memory(filled));
+        changes.extend(scaffold::memory(root, filled));
         apply::apply(settings, &changes)?;
     }
     Ok(InitOutcome {
@@ -136,6 +148,8 @@ pub fn init_asking(settings: &Settings, request: &InitRequest, ask: &mut Ask<'_>
         found: found.evidence,
         assumed,
         skipped_hooks: skipped,
+        settled: None,
+        warnings: unread(root, &lines),
         files: lines,
         dry_run: request.dry_run,
     })
@@ -144,7 +158,9 @@ pub fn init_asking(settings: &Settings, request: &InitRequest, ask: &mut Ask<'_>
 fn next(request: &InitRequest, rendered: &Rendered) -> String {
     let guide = ["docs/DOCKER_SETUP.md", "docs/CI.md"].into_iter().find(|path| rendered.contains_key(*path));
     match guide {
-        _ if request.dry_run => request.from.as_ref().map_or_else(|| "chora init".to_owned(), |from| format!("chora init --from {from}")),
+        // Answers and sources are part of it, and have to be told again.
+        _ if request.dry_run && *request == (InitRequest { dry_run: true, ..InitRequest::default() }) => "chora init".to_owned(),
+        _ if request.dry_run => "the same command without --dry-run".to_owned(),
         Some(guide) if rendered.contains_key("chora.yaml") => format!("chora config, then chora up; {guide} says more"),
         Some(guide) => format!("chora config; {guide} says more"),
         None => "chora config".to_owned(),
@@ -168,12 +184,27 @@ fn chosen<'a>(catalogue: &'a Catalogue<'_>, request: &InitRequest, found: &Detec
     }
 }
 
+/// Where services look for what they are to do: at the top of a repository, nowhere else.
+const AT_THE_TOP: [&str; 2] = [".github/workflows/", ".gitlab-ci.yml"];
+
+/// Workflows of a project that is a part of a repository.
+fn unread(root: &Path, lines: &[FileLine]) -> Vec<String> {
+    let Some(top) = detect::repository_above(root) else { return Vec::new() };
+    let of_ci = lines.iter().filter(|line| AT_THE_TOP.iter().any(|start| line.path.starts_with(start)));
+    let warning = |line: &FileLine| {
+        let top = top.display();
+        format!(
+            "{} is not read where it is: the top of the repository is {top}; move it there, and let its steps work in the project's folder",
+            line.path
+        )
+    };
+    of_ci.map(warning).collect()
+}
+
 fn refuse_second(root: &Path) -> Result<(), Failure> {
     let Some(ProjectFile { bytes, .. }) = files::read(root, RECORD)? else { return Ok(()) };
-    let what = match Record::read(&String::from_utf8_lossy(&bytes)) {
-        Ok(record) => format!("the project has the pattern `{}`, version {}, already", record.pattern, record.version),
-        Err(error) => error.to_string(),
-    };
+    let record = Record::read(&String::from_utf8_lossy(&bytes)).map_err(|error| scaffold::unreadable(&error))?;
+    let what = format!("the project has the pattern `{}`, version {}, already", record.pattern, record.version);
     Err(Failure::new(FailureKind::Conflict, what).state(UNTOUCHED).hint("`chora upgrade` brings it up to date, with other answers too"))
 }
 
@@ -193,10 +224,14 @@ fn refuse_others(root: &Path, lines: &[FileLine], replace: bool) -> Result<(), F
     // A pattern without Compose files is for a project that has its own.
     let writes_compose = lines.iter().any(|line| line.path == "compose.yaml");
     let beside = OTHER_COMPOSE_FILES.into_iter().filter(|name| writes_compose && !replace && root.join(name).exists());
-    details.extend(beside.map(|name| format!("{name} is a Compose file of its own")));
+    let beside: Vec<&str> = beside.collect();
+    details.extend(beside.iter().map(|name| format!("{name} is a Compose file of its own")));
     if details.is_empty() {
         return Ok(());
     }
-    let failure = Failure::new(FailureKind::Conflict, "the project has files of its own where the pattern writes").details(details);
-    Err(failure.state(UNTOUCHED).hint("move them away, or take the pattern's with `chora init --replace`"))
+    let stay = if beside.is_empty() { String::new() } else { format!(", which leaves {} where it is", beside.join(", ")) };
+    let hint = format!("move them away, or run the same command with --replace to write over what differs{stay}");
+    let message = format!("{} has files of its own where the pattern writes", root.display());
+    let failure = Failure::new(FailureKind::Conflict, message).details(details);
+    Err(failure.state(UNTOUCHED).hint(hint))
 }

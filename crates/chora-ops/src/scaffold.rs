@@ -10,7 +10,9 @@ pub(crate) mod source;
 mod staged;
 mod trust;
 
-use chora_template::record::{BASE, RECORD, Record, Source};
+use std::path::Path;
+
+use chora_template::record::{BASE, RECORD, Record, RecordError, Source};
 use chora_template::{AnswerError, Answers, Catalogue, Pattern, ProjectFile, RenderError, Rendered};
 use sha2::{Digest as _, Sha256};
 
@@ -58,6 +60,15 @@ pub(crate) fn unanswered(pattern: &str, error: &AnswerError) -> Failure {
     }
 }
 
+/// A record that is broken, or that a newer program wrote.
+pub(crate) fn unreadable(error: &RecordError) -> Failure {
+    let failure = |kind| Failure::new(kind, error.to_string()).state(UNTOUCHED);
+    match error {
+        RecordError::Newer(_) => failure(FailureKind::Conflict).hint("use the newer chora that wrote it"),
+        RecordError::Broken(_) => failure(FailureKind::Invalid).hint(format!("take {RECORD} back from version control")),
+    }
+}
+
 /// A pattern that fails for these answers.
 pub(crate) fn unrendered(fetched: &Fetched, error: &RenderError) -> Failure {
     let (kind, hint) = fetched.blame();
@@ -74,13 +85,22 @@ pub(crate) struct Filled<'a> {
     pub(crate) source: Option<&'a Source>,
 }
 
-/// What the project remembers: the record, and every file as the pattern wrote it.
-pub(crate) fn memory(filled: Filled<'_>) -> Vec<Change> {
+/// What keeps the state of one machine (the store, what is pending, copies) out of Git; what is beside it is of the project.
+const IGNORED: (&str, &str) = (
+    ".chora/.gitignore",
+    "# Written by chora: what is named here belongs to the project, all else to this machine.\n\
+     /*\n!/.gitignore\n!/answers.yaml\n!/base/\n!/base/**\n!/contracts/\n!/memory/\n",
+);
+
+/// What the project remembers: the record, every file as the pattern wrote it, and what Git leaves out, unless somebody says so already.
+pub(crate) fn memory(root: &Path, filled: Filled<'_>) -> Vec<Change> {
     let Filled { pattern, answers, files, hooked, source } = filled;
     let hashes = files.iter().map(|(path, file)| (path.clone(), hash(&file.bytes) + if file.executable { "+x" } else { "" }));
     let record = Record::new(pattern.name.clone(), pattern.version, answers.clone(), hashes.collect()).from(source.cloned(), hooked);
     let kept = |(path, file): (&String, &ProjectFile)| Change { executable: false, ..Change::file(&format!("{BASE}/{path}"), file) };
-    files.iter().map(kept).chain([Change::text(RECORD, &record.text())]).collect()
+    let is_said = root.join(IGNORED.0).symlink_metadata().is_ok();
+    let ignored = (!is_said).then(|| Change::text(IGNORED.0, IGNORED.1));
+    files.iter().map(kept).chain(ignored).chain([Change::text(RECORD, &record.text())]).collect()
 }
 
 /// SHA-256 in hexadecimal.

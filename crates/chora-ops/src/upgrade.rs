@@ -21,7 +21,7 @@ use crate::scaffold::apply::{self, Change};
 use crate::scaffold::{self, Filled, UNTOUCHED, files};
 
 /// What to bring up to date.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpgradeRequest {
     /// What to do.
@@ -87,6 +87,9 @@ pub struct UpgradeOutcome {
     /// Copies of files that were edited after the upgrade that was taken back.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub copies: Vec<String>,
+    /// What a killed command had begun, and what became of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settled: Option<String>,
     /// Nothing was written: this is what would be.
     pub dry_run: bool,
     /// The next command.
@@ -121,9 +124,14 @@ pub fn upgrade(settings: &Settings, request: &UpgradeRequest) -> Result<UpgradeO
 /// # Errors
 /// As for [`upgrade`].
 pub fn upgrade_asking(settings: &Settings, request: &UpgradeRequest, ask: &mut Ask<'_>) -> Result<UpgradeOutcome, Failure> {
+    let begun = apply::begin(&settings.project_dir, request.action == UpgradeAction::DryRun)?;
+    let outcome = act(settings, request, ask).map_err(|failure| begun.told(failure))?;
+    Ok(UpgradeOutcome { settled: begun.settled, ..outcome })
+}
+
+fn act(settings: &Settings, request: &UpgradeRequest, ask: &mut Ask<'_>) -> Result<UpgradeOutcome, Failure> {
     let root = settings.project_dir.as_path();
     let dry_run = request.action == UpgradeAction::DryRun;
-    apply::begin(root, dry_run)?;
     let record = record(root)?;
     match request.action {
         UpgradeAction::Continue => return unfinished::resolved(settings, &record),
@@ -137,8 +145,8 @@ pub fn upgrade_asking(settings: &Settings, request: &UpgradeRequest, ask: &mut A
     let work = Work::new(root, &base, &wanted, request.conflict)?;
     let is_behind =
         wanted.differs(&record, &base) || (request.to.is_some() || request.from.is_some()) && record.source.as_ref() != fetched.source();
-    let changes = if is_behind { work.changes(&base, &wanted, fetched.source()) } else { Vec::new() };
-    let uncommitted = match clean::uncommitted(settings, &changes) {
+    let changes = if is_behind { work.changes(root, &base, &wanted, fetched.source()) } else { Vec::new() };
+    let uncommitted = match clean::uncommitted(settings, &base, &changes) {
         _ if request.dirty => Vec::new(),
         // Who only asks, in CI for instance, need not have Git.
         Err(_) if dry_run => Vec::new(),
@@ -153,7 +161,13 @@ pub fn upgrade_asking(settings: &Settings, request: &UpgradeRequest, ask: &mut A
         apply::apply(settings, &all)?;
     }
     let next = match (dry_run, work.has_conflicts()) {
-        (true, _) if is_behind && !uncommitted.is_empty() => "commit or stash what is not, then chora upgrade",
+        (true, _) if is_behind && !uncommitted.is_empty() => {
+            "commit or stash what is not, then the same command without --check and --dry-run"
+        }
+        // Answers, versions and sources are part of it, and have to be told again.
+        (true, _) if is_behind && *request != (UpgradeRequest { action: UpgradeAction::DryRun, ..UpgradeRequest::default() }) => {
+            "the same command without --check and --dry-run"
+        }
         (true, _) if is_behind => "chora upgrade",
         (false, true) => unfinished::NEXT,
         _ => "chora config",
@@ -170,6 +184,7 @@ pub fn upgrade_asking(settings: &Settings, request: &UpgradeRequest, ask: &mut A
         skipped_hooks: wanted.skipped,
         uncommitted,
         copies: Vec::new(),
+        settled: None,
         dry_run,
         next: next.to_owned(),
     })
@@ -181,9 +196,7 @@ pub(crate) fn record(root: &Path) -> Result<Record, Failure> {
         let failure = Failure::new(FailureKind::NotFound, format!("the project has no pattern: there is no {RECORD}"));
         return Err(failure.state(UNTOUCHED).hint("chora init"));
     };
-    Record::read(&String::from_utf8_lossy(&file.bytes)).map_err(|error| {
-        Failure::new(FailureKind::Invalid, error.to_string()).state(UNTOUCHED).hint(format!("take {RECORD} back from version control"))
-    })
+    Record::read(&String::from_utf8_lossy(&file.bytes)).map_err(|error| scaffold::unreadable(&error))
 }
 
 /// The files as the pattern wrote them.
@@ -196,13 +209,26 @@ fn base(root: &Path, record: &Record) -> Result<Rendered, Failure> {
             return Err(failure.state(UNTOUCHED).hint(format!("take {BASE} back from version control")));
         };
         file.executable = hash.ends_with("+x");
-        // Git may have changed how its lines end.
-        if scaffold::hash(&file.bytes) != hash.trim_end_matches("+x") {
-            file.bytes = file.text().map_or_else(|| file.bytes.clone(), |text| text.replace("\r\n", "\n").into_bytes());
-        }
+        file.bytes = as_written(&file, hash.trim_end_matches("+x")).ok_or_else(|| {
+            // Merged from, it would count as the pattern's: what it has of ours would be taken back without a word.
+            let failure = Failure::new(FailureKind::Conflict, format!("`{kept}` is not what the pattern wrote: somebody has edited it"));
+            let hint = format!("take it back from version control as it was before that (git log -- {kept}), then run the command again");
+            failure.state(UNTOUCHED).hint(hint)
+        })?;
         base.insert(path.clone(), file);
     }
     Ok(base)
+}
+
+/// The bytes with this hash; Git may have changed how lines end, either way.
+fn as_written(file: &ProjectFile, hash: &str) -> Option<Vec<u8>> {
+    let is_it = |bytes: &Vec<u8>| scaffold::hash(bytes) == hash;
+    if is_it(&file.bytes) {
+        return Some(file.bytes.clone());
+    }
+    let plain = file.text()?.replace("\r\n", "\n");
+    let with_carriage_returns = plain.replace('\n', "\r\n").into_bytes();
+    [plain.into_bytes(), with_carriage_returns].into_iter().find(is_it)
 }
 
 /// What is to be done, file by file.
@@ -255,13 +281,13 @@ impl Work {
     }
 
     /// What is to be written, the project's memory last.
-    fn changes(&self, base: &Rendered, wanted: &Wanted<'_>, source: Option<&Source>) -> Vec<Change> {
+    fn changes(&self, root: &Path, base: &Rendered, wanted: &Wanted<'_>, source: Option<&Source>) -> Vec<Change> {
         let mut changes = Vec::new();
         for planned in &self.planned {
             match &planned.decision.write {
                 Write::Nothing => {}
                 Write::File(file) => {
-                    changes.push(Change::file(&planned.path, file));
+                    changes.push(Change::file(&planned.path, file).like(planned.from.as_deref()));
                 }
                 Write::Removal => changes.push(Change::gone(planned.path.clone())),
             }
@@ -272,7 +298,7 @@ impl Work {
         changes.extend(stale.map(|path| Change::gone(format!("{BASE}/{path}"))));
         let filled =
             Filled { pattern: wanted.pattern, answers: &wanted.answers, files: &wanted.files, hooked: wanted.hooked.clone(), source };
-        changes.extend(scaffold::memory(filled).into_iter().filter(|change| {
+        changes.extend(scaffold::memory(root, filled).into_iter().filter(|change| {
             let kept = change.path.strip_prefix(BASE).and_then(|path| base.get(path.trim_start_matches('/')));
             kept.is_none_or(|kept| change.bytes() != Some(&kept.bytes))
         }));

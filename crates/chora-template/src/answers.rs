@@ -105,6 +105,8 @@ pub fn settle(
         let default = || default(engine, name, question, &answers);
         let answer = match known.or_else(|| asked.then(|| said((name, question), default().ok().as_ref(), ask)).flatten()) {
             Some(answer) => answer,
+            // What does not apply and has no default is not known to templates either.
+            None if !asked && question.default.is_none() => continue,
             None => {
                 assumed.extend(asked.then(|| name.clone()));
                 fitting(name, question, &default()?)?
@@ -275,6 +277,23 @@ command: {ask: command, type: list, default: '{{ name }} --serve', not_in: [rebo
             ]
         );
         assert_eq!((&settled.answers["port"], settled.assumed), (&json!(81), vec!["command".to_owned()]));
+    }
+
+    #[test]
+    fn what_does_not_apply_and_has_no_default_is_left_out() {
+        let text = "tls: {ask: tls, type: boolean, default: false}\ncert: {ask: certificate, when: tls}\nname: {ask: name}\n";
+        let questions: Questions = chora_syntax::yaml::read(text, "q").unwrap();
+        let settled = |given: &[(&str, Value)]| {
+            let given = given.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            settle(&Engine::new([]).unwrap(), &questions, (&given, &Answers::new()), &mut |_| None)
+        };
+        let without = settled(&[("name", json!("n"))]).unwrap();
+        assert_eq!(without.answers.keys().collect::<Vec<_>>(), ["tls", "name"]);
+        assert_eq!(without.assumed, ["tls"]);
+        let with = settled(&[("name", json!("n")), ("tls", json!(true)), ("cert", json!("c.pem"))]).unwrap();
+        assert_eq!(with.answers["cert"], "c.pem");
+        let missing = settled(&[("name", json!("n")), ("tls", json!(true))]).unwrap_err();
+        assert!(matches!(missing, AnswerError::Missing { question, .. } if question == "cert"));
     }
 
     #[test]

@@ -102,21 +102,25 @@ impl Sheet<'_> {
 
     /// Lines as they stand.
     fn keep(&mut self, lines: &[Line<'_>]) {
-        self.lines.extend(lines.iter().map(|line| line.whole.to_owned()));
+        lines.iter().for_each(|line| self.push(line.whole.to_owned()));
     }
 
     /// Lines of the other side, with the line end of this one.
     fn take(&mut self, lines: &[Line<'_>]) {
-        self.lines
-            .extend(lines.iter().map(|line| if line.is_ended() { format!("{}{}", line.text, self.end) } else { line.text.to_owned() }));
+        let end = self.end;
+        lines.iter().for_each(|line| self.push(if line.is_ended() { format!("{}{end}", line.text) } else { line.text.to_owned() }));
     }
 
-    /// A mark stands on a line of its own, also after a last line without an end.
     fn mark(&mut self, mark: String) {
+        self.push(mark + self.end);
+    }
+
+    /// Every line stands on its own, also after a last line of one side that has no end.
+    fn push(&mut self, line: String) {
         if self.lines.last().is_some_and(|line| !line.ends_with('\n')) {
             self.lines.push(self.end.to_owned());
         }
-        self.lines.push(mark + self.end);
+        self.lines.push(line);
     }
 }
 
@@ -153,6 +157,10 @@ mod tests {
             ("a\nb\n", "a\r\nX\r\n", "a\nY\n", "a\r\n<<<<<<< yours\r\nX\r\n=======\r\nY\r\n>>>>>>> p 2\r\n", 1),
             ("a\nb\n", "a\nb", "A\nb\n", "A\nb", 0),
             ("a\n", "a\nx", "a\ny", "a\n<<<<<<< yours\nx\n=======\ny\n>>>>>>> p 2\n", 1),
+            ("a\n", "a", "a\nb\n", "a\nb\n", 0),
+            ("a\n", "a\nb\n", "a", "a\nb\n", 0),
+            ("a\r\n", "a\r\nb\r\nc", "x\na\n", "x\r\na\r\nb\r\nc", 0),
+            ("a\nb", "a\nb\nc\n", "a\nb\nc", "a\nb\nc\n", 0),
             ("a\na\na\n", "a\na\n", "a\na\na\nb\n", "a\na\n<<<<<<< yours\n=======\na\nb\n>>>>>>> p 2\n", 1),
         ];
         for (base, ours, theirs, text, conflicts) in cases {
@@ -174,7 +182,33 @@ mod tests {
         prop::collection::vec(prop::sample::select(vec!["a\n", "b\n", "c\n", "d\n", "\n"]), 0..12).prop_map(|lines| lines.concat())
     }
 
+    /// The same, where the last line may have no end.
+    fn unterminated() -> impl Strategy<Value = String> {
+        (text(), any::<bool>()).prop_map(|(text, is_ended)| if is_ended { text } else { text.trim_end_matches('\n').to_owned() })
+    }
+
+    fn lines(text: &str) -> Vec<String> {
+        text.lines().map(str::to_owned).collect()
+    }
+
     proptest! {
+        #[test]
+        fn lines_of_one_side_stay_lines(base in unterminated(), other in unterminated()) {
+            prop_assert_eq!(lines(&merge(&base, &base, &other, "p").text), lines(&other));
+            prop_assert_eq!(lines(&merge(&base, &other, &base, "p").text), lines(&other));
+            prop_assert_eq!(lines(&merge(&base, &other, &other, "p").text), lines(&other));
+        }
+
+        #[test]
+        fn every_line_is_one_of_the_three(base in unterminated(), ours in unterminated(), theirs in unterminated()) {
+            let ours = format!("{ours}\nmine");
+            let theirs = format!("{theirs}\nyours");
+            let merged = merge(&base, &ours, &theirs, "p").text;
+            let known = [lines(&ours), lines(&theirs), lines("<<<<<<< yours\n=======\n>>>>>>> p")].concat();
+            prop_assert!(lines(&merged).iter().all(|line| known.contains(line)), "{:?}", merged);
+            prop_assert!(lines(&merged).contains(&"mine".to_owned()), "{:?}", merged);
+        }
+
         #[test]
         fn one_side_alone_is_taken_as_it_is(base in text(), other in text()) {
             prop_assert_eq!(merge(&base, &base, &other, "p").text, other.clone());

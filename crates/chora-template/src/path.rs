@@ -1,7 +1,9 @@
 //! Paths that a pattern may write: below the target, and nothing that belongs to another program.
 
-/// Folders that belong to Git and to Chora itself.
-const RESERVED: [&str; 2] = [".git", ".chora"];
+/// What belongs to Git, wherever it is: a folder below may be a repository of its own.
+const OF_GIT: &str = ".git";
+/// The folder that belongs to Chora itself.
+const OWN: &str = ".chora";
 
 /// Why a path may not be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,8 +41,9 @@ fn reason(path: &str) -> Option<&'static str> {
         return Some("a part of it has no name");
     }
     // File systems that ignore case would open the same folder.
-    let first = path.split('/').next().unwrap_or_default();
-    RESERVED.iter().any(|name| first.eq_ignore_ascii_case(name)).then_some("the folder belongs to another program")
+    let is_of_git = path.split('/').any(|part| part.eq_ignore_ascii_case(OF_GIT));
+    let is_own = path.split('/').next().is_some_and(|first| first.eq_ignore_ascii_case(OWN));
+    (is_of_git || is_own).then_some("the folder belongs to another program")
 }
 
 #[cfg(test)]
@@ -49,7 +52,16 @@ mod tests {
 
     #[test]
     fn plain_paths_below_the_target_are_taken() {
-        for path in ["Dockerfile", "docs/DOCKER_SETUP.md", ".env.example", "a/b/c", ".github/workflows/test.yml", "..a/b.."] {
+        for path in [
+            "Dockerfile",
+            "docs/DOCKER_SETUP.md",
+            ".env.example",
+            "a/b/c",
+            ".github/workflows/test.yml",
+            "a/.gitignore",
+            "a/.chora/b",
+            "..a/b..",
+        ] {
             assert_eq!(check(path), Ok(()), "{path}");
         }
     }
@@ -57,6 +69,9 @@ mod tests {
     #[test]
     fn what_leads_elsewhere_is_refused() {
         for path in ["", "/etc/passwd", "..", "../a", "a/../../b", "a//b", "./a", "a/.", "a/", ".git/hooks/pre-commit", ".GIT/config"] {
+            assert!(check(path).is_err(), "{path}");
+        }
+        for path in ["sub/.git/hooks/post-checkout", "a/b/.Git/config", "a/.git", ".git"] {
             assert!(check(path).is_err(), "{path}");
         }
         for path in [".chora/answers.yaml", "C:\\windows", "a\\..\\b", "a\nb", "C:a", "a\0b"] {

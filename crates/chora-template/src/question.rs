@@ -28,7 +28,7 @@ pub struct Question {
     /// The default is a guess about the project: a person at a terminal is asked all the same.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub guess: bool,
-    /// Only asked where this holds; otherwise the default is the answer.
+    /// Only asked where this holds; otherwise the default is the answer, and without a default there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
     /// What a text may look like.

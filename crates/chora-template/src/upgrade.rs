@@ -77,6 +77,10 @@ pub fn decide(base: Option<&ProjectFile>, ours: Option<&ProjectFile>, new: Optio
 fn both(base: &ProjectFile, ours: &ProjectFile, new: &ProjectFile, telling: Telling<'_>) -> Decision {
     // The side that changed the permission has its way; both cannot change it differently.
     let executable = if ours.executable == base.executable { new.executable } else { ours.executable };
+    // Not edited at all: what is merged line by line would keep how its lines end, and whether the last one does.
+    if ours.bytes == base.bytes {
+        return replaced(base, ours, new, executable);
+    }
     let (Some(base_text), Some(text), Some(new_text)) = (base.text(), ours.text(), new.text()) else {
         return whole(base, ours, new, executable);
     };
@@ -93,17 +97,15 @@ fn both(base: &ProjectFile, ours: &ProjectFile, new: &ProjectFile, telling: Tell
 
 /// What is no text is taken from one side or the other, never mixed.
 fn whole(base: &ProjectFile, ours: &ProjectFile, new: &ProjectFile, executable: bool) -> Decision {
-    let (is_edited, is_changed) = (!is_as_written(ours, base), new.bytes != base.bytes);
-    let bytes = match (ours.bytes == base.bytes, is_changed) {
-        (true, _) => &new.bytes,
-        (false, false) => &ours.bytes,
-        (false, true) if ours.bytes == new.bytes => &ours.bytes,
-        (false, true) => return leave(Fate::Conflict),
-    };
-    if *bytes == ours.bytes && executable == ours.executable {
+    if new.bytes == base.bytes || ours.bytes == new.bytes { replaced(base, ours, ours, executable) } else { leave(Fate::Conflict) }
+}
+
+/// The bytes of one side, the permission of both.
+fn replaced(base: &ProjectFile, ours: &ProjectFile, by: &ProjectFile, executable: bool) -> Decision {
+    if by.bytes == ours.bytes && executable == ours.executable {
         return leave(Fate::Same);
     }
-    put(if is_edited { Fate::Merged } else { Fate::Clean }, bytes.clone(), executable)
+    put(if is_as_written(ours, base) { Fate::Clean } else { Fate::Merged }, by.bytes.clone(), executable)
 }
 
 const fn leave(fate: Fate) -> Decision {
@@ -177,6 +179,10 @@ mod tests {
             (Some("a\nb\nc\n"), Some(""), Some("a\nb\nC\n"), Conflict, Some("<<<<<<< yours\n=======\na\nb\nC\n>>>>>>> p 2\n")),
             (Some("a\n"), Some("a"), Some("a\n"), Same, None),
             (Some("a\nb\n"), Some("a\nb"), Some("A\nb\n"), Merged, Some("A\nb")),
+            (Some("a\r\n"), Some("a\r\n"), Some("a\n"), Clean, Some("a\n")),
+            (Some("a\r\nb\r\n"), Some("a\r\nb\r\n"), Some("a\nB\n"), Clean, Some("a\nB\n")),
+            (Some("a\n"), Some("a\n"), Some("a"), Clean, Some("a")),
+            (Some("a"), Some("+a"), Some("a\n"), Merged, Some("+a\n")),
         ];
         for (base, ours, new, fate, written) in cases {
             let decision = decide(rendered(*base).as_ref(), standing(ours.map(str::as_bytes)).as_ref(), rendered(*new).as_ref(), TOLD);

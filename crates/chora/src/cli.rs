@@ -153,7 +153,7 @@ enum Command {
 pub(crate) fn run() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => {
-            let flags = Flags { project: cli.global.project.clone(), color: cli.global.color };
+            let flags = Flags { project: cli.global.project.clone(), color: cli.global.color, here: false };
             let verbosity = if cli.global.quiet { -1 } else { i8::try_from(cli.global.verbose).unwrap_or(i8::MAX) };
             let output = Output { json: cli.global.json, verbosity, color: color(&flags).value };
             panic::install(output);
@@ -183,7 +183,8 @@ fn dispatch(command: Command, flags: &Flags, output: Output) -> Result<Answer, F
             door()?.plainly(|door| config::run(args, door), environment.as_deref())
         }
         Command::Patterns(args) => door()?.plainly(|door| patterns::run(args, door), None),
-        Command::Init(args) => door()?.plainly(|door| init::run(args, door), None),
+        // A project is begun where one stands, and be it a part of another one.
+        Command::Init(args) => Door::open(&Flags { here: true, ..flags.clone() }, output)?.plainly(|door| init::run(args, door), None),
         Command::Upgrade(args) => door()?.plainly(|door| upgrade::run(args, door), None),
         Command::Audit(args) => door()?.plainly(|door| audit::run(&args, door), None),
         Command::Connect(args) => door()?.plainly(|door| connect::run(args, door), None),

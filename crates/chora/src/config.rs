@@ -55,6 +55,8 @@ pub(crate) enum ColorWhen {
 pub(crate) struct Flags {
     pub(crate) project: Option<PathBuf>,
     pub(crate) color: Option<ColorWhen>,
+    /// The present directory is the project, also where a directory above it holds one.
+    pub(crate) here: bool,
 }
 
 /// Settings of one run.
@@ -79,7 +81,8 @@ impl Config {
     /// Invalid when the project's directory is none, or a variable of Chora's own holds nonsense.
     pub(crate) fn read(flags: &Flags) -> Result<Self, Failure> {
         let variables = variables();
-        let project_dir = project_dir(flags.project.as_deref(), variables.get("CHORA_PROJECT").map(String::as_str))?;
+        let wanted = (flags.project.as_deref(), variables.get("CHORA_PROJECT").map(String::as_str));
+        let project_dir = project_dir(wanted, if flags.here { here } else { nearest_project })?;
         let in_ci = variables.get("CI").is_some_and(|value| value.eq_ignore_ascii_case("true") || value == "1");
         let deployed_by = if in_ci {
             Setting { value: DeployedBy::CiCd, origin: Origin::Environment("CI") }
@@ -107,11 +110,11 @@ fn variables() -> IndexMap<String, String> {
     std::env::vars_os().filter_map(text).collect()
 }
 
-fn project_dir(flag: Option<&Path>, variable: Option<&str>) -> Result<Setting<PathBuf>, Failure> {
+fn project_dir((flag, variable): (Option<&Path>, Option<&str>), otherwise: impl FnOnce() -> PathBuf) -> Result<Setting<PathBuf>, Failure> {
     let (wanted, origin) = match (flag, variable.filter(|value| !value.is_empty())) {
         (Some(path), _) => (path.to_owned(), Origin::Flag("--project")),
         (None, Some(path)) => (PathBuf::from(path), Origin::Environment("CHORA_PROJECT")),
-        (None, None) => (nearest_project(), Origin::Default),
+        (None, None) => (otherwise(), Origin::Default),
     };
     let refused = |reason: &str| {
         let failure = Failure::new(FailureKind::NotFound, format!("the project directory {} {reason}", wanted.display()));
@@ -124,9 +127,13 @@ fn project_dir(flag: Option<&Path>, variable: Option<&str>) -> Result<Setting<Pa
     if value.is_dir() { Ok(Setting { value, origin }) } else { Err(refused("is not a directory")) }
 }
 
+fn here() -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))
+}
+
 /// The present directory or the nearest one above it that holds a project, as Compose looks for it; else the present one.
 fn nearest_project() -> PathBuf {
-    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    let here = here();
     let holds = |folder: &&Path| PROJECT_FILES.iter().any(|name| folder.join(name).is_file());
     here.ancestors().find(holds).map(Path::to_owned).unwrap_or(here)
 }
@@ -171,11 +178,12 @@ fn pause(value: Option<&str>) -> Result<Option<Pause>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Origin, pause, project_dir};
+    use super::{Origin, here, pause};
     use std::path::Path;
 
     #[test]
     fn flags_win_over_the_environment_and_the_origin_is_known() {
+        let project_dir = |flag, variable| super::project_dir((flag, variable), here);
         let flag = project_dir(Some(Path::new("/")), Some("/usr")).unwrap();
         assert_eq!((flag.value.as_path(), flag.origin), (Path::new("/"), Origin::Flag("--project")));
         assert_eq!(project_dir(None, Some("/usr")).unwrap().origin, Origin::Environment("CHORA_PROJECT"));

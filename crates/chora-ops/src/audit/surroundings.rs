@@ -147,9 +147,9 @@ pub(super) fn pattern(settings: &Settings) -> PatternState {
     if !settings.project_dir.join(RECORD).exists() {
         return PatternState::None;
     }
-    // Nothing is fetched for an audit.
+    // Nothing is fetched for an audit, and no hook runs: a record may name any source, with a commit or without.
     if let Ok(record) = record(&settings.project_dir)
-        && let Some(source) = record.source.filter(|source| source.commit.is_some())
+        && let Some(source) = record.source
     {
         return PatternState::Elsewhere { name: record.pattern, version: record.version, source: source.from };
     }

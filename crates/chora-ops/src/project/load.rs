@@ -17,6 +17,7 @@ use super::{DEFAULT_ENVIRONMENT, DEVELOPMENT, Project};
 use crate::context::{Context, Settings};
 use crate::exposure;
 use crate::failure::{Failure, FailureKind};
+use crate::scaffold::apply;
 use crate::secrets::FileSecrets;
 
 /// How long a replaced release has to end what it is at, where nobody says.
@@ -123,6 +124,8 @@ pub(crate) fn resolve_environment(
 }
 
 fn resolve_project(settings: &Settings, selection: &Selection) -> Result<(Project, serde_json::Value), Failure> {
+    // Half of the files would be those of before.
+    apply::refuse_pending(&settings.project_dir).map_err(|failure| failure.state("nothing was changed"))?;
     let manifest = super::manifest::read(&settings.project_dir)?;
     let name = selection.environment.clone().unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned());
     let wanted = super::manifest::environment(manifest.as_ref(), &name)?;

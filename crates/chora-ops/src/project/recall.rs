@@ -7,6 +7,7 @@ use super::load::{Selection, load};
 use super::{DEFAULT_ENVIRONMENT, Project, manifest};
 use crate::context::{Context, Settings};
 use crate::failure::{Failure, FailureKind};
+use crate::scaffold::apply;
 
 /// The project from its files, else from what was deployed last.
 ///
@@ -17,7 +18,9 @@ pub(crate) async fn load_or_recall(cx: &Context, selection: &Selection) -> Resul
         Ok(project) => return Ok(project),
         Err(failure) => failure,
     };
-    if !matches!(failure.kind, FailureKind::Invalid | FailureKind::NotFound) {
+    // Half-written files are as good as broken ones: what runs can still be taken back and taken down.
+    let is_half_written = failure.kind == FailureKind::Conflict && apply::is_pending(&cx.settings.project_dir);
+    if !is_half_written && !matches!(failure.kind, FailureKind::Invalid | FailureKind::NotFound) {
         return Err(failure);
     }
     let name = selection.environment.as_deref().unwrap_or(DEFAULT_ENVIRONMENT);

@@ -3,14 +3,14 @@
 //! What an error stops is undone. What a death stops, writing or undoing, is gone on with by the next command, because staged files
 //! wait there.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
 
 use chora_template::ProjectFile;
 use serde::{Deserialize, Serialize};
 
-use super::staged::{self, Staged};
+use super::staged::{self, Going, Staged};
 use super::{UNTOUCHED, files};
 use crate::context::{Pause, Settings};
 use crate::failure::{Failure, FailureKind};
@@ -33,6 +33,8 @@ pub(crate) struct Change {
     pub(crate) content: Content,
     /// Whether it may be run.
     pub(crate) executable: bool,
+    /// The file that it takes its permissions from, but for running; what stands at its own path where absent.
+    pub(crate) like: Option<String>,
 }
 
 /// What is to stand at a path.
@@ -48,19 +50,24 @@ pub(crate) enum Content {
 
 impl Change {
     pub(crate) fn text(path: &str, text: &str) -> Self {
-        Self { path: path.to_owned(), content: Content::Bytes(text.as_bytes().to_vec()), executable: false }
+        Self { path: path.to_owned(), content: Content::Bytes(text.as_bytes().to_vec()), executable: false, like: None }
     }
 
     pub(crate) fn file(path: &str, file: &ProjectFile) -> Self {
-        Self { path: path.to_owned(), content: Content::Bytes(file.bytes.clone()), executable: file.executable }
+        Self { path: path.to_owned(), content: Content::Bytes(file.bytes.clone()), executable: file.executable, like: None }
     }
 
     pub(crate) fn former(path: String, of: &str) -> Self {
-        Self { path, content: Content::Former(of.to_owned()), executable: false }
+        Self { path, content: Content::Former(of.to_owned()), executable: false, like: None }
+    }
+
+    /// The same with the permissions of another file, where one is named.
+    pub(crate) fn like(self, other: Option<&str>) -> Self {
+        Self { like: other.map(str::to_owned), ..self }
     }
 
     pub(crate) const fn gone(path: String) -> Self {
-        Self { path, content: Content::Gone, executable: false }
+        Self { path, content: Content::Gone, executable: false, like: None }
     }
 
     /// What it writes, where that is not there already.
@@ -79,16 +86,26 @@ pub(super) struct Pending {
     pub(super) changes: Vec<Staged>,
 }
 
+impl Pending {
+    /// The files, those of the project where it has any.
+    fn shown(&self) -> String {
+        let all = || self.changes.iter().map(Staged::path);
+        let own: Vec<&str> = all().filter(|path| !path.starts_with(".chora/")).collect();
+        if own.is_empty() { all().collect::<Vec<_>>().join(", ") } else { own.join(", ") }
+    }
+}
+
 /// Writes all changes of a project or none.
 pub(crate) fn apply(settings: &Settings, changes: &[Change]) -> Result<(), Failure> {
     let root = settings.project_dir.as_path();
+    changes.iter().try_for_each(|change| check(root, change))?;
     let fresh_folder = !root.join(".chora").exists();
     let staged = stage(settings, changes).map_err(|error| {
-        drop(fs::remove_dir_all(root.join(UNFINISHED)));
+        let state = give_up(root);
         if fresh_folder {
             drop(fs::remove_dir(root.join(".chora")));
         }
-        failure("staged", &error).state(UNTOUCHED)
+        failure("staged", &error).state(state)
     })?;
     let placed = staged::place_all(root, &root.join(PENDING), &staged.changes, |index| die_at(settings, index, true));
     if let Err((path, error)) = placed {
@@ -104,36 +121,124 @@ pub(crate) fn apply(settings: &Settings, changes: &[Change]) -> Result<(), Failu
     finish(root, || die_at(settings, changes.len(), true)).map_err(|error| failure("finished", &error).state("all files are written"))
 }
 
-/// Goes on with what a killed command left; what writes nothing itself refuses to go on with anything.
-pub(crate) fn begin(root: &Path, dry_run: bool) -> Result<(), Failure> {
-    if dry_run { refuse_pending(root) } else { resume(root).map(|_| ()) }
+/// Removes what is staged; without its list nothing is pending any more.
+fn give_up(root: &Path) -> String {
+    drop(fs::remove_dir_all(root.join(UNFINISHED)));
+    match fs::remove_file(root.join(PENDING).join(LIST)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return format!("no file is in its place, but all wait in {PENDING}, and the next command puts them there: {error}");
+        }
+        _ => drop(fs::remove_dir_all(root.join(PENDING))),
+    }
+    UNTOUCHED.to_owned()
 }
 
-fn refuse_pending(root: &Path) -> Result<(), Failure> {
-    if !root.join(PENDING).join(LIST).exists() && !root.join(PENDING).join(UNDOING).exists() {
+/// No link leads what is written, or what is copied, out of the project.
+fn check(root: &Path, change: &Change) -> Result<(), Failure> {
+    files::check_place(root, &change.path)?;
+    change.like.as_ref().map_or(Ok(()), |path| files::check_place(root, path))?;
+    match &change.content {
+        Content::Former(path) => files::check_place(root, path),
+        Content::Bytes(_) | Content::Gone => Ok(()),
+    }
+}
+
+/// A command that may write: for as long as it is there, no other one does.
+#[derive(Debug)]
+#[must_use = "others may write once it is gone"]
+pub(crate) struct Begun {
+    /// What a killed command had begun, and what became of it.
+    pub(crate) settled: Option<String>,
+    /// Absent for what writes nothing.
+    _lock: Option<File>,
+}
+
+impl Begun {
+    /// A failure whose state tells what was written all the same.
+    pub(crate) fn told(&self, failure: Failure) -> Failure {
+        match &self.settled {
+            Some(settled) if failure.state == UNTOUCHED => failure.state(format!("{settled}; nothing else was written")),
+            Some(settled) => {
+                let state = format!("{settled}; {}", failure.state);
+                failure.state(state)
+            }
+            None => failure,
+        }
+    }
+}
+
+/// Keeps others from writing, and goes on with what a killed command left; what writes nothing itself refuses to go on with anything.
+pub(crate) fn begin(root: &Path, dry_run: bool) -> Result<Begun, Failure> {
+    files::check_way(root, &format!("{PENDING}/{LIST}"))?;
+    if dry_run {
+        refuse_pending(root)?;
+        return Ok(Begun { settled: None, _lock: None });
+    }
+    let lock = lock(root)?;
+    Ok(Begun { settled: resume(root)?, _lock: Some(lock) })
+}
+
+/// A lock on the project's folder, which ends with the process that has it and leaves nothing behind.
+fn lock(root: &Path) -> Result<File, Failure> {
+    let folder = File::open(root).map_err(|error| failure("the project's folder", &error).state(UNTOUCHED))?;
+    match folder.try_lock() {
+        Ok(()) => Ok(folder),
+        Err(TryLockError::WouldBlock) => {
+            let failure = Failure::new(FailureKind::Conflict, "another chora is about to write the project's files").state(UNTOUCHED);
+            Err(failure.hint("wait until it has ended, then run the command again"))
+        }
+        Err(TryLockError::Error(error)) => Err(failure("the lock on the project's folder", &error).state(UNTOUCHED)),
+    }
+}
+
+/// Refuses a project whose files are half those of before: one that dies, or is at it, leaves a list behind.
+pub(crate) fn refuse_pending(root: &Path) -> Result<(), Failure> {
+    if !is_pending(root) {
         return Ok(());
     }
-    let failure = Failure::new(FailureKind::Conflict, "a command died while it wrote the project's files").state(UNTOUCHED);
-    Err(failure.hint("chora upgrade, which goes on with it first"))
+    let failure = Failure::new(FailureKind::Conflict, "a command writes the project's files, or died while it did").state(UNTOUCHED);
+    Err(failure.hint("wait for it; if none runs, chora upgrade completes, or takes back, what it had begun"))
 }
 
-/// Goes on with what a killed command left; says whether there was something.
-pub(super) fn resume(root: &Path) -> Result<bool, Failure> {
+/// Whether files of the project are being written, or a killed command left some that are.
+pub(crate) fn is_pending(root: &Path) -> bool {
+    [LIST, UNDOING].into_iter().any(|list| root.join(PENDING).join(list).exists())
+}
+
+/// Goes on with what a killed command left; says what that was.
+pub(super) fn resume(root: &Path) -> Result<Option<String>, Failure> {
     let pending = root.join(PENDING);
     if let Some(list) = read(root, UNDOING)? {
+        refuse_edited(root, &list, Going::Back)?;
         take_back(root, &list).map_err(|error| failure(PENDING, &error))?;
-        return Ok(true);
+        return Ok(Some(format!("what a killed command had begun was taken back: {}", list.shown())));
     }
     let Some(list) = read(root, LIST)? else {
         // A command that died before everything was staged has changed nothing, one that died after its list was gone had ended.
         for left in [UNFINISHED, PENDING] {
             drop(fs::remove_dir_all(root.join(left)));
         }
-        return Ok(false);
+        return Ok(None);
     };
+    refuse_edited(root, &list, Going::On)?;
     staged::place_all(root, &pending, &list.changes, |_| ()).map_err(|(path, error)| failure(&path, &error))?;
     finish(root, || ()).map_err(|error| failure(PENDING, &error))?;
-    Ok(true)
+    Ok(Some(format!("what a killed command had begun was completed: {}", list.shown())))
+}
+
+/// What somebody has edited since a command died is not written over, nor removed.
+fn refuse_edited(root: &Path, list: &Pending, going: Going) -> Result<(), Failure> {
+    let mut edited = Vec::new();
+    for staged in &list.changes {
+        if staged.is_in_the_way(root, &root.join(PENDING), going).map_err(|error| failure(staged.path(), &error))? {
+            edited.push(staged.path().to_owned());
+        }
+    }
+    let Some((first, others)) = edited.split_first() else { return Ok(()) };
+    let message = format!("`{first}` was edited since a command died while it wrote the project's files");
+    let failure = Failure::new(FailureKind::Conflict, message).details(others.iter().map(|path| format!("{path}, too")).collect());
+    let state = format!("nothing was written; what it had begun waits in {PENDING}");
+    Err(failure.state(state).hint("move the edited files away, run the command again, then bring the edits back in"))
 }
 
 fn read(root: &Path, name: &str) -> Result<Option<Pending>, Failure> {

@@ -48,9 +48,26 @@ pub(crate) fn detect(root: &Path) -> Detected {
     found.beside(&text);
     found.dockerfile(&text("Dockerfile"));
     if !is_there(".gitlab-ci.yml") && !root.join(".github/workflows").exists() {
-        found.ci(&text(".git/config"));
+        found.ci(&git_config(root));
     }
     found
+}
+
+/// The settings of the repository whose top the project is; those of a worktree or a submodule are where its file `.git` says.
+fn git_config(root: &Path) -> String {
+    let git = root.join(".git");
+    let folder = match fs::read_to_string(&git) {
+        Ok(text) => root.join(text.strip_prefix("gitdir:").unwrap_or_default().trim()),
+        Err(_) => git,
+    };
+    let common = fs::read_to_string(folder.join("commondir")).map_or_else(|_| folder.clone(), |common| folder.join(common.trim()));
+    fs::read_to_string(common.join("config")).unwrap_or_default()
+}
+
+/// The top of the repository that a project is a part of, where that is another folder.
+pub(crate) fn repository_above(root: &Path) -> Option<&Path> {
+    let top = root.ancestors().find(|folder| folder.join(".git").exists())?;
+    (top != root).then_some(top)
 }
 
 /// Hosts of repositories, and whose CI runs there.
@@ -267,6 +284,28 @@ mod tests {
         assert_eq!(found(&[("compose.yaml", "services: [\n")]), ("minimal", json!({})));
         let words = "[project]\ndescription = 'knows postgresql'\n# psycopg\ndependencies = ['fastmcp', 'psycopg']\n";
         assert_eq!(found(&[("pyproject.toml", words)]).0, "mcp-server");
+    }
+
+    #[test]
+    fn a_worktree_and_a_submodule_are_of_their_repositories() {
+        let top = tempfile::tempdir().unwrap();
+        let put = |path: &str, text: &str| {
+            let path = top.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let origin = |host: &str| format!("[remote \"origin\"]\n\turl = git@{host}:acme/tools.git\n");
+        put("main/.git/config", &origin("github.com"));
+        put("main/.git/worktrees/side/commondir", "../..\n");
+        put("main/.git/modules/part/config", &origin("gitlab.com"));
+        put("side/.git", &format!("gitdir: {}\n", top.path().join("main/.git/worktrees/side").display()));
+        put("main/part/.git", "gitdir: ../.git/modules/part\n");
+        put("odd/.git", "nothing\n");
+        let ci = |folder: &str| detect(&top.path().join(folder)).answers.get("ci").cloned();
+        assert_eq!(
+            [ci("main"), ci("side"), ci("main/part"), ci("odd")],
+            [Some("github".into()), Some("github".into()), Some("gitlab".into()), None]
+        );
     }
 
     #[test]

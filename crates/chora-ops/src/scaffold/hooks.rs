@@ -6,7 +6,6 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use chora_template::render::MOST_FILES;
@@ -114,7 +113,7 @@ impl Bench<'_> {
         let Some((program, arguments)) = words.split_first() else { return Ok(()) };
         // A path is one below the files; a name is looked for where programs are.
         let program = if program.contains('/') { self.files.join(program) } else { PathBuf::from(program) };
-        let mut command = Command::new(program);
+        let mut command = program::apart(program);
         command.args(arguments).current_dir(&self.files);
         command.env("CHORA_HOOK", self.occasion.word()).env("CHORA_ANSWERS", self.folder.join("answers.json"));
         command.env("CHORA_PATTERN", &self.given.pattern.name).env("CHORA_VERSION", self.given.pattern.version.to_string());

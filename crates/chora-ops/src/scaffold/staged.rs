@@ -10,9 +10,19 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 
 use super::apply::{Change, Content};
+use super::hash;
 
 /// How many files are waited for at the same time.
 const SYNCED_AT_ONCE: usize = 32;
+
+/// Which way a killed command is gone on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Going {
+    /// All is written.
+    On,
+    /// All is put back.
+    Back,
+}
 
 /// A change whose contents wait in the staging folder.
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,26 +35,55 @@ pub(super) struct Staged {
     old: Option<usize>,
     /// The first folder that has to be made for it.
     folder: Option<String>,
+    /// The hash of what stood there: another name of a file shows every edit of it, so a copy alone could not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    was: Option<String>,
+    /// The hash of what is to stand there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    becomes: Option<String>,
 }
 
 impl Staged {
     pub(super) fn stage(root: &Path, staging: &Path, index: usize, change: &Change) -> io::Result<Self> {
         let place = root.join(&change.path);
         match &change.content {
-            Content::Bytes(bytes) => drop(write(&new(staging, index), bytes, change.executable)?),
+            Content::Bytes(bytes) => {
+                let file = write(&new(staging, index), bytes, change.executable)?;
+                let like = change.like.as_ref().map_or_else(|| place.clone(), |path| root.join(path));
+                take_over(&file, &like, change.executable)?;
+            }
             Content::Former(path) => again(&root.join(path), &new(staging, index))?,
             Content::Gone => {}
         }
-        let is_there = place.is_file();
-        if is_there {
+        let was = hash_of(&place)?;
+        if was.is_some() {
             again(&place, &old(staging, index))?;
         }
         let missing = Path::new(&change.path).ancestors().skip(1).filter(|folder| !root.join(folder).exists()).last();
         Ok(Self {
             path: change.path.clone(),
             new: (change.content != Content::Gone).then_some(index),
-            old: is_there.then_some(index),
+            old: was.is_some().then_some(index),
             folder: missing.map(|folder| folder.display().to_string()),
+            becomes: hash_of(&new(staging, index))?,
+            was,
+        })
+    }
+
+    /// Whether going on would lose what somebody has put there since it was staged.
+    pub(super) fn is_in_the_way(&self, root: &Path, staging: &Path, going: Going) -> io::Result<bool> {
+        let Some(there) = hash_of(&root.join(&self.path))? else { return Ok(false) };
+        let staged = |path: Option<PathBuf>| path.map_or(Ok(None), |path| hash_of(&path));
+        let (new, old) = (staged(self.new.map(|index| new(staging, index)))?, staged(self.old.map(|index| old(staging, index)))?);
+        let is_as_before = self.was.as_ref().or(old.as_ref()) == Some(&there);
+        Ok(match going {
+            // What is not staged any more is in its place, and nothing is moved onto it.
+            Going::On if self.new.is_some() => new.is_some_and(|new| new != there) && !is_as_before,
+            Going::On => !is_as_before,
+            Going::Back if self.old.is_some() && old.is_none() || self.old.is_none() && new.is_some() => false,
+            Going::Back if self.old.is_none() && self.new.is_none() => false,
+            // Older programs did not write down what they placed.
+            Going::Back => !is_as_before && self.becomes.as_ref().map_or(self.new.is_none(), |becomes| *becomes != there),
         })
     }
 
@@ -79,7 +118,12 @@ impl Staged {
 
 /// Another name for a file, which is as good as a copy: what stands in a project is never written into, only replaced.
 fn again(file: &Path, name: &Path) -> io::Result<()> {
-    fs::hard_link(file, name).or_else(|_| fs::copy(file, name).map(|_| ()))
+    match fs::hard_link(file, name) {
+        // It may be another name of this very file already: to copy onto it would empty both.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        Err(_) => fs::copy(file, name).map(|_| ()),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Moves all to their places, and says after which; the error names the file.
@@ -120,13 +164,33 @@ pub(super) fn put(path: &Path, bytes: &[u8], executable: bool) -> io::Result<()>
 
 /// The same, without waiting for the disk.
 pub(super) fn write(path: &Path, bytes: &[u8], executable: bool) -> io::Result<File> {
-    let mut file = File::create(path)?;
+    // What is there already may be another name of a file of the project, which would be emptied.
+    let mut file = File::create_new(path)?;
     file.write_all(bytes)?;
     if executable {
         let mode = file.metadata()?.permissions().mode();
         file.set_permissions(Permissions::from_mode(mode | ((mode & 0o444) >> 2)))?;
     }
     Ok(file)
+}
+
+/// A file that is closed to others stays so.
+fn take_over(file: &File, like: &Path, executable: bool) -> io::Result<()> {
+    let mode = match fs::symlink_metadata(like) {
+        Ok(metadata) if metadata.is_file() => metadata.permissions().mode() & 0o777,
+        _ => return Ok(()),
+    };
+    let running = if executable { (mode & 0o444) >> 2 } else { 0 };
+    file.set_permissions(Permissions::from_mode(mode & !0o111 | running))
+}
+
+/// The hash of a file, the empty text for what is none; nothing where nothing is.
+fn hash_of(path: &Path) -> io::Result<Option<String>> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Ok(metadata) if !metadata.is_file() => Ok(Some(String::new())),
+        metadata => metadata.and_then(|_| fs::read(path)).map(|bytes| Some(hash(&bytes))),
+    }
 }
 
 fn new(staging: &Path, index: usize) -> PathBuf {
@@ -149,6 +213,9 @@ mod tests {
     use super::super::apply::{Change, apply, resume};
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
+
+    const COMPLETED: &str = "what a killed command had begun was completed: a, bin/run, docs/deep/b, old, kept/a";
+    const TAKEN_BACK: &str = "what a killed command had begun was taken back: a, bin/run, docs/deep/b, old, kept/a";
 
     fn settings(project: &tempfile::TempDir) -> crate::Settings {
         let deployed_by = chora_core::model::event::DeployedBy::Human;
@@ -195,7 +262,7 @@ mod tests {
         apply(&settings(&project), &changes()).unwrap();
         assert_eq!(files(project.path()), pairs(&[("a", "new a"), ("bin/run", "#!"), ("docs/deep/b", "b"), ("kept/a", "old a")]));
         assert_eq!(fs::metadata(project.path().join("bin/run")).unwrap().permissions().mode() & 0o100, 0o100);
-        assert!(!resume(project.path()).unwrap());
+        assert_eq!(resume(project.path()).unwrap(), None);
     }
 
     #[test]
@@ -224,7 +291,7 @@ mod tests {
     fn what_a_death_left_is_gone_on_with() {
         for moved in 0..=changes().len() {
             let (project, _) = dead("changes.json", moved);
-            assert!(resume(project.path()).unwrap());
+            assert_eq!(resume(project.path()).unwrap().as_deref(), Some(COMPLETED));
             assert_eq!(
                 files(project.path()),
                 pairs(&[("a", "new a"), ("bin/run", "#!"), ("docs/deep/b", "b"), ("kept/a", "old a")]),
@@ -239,8 +306,49 @@ mod tests {
             let (project, staged) = dead("undo.json", moved);
             let last = &staged[staged.len() - back..];
             super::take_back_all(project.path(), &project.path().join(".chora/pending"), last).unwrap();
-            assert!(resume(project.path()).unwrap());
+            assert_eq!(resume(project.path()).unwrap().as_deref(), Some(TAKEN_BACK));
             assert_eq!(files(project.path()), pairs(&[("a", "old a"), ("old", "old")]), "after {moved} moves and {back} back");
+        }
+    }
+
+    /// Every kind of change of `changes`, edited in place or anew after a death.
+    const EDITS: [&str; 5] = ["a", "bin/run", "docs/deep/b", "old", "kept/a"];
+
+    fn edit(project: &tempfile::TempDir, path: &str, in_place: bool) {
+        let path = project.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        if !in_place && path.exists() {
+            fs::remove_file(&path).unwrap();
+        }
+        fs::write(path, "edited since").unwrap();
+    }
+
+    #[test]
+    fn what_was_edited_since_a_death_is_never_written_over() {
+        for (list, moved, (index, path), in_place) in ["changes.json", "undo.json"].into_iter().flat_map(|list| {
+            let of_all =
+                move |moved| EDITS.into_iter().enumerate().flat_map(move |edit| [(list, moved, edit, true), (list, moved, edit, false)]);
+            (0..=changes().len()).flat_map(of_all)
+        }) {
+            let (project, _) = dead(list, moved);
+            edit(&project, path, in_place);
+            // What was moved to its place already, or has no copy to be put back, is nobody's to write over.
+            let is_free =
+                if list == "changes.json" { index < moved && path != "old" } else { index >= moved && !["a", "old"].contains(&path) };
+            let what = format!("{list}, {moved} moved, {path} edited, in place: {in_place}");
+            match resume(project.path()) {
+                Ok(settled) => assert!(is_free && settled.is_some(), "{what}"),
+                Err(failure) => {
+                    assert!(!is_free && failure.message.contains(&format!("`{path}` was edited")), "{what}: {failure:?}");
+                    assert_eq!(fs::read_to_string(project.path().join(path)).unwrap(), "edited since", "{what}");
+                    // As its hint says.
+                    fs::rename(project.path().join(path), project.path().join("mine")).unwrap();
+                    resume(project.path()).unwrap();
+                    fs::create_dir_all(project.path().join(path).parent().unwrap()).unwrap();
+                    fs::rename(project.path().join("mine"), project.path().join(path)).unwrap();
+                }
+            }
+            assert_eq!(fs::read_to_string(project.path().join(path)).unwrap(), "edited since", "{what}");
         }
     }
 
@@ -248,16 +356,31 @@ mod tests {
     fn a_death_after_all_was_written_is_in_nobody_s_way() {
         let (project, _) = dead("changes.json", changes().len());
         fs::remove_file(project.path().join(".chora/pending/changes.json")).unwrap();
-        assert!(!resume(project.path()).unwrap());
+        assert_eq!(resume(project.path()).unwrap(), None);
         apply(&settings(&project), &[Change::text("a", "newer a")]).unwrap();
         assert_eq!(fs::read_to_string(project.path().join("a")).unwrap(), "newer a");
+    }
+
+    #[test]
+    fn nothing_is_staged_onto_something() {
+        let project = project();
+        let (staging, file) = (project.path().join("staging"), project.path().join("a"));
+        fs::create_dir(&staging).unwrap();
+        for taken in ["0.old", "0.new"] {
+            fs::hard_link(&file, staging.join(taken)).unwrap();
+            let staged = super::Staged::stage(project.path(), &staging, 0, &Change::text("a", "new a"));
+            assert_eq!(staged.unwrap_err().kind(), std::io::ErrorKind::AlreadyExists, "{taken}");
+            assert_eq!(fs::read_to_string(&file).unwrap(), "old a", "{taken}");
+            fs::remove_dir_all(&staging).unwrap();
+            fs::create_dir(&staging).unwrap();
+        }
     }
 
     #[test]
     fn a_death_before_all_was_staged_changed_nothing() {
         let project = project();
         fs::create_dir_all(project.path().join(".chora/pending.unfinished")).unwrap();
-        assert!(!resume(project.path()).unwrap());
+        assert_eq!(resume(project.path()).unwrap(), None);
         assert_eq!(files(project.path()), pairs(&[("a", "old a"), ("old", "old")]));
     }
 }

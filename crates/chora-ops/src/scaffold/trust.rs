@@ -1,11 +1,11 @@
 //! Whose hooks may run: sources that a person has named, for one command or in a file of their own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::UNTOUCHED;
-use super::source::address::Address;
+use super::source::address::{Address, is_repository_address};
 use crate::context::Settings;
 use crate::failure::{Failure, FailureKind};
 
@@ -21,8 +21,10 @@ struct Preferences {
 
 /// Whether the hooks of a source may run. What ends with `/` names all that is below it.
 pub(crate) fn is_trusted(settings: &Settings, named: &[String], source: &str) -> Result<bool, Failure> {
-    let all = named.iter().cloned().chain(preferred(settings)?);
-    Ok(all.into_iter().any(|name| covers(settings, &name, source)))
+    let is_named = named.iter().any(|name| covers(settings, name, source));
+    // A path that starts at the project would be another directory in every project.
+    let means_the_same_everywhere = |name: &&String| Path::new(name).is_absolute() || is_repository_address(name);
+    Ok(is_named || preferred(settings)?.iter().filter(means_the_same_everywhere).any(|name| covers(settings, name, source)))
 }
 
 fn covers(settings: &Settings, name: &str, source: &str) -> bool {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{FileFate, UpgradeOutcome, Work};
 use crate::context::Settings;
 use crate::failure::{Failure, FailureKind};
-use crate::scaffold::apply::{self, Change, Content};
+use crate::scaffold::apply::{self, Change};
 use crate::scaffold::{self, UNTOUCHED, files};
 
 /// Where it is noted.
@@ -139,10 +139,15 @@ pub(super) fn abort(settings: &Settings, record: &Record) -> Result<UpgradeOutco
         if let Some(file) = there.filter(is_edited) {
             let path = format!("{folder}/{}", before.path);
             copies.push(path.clone());
-            changes.push(Change::file(&path, &file));
+            changes.push(Change::file(&path, &file).like(Some(&before.path)));
         }
-        let content = bytes.map_or(Content::Gone, Content::Bytes);
-        changes.push(Change { path: before.path.clone(), content, executable: before.executable });
+        changes.push(match bytes {
+            Some(bytes) => {
+                let file = ProjectFile { bytes, executable: before.executable };
+                Change::file(&before.path, &file).like(Some(&kept(&before.path)))
+            }
+            None => Change::gone(before.path.clone()),
+        });
     }
     changes.extend(forgotten(&unfinished));
     apply::apply(settings, &changes)?;

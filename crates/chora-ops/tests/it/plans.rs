@@ -111,6 +111,26 @@ async fn a_broken_compose_file_does_not_stop_what_the_store_knows() {
 }
 
 #[tokio::test]
+async fn half_written_files_are_not_deployed_and_do_not_stop_what_the_store_knows() {
+    let world = World::new();
+    world.deploy("1").await.unwrap();
+    world.deploy("2").await.unwrap();
+    let pending = world.project.path().join(".chora/pending");
+    std::fs::create_dir_all(&pending).unwrap();
+    for list in ["changes.json", "undo.json"] {
+        std::fs::write(pending.join(list), r#"{"changes": []}"#).unwrap();
+        let failure = Box::pin(deploy(&world.context(), &DeployRequest::default())).await.unwrap_err();
+        assert_eq!((failure.kind, failure.state.as_str()), (FailureKind::Conflict, "nothing was changed"), "{failure:?}");
+        assert!(failure.hint.contains("chora upgrade"), "{failure:?}");
+        assert_eq!(status(&world.context(), &StatusRequest::default()).await.unwrap().version.as_deref(), Some("v2"));
+        std::fs::remove_file(pending.join(list)).unwrap();
+    }
+    std::fs::write(pending.join("changes.json"), r#"{"changes": []}"#).unwrap();
+    assert_eq!(world.roll_back().await.unwrap().version, "v1");
+    assert!(world.listener.text().contains("what was deployed last counts"));
+}
+
+#[tokio::test]
 async fn only_what_is_possible_is_offered_and_a_named_release_comes_back_after_down() {
     let world = World::new();
     world.deploy("1").await.unwrap();

@@ -26,6 +26,7 @@ fn a_template_stays_inside() {
     assert_snapshot!(elsewhere("/etc/passwd"), @"`/etc/passwd` is outside of what a pattern may write: it is absolute");
     assert_snapshot!(elsewhere("{{ \".\" ~ \".\" }}/a"), @"`../a` is outside of what a pattern may write: it leads upwards");
     assert_snapshot!(elsewhere(".git/hooks/post-checkout"), @"`.git/hooks/post-checkout` is outside of what a pattern may write: the folder belongs to another program");
+    assert_snapshot!(elsewhere("sub/.GIT/hooks/post-checkout"), @"`sub/.GIT/hooks/post-checkout` is outside of what a pattern may write: the folder belongs to another program");
     assert_snapshot!(elsewhere(".chora/answers.yaml"), @"`.chora/answers.yaml` is outside of what a pattern may write: the folder belongs to another program");
 }
 

@@ -320,6 +320,15 @@ const MATRIX: &[Case<'_>] = &[
         tree: &[("f", "A\nb")],
         ..PLAIN
     },
+    Case {
+        what: "no end of the last line, one added after it",
+        old: &[("f", "a\n")],
+        new: &[("f", "a\nb\n")],
+        edits: &[("f", "a")],
+        fates: &["merged f"],
+        tree: &[("f", "a\nb\n")],
+        ..PLAIN
+    },
     Case { what: "binary, changed", old: &[("f", "\0old")], new: &[("f", "\0new")], fates: &["clean f"], tree: &[("f", "\0new")], ..PLAIN },
     Case {
         what: "binary, edited",

@@ -49,7 +49,9 @@ pub(crate) fn run(args: InitArgs, door: &Door) -> Result<Answer, Failure> {
     let mut asked = prompt::person(args.answers.is_silent(), Which::Guesses);
     let outcome = init_asking(&settings, &request, &mut asked)?;
     let text = render(&outcome);
-    Ok(Answer::new(&outcome, text)?.warnings(&source::warnings(outcome.source.as_ref(), &outcome.skipped_hooks)))
+    let mut warnings: Vec<String> = outcome.settled.iter().chain(&outcome.warnings).cloned().collect();
+    warnings.extend(source::warnings(outcome.source.as_ref(), &outcome.skipped_hooks));
+    Ok(Answer::new(&outcome, text)?.warnings(&warnings))
 }
 
 fn render(outcome: &InitOutcome) -> String {

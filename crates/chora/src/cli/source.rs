@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use chora_ops::Settings;
-use chora_ops::init::Source;
+use chora_ops::init::{Source, is_repository_address};
 use clap::Args;
 
 /// Digits of a commit that are shown.
@@ -25,6 +25,9 @@ impl TrustArgs {
 
 /// A directory that is named from where the command runs, when that is not the project.
 pub(crate) fn as_named(settings: &Settings, source: String) -> String {
+    if is_repository_address(&source) {
+        return source;
+    }
     let place = source.rsplit_once('@').map_or(source.as_str(), |(place, _)| place);
     let is_here = std::env::current_dir().and_then(|here| here.canonicalize()).is_ok_and(|here| here == settings.project_dir);
     for folder in [source.as_str(), place] {

@@ -90,7 +90,8 @@ pub(crate) fn run(args: UpgradeArgs, door: &Door) -> Result<Answer, Failure> {
         (false, _, conflicts) if conflicts > 0 && !outcome.dry_run => FailureKind::Conflict.exit_code(),
         _ => 0,
     };
-    let warnings = source::warnings(outcome.source.as_ref(), &outcome.skipped_hooks);
+    let mut warnings: Vec<String> = outcome.settled.iter().cloned().collect();
+    warnings.extend(source::warnings(outcome.source.as_ref(), &outcome.skipped_hooks));
     Ok(Answer::new(&outcome, text)?.exit(exit).warnings(&warnings))
 }
 

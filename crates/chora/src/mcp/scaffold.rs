@@ -89,7 +89,7 @@ struct Written {
     answers: Answers,
     /// Answers that nobody gave.
     assumed: Vec<String>,
-    /// Each with what became of it; hooks that did not run.
+    /// What a killed command had begun; each file with what became of it; hooks that did not run.
     files: Vec<String>,
     dry_run: bool,
     next: String,
@@ -97,10 +97,10 @@ struct Written {
 
 impl Written {
     fn of(outcome: InitOutcome) -> Self {
-        let InitOutcome { pattern, version, answers, assumed, skipped_hooks, files, dry_run, next, .. } = outcome;
+        let InitOutcome { pattern, version, answers, assumed, skipped_hooks, settled, warnings, files, dry_run, next, .. } = outcome;
         let line = |file: &FileLine| format!("{} {}", word(file.change), file.path);
         let skipped = skipped_hooks.iter().map(|hook| format!("not run: {hook}"));
-        let files = files.iter().map(line).chain(skipped).collect();
+        let files = settled.into_iter().chain(files.iter().map(line)).chain(skipped).chain(warnings).collect();
         Self { pattern, version, answers, assumed, files, dry_run, next }
     }
 }
@@ -122,7 +122,8 @@ struct Merged {
 impl Merged {
     fn of(outcome: UpgradeOutcome) -> Self {
         let skipped = outcome.skipped_hooks.iter().map(|hook| format!("not run: {hook}"));
-        let lines = words(&outcome, UpgradeAction::Merge).lines().map(str::to_owned).chain(skipped).collect();
+        let told = words(&outcome, UpgradeAction::Merge);
+        let lines = outcome.settled.iter().cloned().chain(told.lines().map(str::to_owned)).chain(skipped).collect();
         let UpgradeOutcome { pattern, to: version, is_behind, conflicts, dry_run, next, .. } = outcome;
         Self { pattern, version, is_behind, lines, conflicts, dry_run, next }
     }
@@ -175,26 +176,27 @@ fn would_write<'a>(cx: &'a Context, request: &'a InitRequest) -> BoxFuture<'a, R
     if let Some(from) = &request.from {
         return Box::pin(std::future::ready(Ok(vec![format!("take patterns from {from}, and write what they say")])));
     }
-    let told = init(&cx.settings, &InitRequest { dry_run: true, ..request.clone() }).map(|outcome| {
+    let told = apart(cx, &InitRequest { dry_run: true, ..request.clone() }, init);
+    Box::pin(async {
+        let outcome = told.await?;
         let replaced = outcome.files.iter().filter(|file| file.change == FileChange::Replaced);
-        replaced.map(|file| format!("write over {}", file.path)).collect()
-    });
-    Box::pin(std::future::ready(told))
+        Ok(replaced.map(|file| format!("write over {}", file.path)).collect())
+    })
 }
 
 fn would_merge<'a>(cx: &'a Context, request: &'a UpgradeRequest) -> BoxFuture<'a, Result<Vec<String>, Failure>> {
     if let Some(from) = &request.from {
         return Box::pin(std::future::ready(Ok(vec![format!("take the pattern from {from} from now on, and merge what it says")])));
     }
-    let told = match request.action {
-        UpgradeAction::Continue => Ok(vec!["end the upgrade, its conflicts are resolved".to_owned()]),
-        UpgradeAction::Abort => Ok(vec!["put every file back as it was before the upgrade".to_owned()]),
+    let plainly = |words: &str| -> BoxFuture<'a, _> { Box::pin(std::future::ready(Ok(vec![words.to_owned()]))) };
+    match request.action {
+        UpgradeAction::Continue => plainly("end the upgrade, its conflicts are resolved"),
+        UpgradeAction::Abort => plainly("put every file back as it was before the upgrade"),
         action @ (UpgradeAction::Merge | UpgradeAction::DryRun) => {
-            upgrade(&cx.settings, &UpgradeRequest { action: UpgradeAction::DryRun, ..request.clone() })
-                .map(|outcome| words(&outcome, action).lines().map(str::to_owned).collect())
+            let told = apart(cx, &UpgradeRequest { action: UpgradeAction::DryRun, ..request.clone() }, upgrade);
+            Box::pin(async move { Ok(words(&told.await?, action).lines().map(str::to_owned).collect()) })
         }
-    };
-    Box::pin(std::future::ready(told))
+    }
 }
 
 fn patterns_words(outcome: &PatternsOutcome) -> String {

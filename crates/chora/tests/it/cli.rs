@@ -3,6 +3,7 @@
 mod audit;
 mod configuration;
 mod help;
+mod hostile;
 mod images;
 mod log;
 mod probes;
@@ -10,4 +11,5 @@ mod refusals;
 mod scaffold;
 mod sources;
 mod surroundings;
+mod unfinished;
 mod upgrades;

@@ -68,7 +68,9 @@ impl Address {
         if text.is_empty() || text.starts_with('-') || text.chars().any(char::is_control) {
             return Err(refused("it is no address"));
         }
-        if let Some(place) = folder(root, text) {
+        // A project could bring along a directory that is called like a repository that somebody trusts.
+        let is_elsewhere = is_repository_address(text);
+        if let Some(place) = folder(root, text).filter(|_| !is_elsewhere) {
             return Ok(Self { place, reference: None });
         }
         let (place, reference) = split(text);
@@ -76,12 +78,18 @@ impl Address {
             check_reference(reference)?;
         }
         let reference = reference.map(str::to_owned);
-        if let Some(place) = folder(root, place) {
+        if let Some(place) = folder(root, place).filter(|_| !is_elsewhere) {
             return Ok(Self { place, reference });
         }
         remote(place).map_err(refused)?;
         Ok(Self { place: Place::Remote(place.to_owned()), reference })
     }
+}
+
+/// Whether a text names a repository by `scheme://…` or `[user@]host:path`, whatever directories there are.
+#[must_use]
+pub fn is_repository_address(text: &str) -> bool {
+    text.contains("://") || host_and_path(text).is_some()
 }
 
 fn folder(root: &Path, text: &str) -> Option<Place> {
@@ -117,6 +125,9 @@ fn remote(text: &str) -> Result<(), &'static str> {
     if text.contains("::") {
         return Err("`::` names a program that git would run");
     }
+    if text.contains(['%', '\\']) {
+        return Err("`%` and `\\` may mean another path to the server than to whoever trusts the name; write the path plainly");
+    }
     let Some((scheme, rest)) = text.split_once("://") else { return scp(text) };
     if !SCHEMES.contains(&scheme) {
         return Err("only https, ssh and file are taken: what comes over others could be changed on its way, or run something");
@@ -132,11 +143,13 @@ fn remote(text: &str) -> Result<(), &'static str> {
 
 /// `[user@]host:path`.
 fn scp(text: &str) -> Result<(), &'static str> {
-    let Some((host, path)) = text.split_once(':').filter(|(host, _)| !host.contains('/') && host.len() > 1) else {
-        return Err("there is no such directory");
-    };
+    let Some((host, path)) = host_and_path(text) else { return Err("there is no such directory") };
     let (user, host) = host.rsplit_once('@').map_or((None, host), |(user, host)| (Some(user), host));
     check_parts(user, host, path)
+}
+
+fn host_and_path(text: &str) -> Option<(&str, &str)> {
+    text.split_once(':').filter(|(host, _)| !host.contains('/') && host.len() > 1)
 }
 
 /// A name that begins with `-` would be an option of `ssh`; `..` would make a name look trusted that is not.
@@ -160,6 +173,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("templates")).unwrap();
         fs::create_dir_all(root.path().join("a@b")).unwrap();
+        for named_like_a_repository in ["https:/host/acme/t", "git@host:acme/t.git", "odd:name"] {
+            fs::create_dir_all(root.path().join(named_like_a_repository)).unwrap();
+        }
         let parsed = |text: &str| {
             Address::parse(root.path(), text).map(|address| {
                 let kind = if matches!(address.place, Place::Folder { .. }) { "folder" } else { "remote" };
@@ -173,6 +189,8 @@ mod tests {
             ("a@b@main", "folder a@b main"),
             ("https://host/acme/t.git", "remote https://host/acme/t.git -"),
             ("https://host/acme/t@v1", "remote https://host/acme/t v1"),
+            ("https://host/acme/t", "remote https://host/acme/t -"),
+            ("./odd:name@v1", "folder ./odd:name v1"),
             ("ssh://git@host:22/acme/t", "remote ssh://git@host:22/acme/t -"),
             ("ssh://git@host/acme/t@1.0", "remote ssh://git@host/acme/t 1.0"),
             ("git@host:acme/t.git", "remote git@host:acme/t.git -"),
@@ -198,6 +216,9 @@ mod tests {
             ("https://name:word@host/t", "what opens it would stand in .chora/answers.yaml"),
             ("https://token@host/t", "what opens it would stand in .chora/answers.yaml"),
             ("https://host/acme/../evil/t", "its path goes up"),
+            ("https://host/acme/%2e%2e/evil/t", "`%` and `\\` may mean another path"),
+            ("git@host:acme/%2E%2E/evil", "`%` and `\\` may mean another path"),
+            ("https://host/acme/..\\evil/t", "`%` and `\\` may mean another path"),
             ("https://host", "it names no repository"),
             ("https:///t", "it names no host"),
         ];

@@ -24,6 +24,9 @@ use crate::scaffold::program::{self, ProgramError};
 /// How long `git` may take.
 const LIMIT: Duration = Duration::from_secs(180);
 
+/// The largest file that `git` may make, in bytes: a pack holds files that are never read, and of a commit that no tag or branch names all history.
+const LARGEST_PACK: u64 = 256 << 20;
+
 /// No hooks, an end to servers that say nothing, and no care for a repository that is thrown away at once.
 const SETTINGS: [&str; 7] = [
     "core.hooksPath=/dev/null",
@@ -92,7 +95,8 @@ impl Git<'_> {
     /// What it wrote; a failure tells what it said.
     fn said(&self, repository: Option<&Path>, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, Failure> {
         let verb = arguments.first().copied().unwrap_or_default();
-        let ended = program::run(&mut self.command(repository, arguments), input, LIMIT).map_err(|error| self.failed(verb, &error))?;
+        let ended = program::run_within(&mut self.command(repository, arguments), input, (LIMIT, Some(LARGEST_PACK)))
+            .map_err(|error| self.failed(verb, &error))?;
         if ended.status.success() {
             return Ok(ended.stdout);
         }

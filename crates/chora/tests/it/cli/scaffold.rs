@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
-use crate::support::Chora;
+use crate::support::{Chora, git};
 use insta::assert_snapshot;
 
 /// A project of Python with a file of its own.
@@ -15,6 +16,12 @@ fn written() -> Chora {
     let project = python();
     assert_eq!(project.run(["init"]).code, 0);
     project
+}
+
+/// SHA-256 of a file of the project in hexadecimal, as the record has it.
+fn sha256(project: &Chora, path: &str) -> String {
+    let output = project.command(Path::new("sha256sum")).arg(path).output().expect("sha256sum is installed");
+    String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned()
 }
 
 /// Names of everything in the project's directory.
@@ -82,6 +89,42 @@ fn what_is_there_is_never_overwritten() {
 }
 
 #[test]
+fn a_project_is_begun_where_one_stands() {
+    let project = Chora::new().file("docker-compose.yml", "services: {}\n").file("services/api/go.mod", "module api\n");
+    let part = project.path().join("services/api");
+    let init = |arguments: &[&str]| {
+        let mut command = project.command(Path::new(env!("CARGO_BIN_EXE_chora")));
+        let output = command.current_dir(&part).arg("init").args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, stderr) = init(&["--project", "../.."]);
+    assert!(code == Some(75) || code == Some(64), "the language of the whole is not known: {stderr}");
+    assert_eq!(init(&["--yes", "--set", "ci=github"]).0, Some(0));
+    assert!(part.join("compose.yaml").exists() && part.join(".chora/answers.yaml").exists());
+    assert_eq!(entries(&project), ["docker-compose.yml", "services"]);
+    let (code, stderr) = init(&["--yes", "--project", "../..", "--set", "language=go"]);
+    assert_eq!(code, Some(75));
+    assert!(stderr.contains(&format!("{} has files of its own", project.path().display())), "{stderr}");
+}
+
+#[test]
+fn the_next_command_is_about_the_same_answers() {
+    let project = Chora::new().file("go.mod", "module shop\n");
+    assert_eq!(project.run(["init", "--dry-run", "--json"]).json()["next"], "chora init");
+    let other = ["init", "--pattern", "full-stack", "--set", "migrate=/app/migrate up"];
+    let dry = [&other[..], &["--dry-run", "--json"]].concat();
+    assert_eq!(project.run(&dry).json()["next"], "the same command without --dry-run");
+    project.write("compose.yaml", "services: {}\n");
+    assert_snapshot!(project.run(other));
+    // As the hint says.
+    assert_eq!(project.run([&other[..], &["--replace"]].concat()).code, 0);
+    assert!(project.read(".chora/answers.yaml").contains("pattern: \"full-stack\""));
+    let next = |arguments: &[&str]| project.run([arguments, &["--json"]].concat()).json()["next"].clone();
+    assert_eq!(next(&["upgrade", "--check"]), "chora config", "there is nothing to do");
+    assert_eq!(next(&["upgrade", "--check", "--set", "port=9000"]), "the same command without --check and --dry-run");
+}
+
+#[test]
 fn a_project_with_docker_files_of_its_own_gets_ci_alone() {
     let project = Chora::new().file("docker-compose.yml", "services: {app: {image: 'app:1'}}\n");
     assert_snapshot!(project.run(["init", "--pattern", "github-actions", "--set", "name=shop"]));
@@ -98,6 +141,21 @@ fn a_project_gets_ci_where_its_repository_is() {
     assert!(!project.read("Dockerfile.test").contains("--no-dev"));
     assert_eq!(project.run(["upgrade", "--set", "ci=none"]).code, 0);
     assert!(!project.path().join(".github/workflows/docker.yml").exists());
+}
+
+#[test]
+fn ci_that_nobody_reads_is_told() {
+    let project = python();
+    git(project.path().parent().unwrap(), &["init", "--quiet"]);
+    let top = project.path().parent().unwrap().display().to_string();
+    for (ci, path) in [("github", ".github/workflows/docker.yml"), ("gitlab", ".gitlab-ci.yml")] {
+        let answer = format!("ci={ci}");
+        let ran = project.run(["init", "--dry-run", "--set", &answer]);
+        assert!(ran.stderr.contains(&format!("{path} is not read where it is: the top of the repository is {top}")), "{ran}");
+    }
+    assert!(!project.run(["init", "--dry-run"]).stderr.contains("is not read"));
+    git(&project.path(), &["init", "--quiet"]);
+    assert!(!project.run(["init", "--dry-run", "--set", "ci=github"]).stderr.contains("is not read"));
 }
 
 #[test]
@@ -141,10 +199,12 @@ fn an_upgrade_keeps_edits_and_deletions() {
 fn an_upgrade_from_an_older_version_is_seen() {
     let project = written();
     // As an older pattern wrote it: another text, another version.
+    let newer = sha256(&project, "compose.yaml");
     let older = project.read("compose.yaml").replace("max-file: \"3\"", "max-file: \"1\"");
     project.write("compose.yaml", &older);
     project.write(".chora/base/compose.yaml", &older);
-    project.write(".chora/answers.yaml", project.read(".chora/answers.yaml").replace("version: 1", "version: 0"));
+    let record = project.read(".chora/answers.yaml").replace(&newer, &sha256(&project, "compose.yaml"));
+    project.write(".chora/answers.yaml", record.replace("version: 1", "version: 0"));
     assert_snapshot!(project.run(["upgrade", "--check"]));
     assert_snapshot!(project.run(["upgrade"]));
     assert!(project.read("compose.yaml").contains("max-file: \"3\""));

@@ -311,6 +311,44 @@ fn a_hook_that_fails_leaves_the_project_as_before() {
     assert_eq!((project.read("app.conf").as_str(), project.path().join(".chora/pending").exists()), ("name = shop\n", false));
 }
 
+#[test]
+fn a_hook_works_in_no_repository_of_somebody_else_s() {
+    let project = Chora::new().env("GIT_DIR", "/nowhere/.git").env("GIT_INDEX_FILE", "/nowhere/index").env("GIT_WORK_TREE", "/nowhere");
+    let source = hooked(&project, "ok");
+    source.program("hooks/make", "#!/bin/sh\nenv | grep '^GIT_' > made\ntrue\n");
+    let ran = project.run(["init", "--from", "../templates", "--set", "name=shop", "--trust", "../templates"]);
+    assert_eq!((ran.code, project.read("made").as_str()), (0, ""), "{ran}");
+}
+
+#[test]
+fn a_repository_of_very_many_files_is_refused() {
+    let project = Chora::new();
+    let source = Source::beside(&project.path(), "templates");
+    for number in 0..=5_000 {
+        source.put(&format!("files/{number}"), "x\n");
+    }
+    source.put("patterns/service.yaml", with_files("[{path: a, from: files/0}]")).tag("v1.0.0");
+    let ran = init(&project, &format!("file://{}", source.path()));
+    assert!(ran.code == 64 && ran.stderr.contains("it has more than 5000 files"), "{ran}");
+}
+
+#[test]
+fn a_question_that_does_not_apply_needs_no_answer() {
+    let project = Chora::new();
+    let source = Source::beside(&project.path(), "templates");
+    let asking = "questions:\n  name: {ask: n}\n  tls: {ask: t, type: boolean, default: false}\n  cert: {ask: c, when: tls}\n";
+    source.put("patterns/service.yaml", manifest(1, &format!("{asking}files: [{{path: app.conf, from: app.j2}}]\n")));
+    source.put("app.j2", "name = {{ name }}\n{% if tls %}\ncert = {{ cert }}\n{% endif %}\n");
+    let ran = init(&project, "../templates");
+    assert_eq!((ran.code, project.read("app.conf").as_str()), (0, "name = shop\n"), "{ran}");
+    let ran = project.run(["upgrade", "--set", "tls=yes"]);
+    assert!(ran.code == 64 && ran.stderr.contains("`cert` has no answer"), "{ran}");
+    assert_eq!(project.run(["upgrade", "--set", "tls=yes", "--set", "cert=c.pem"]).code, 0);
+    assert_eq!(project.read("app.conf"), "name = shop\ncert = c.pem\n");
+    assert_eq!(project.run(["upgrade", "--set", "tls=no"]).code, 0);
+    assert!(!project.read(".chora/answers.yaml").contains("cert"));
+}
+
 /// Runs a command at a terminal where a person types these lines; gives what is to be seen there.
 fn at_a_terminal(project: &Chora, arguments: &str, typed: &str) -> String {
     let mut command = project.command(Path::new("script"));

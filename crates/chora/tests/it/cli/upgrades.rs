@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::support::{Chora, Source, git};
@@ -57,6 +58,49 @@ fn what_is_not_committed_is_in_the_way_unless_told() {
 }
 
 #[test]
+fn what_git_ignores_is_looked_at_where_it_was_edited() {
+    let (project, source) = project();
+    project.write(".gitignore", "*.conf\n/docs/\nbuild/\n");
+    project.write("build/other", "not the upgrade's business\n");
+    commit(&project);
+    source.put("a.j2", "one\ntwo\nthree\nfour\n").put("guide.j2", "newer guide\n");
+    for (path, text) in [("a.conf", "one\ntwo\nmine\n"), ("docs/deep/guide", "my guide\n")] {
+        let before = project.read(path);
+        project.write(path, text);
+        let ran = project.run(["upgrade", "--dry-run", "--json"]).json();
+        assert_eq!(ran["uncommitted"], serde_json::json!([path]));
+        let ran = project.run(["upgrade"]);
+        assert!(ran.code == 75 && ran.stderr.contains("not committed") && project.read(path) == text, "{ran}");
+        project.write(path, before);
+    }
+    assert_eq!(project.run(["upgrade"]).code, 0, "as they were written they are in nobody's way");
+    assert_eq!(project.read("a.conf"), "one\ntwo\nthree\nfour\n");
+    // The whole project in a folder that its repository ignores.
+    let top = project.path().parent().unwrap().to_owned();
+    fs::remove_dir_all(project.path().join(".git")).unwrap();
+    git(&top, &["init", "--quiet"]);
+    fs::write(top.join(".gitignore"), "/project/\n").unwrap();
+    source.put("a.j2", "one\ntwo\nthree\nfour\nfive\n");
+    project.write("a.conf", "mine\n");
+    assert_eq!(project.run(["upgrade", "--dry-run", "--json"]).json()["uncommitted"], serde_json::json!(["a.conf"]));
+}
+
+#[test]
+fn what_is_untracked_in_a_submodule_is_in_nobody_s_way() {
+    let (project, source) = project();
+    commit(&project);
+    let other = Source::beside(&project.path(), "other");
+    other.put("file", "x\n").tag("v1");
+    git(&project.path(), &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &other.path(), "module"]);
+    commit(&project);
+    project.write("module/build/output", "made\n");
+    project.write("module/file", "edited\n");
+    source.put("a.j2", "one\ntwo\nthree\nfour\n");
+    let ran = project.run(["upgrade"]);
+    assert_eq!((ran.code, project.read("a.conf").as_str()), (0, "one\ntwo\nthree\nfour\n"), "{ran}");
+}
+
+#[test]
 fn a_project_may_be_a_part_of_a_repository() {
     let (project, source) = project();
     let top = project.path().parent().unwrap().to_owned();
@@ -72,6 +116,101 @@ fn a_project_may_be_a_part_of_a_repository() {
     git(&top, &["commit", "--quiet", "--message", "y"]);
     assert_eq!(project.run(["upgrade", "--conflict", "rej"]).code, 75);
     assert_eq!(project.read("a.conf"), "one\ntwo\nthree\nfour\n");
+}
+
+/// As a program does that looks for versions of images everywhere, and commits what it has found.
+#[test]
+fn what_the_pattern_wrote_is_not_what_somebody_says_it_wrote() {
+    let (project, source) = project();
+    commit(&project);
+    for path in ["a.conf", ".chora/base/a.conf"] {
+        project.write(path, "one\ntwo newer\nthree\n");
+    }
+    commit(&project);
+    source.put("a.j2", "one\ntwo\nthree\nfour\n");
+    assert_snapshot!(project.run(["upgrade"]));
+    assert_eq!(project.run(["upgrade", "--check"]).code, 75);
+    assert_eq!(project.read("a.conf"), "one\ntwo newer\nthree\n");
+    git(&project.path(), &["checkout", "--quiet", "HEAD~1", "--", ".chora/base/a.conf"]);
+    commit(&project);
+    assert_eq!(project.run(["upgrade"]).code, 0);
+    assert_eq!(project.read("a.conf"), "one\ntwo newer\nthree\nfour\n");
+}
+
+#[test]
+fn git_may_change_how_lines_of_what_was_written_end() {
+    let (project, source) = project();
+    source
+        .put("patterns/p.yaml", MANIFEST.replace("files: [", "files: [{path: dos.txt, from: dos.txt}, "))
+        .put("dos.txt", "one\r\ntwo\r\n");
+    assert_eq!(project.run(["upgrade"]).code, 0);
+    project.write(".chora/base/dos.txt", "one\ntwo\n");
+    project.write(".chora/base/a.conf", "one\r\ntwo\r\nthree\r\n");
+    source.put("a.j2", "one\ntwo\nthree\nfour\n").put("dos.txt", "one\r\ntwo\r\nthree\r\n");
+    let ran = project.run(["upgrade"]);
+    assert_eq!((ran.code, project.read("a.conf").as_str()), (0, "one\ntwo\nthree\nfour\n"), "{ran}");
+    assert_eq!(project.read("dos.txt"), "one\r\ntwo\r\nthree\r\n");
+}
+
+#[test]
+fn git_takes_what_is_of_the_project_and_leaves_the_state_of_a_machine() {
+    let (project, source) = project();
+    let mine = [
+        ".chora/storage.db",
+        ".chora/storage.db-wal",
+        ".chora/schema_version.txt",
+        ".chora/blobs/00/00ff",
+        ".chora/aborted-1/a",
+        ".chora/files/x",
+    ];
+    mine.iter().for_each(|path| project.write(path, "of this machine\n"));
+    let ours = [".chora/contracts/web.json", ".chora/memory/events/deployment.jsonl"];
+    ours.iter().for_each(|path| project.write(path, "{}\n"));
+    project.write(".gitignore", "*.conf\n");
+    commit(&project);
+    let taken = git(&project.path(), &["ls-files", ".chora"]);
+    let memory = [
+        ".gitignore",
+        "answers.yaml",
+        "base/a.conf",
+        "base/bin/run",
+        "base/docs/deep/guide",
+        "contracts/web.json",
+        "memory/events/deployment.jsonl",
+    ];
+    assert_eq!(taken.lines().collect::<Vec<_>>(), memory.map(|path| format!(".chora/{path}")));
+    // What somebody has said there stays, and what an older program did not write is written by the next upgrade.
+    project.write(".chora/.gitignore", "*\n");
+    source.put("a.j2", "other\n");
+    assert_eq!((project.run(["upgrade", "--dirty"]).code, project.read(".chora/.gitignore").as_str()), (0, "*\n"));
+    fs::remove_file(project.path().join(".chora/.gitignore")).unwrap();
+    source.put("a.j2", "and another\n");
+    assert_eq!(project.run(["upgrade", "--dirty"]).code, 0);
+    assert!(project.read(".chora/.gitignore").contains("!/answers.yaml\n"));
+}
+
+#[test]
+fn what_is_closed_to_others_stays_so() {
+    let (project, source) = project();
+    let mode = |path: &str| fs::metadata(project.path().join(path)).unwrap().permissions().mode() & 0o777;
+    let close = |path: &str, mode: u32| fs::set_permissions(project.path().join(path), fs::Permissions::from_mode(mode)).unwrap();
+    close("a.conf", 0o600);
+    close("bin/run", 0o700);
+    close("docs/deep/guide", 0o640);
+    project.write("a.conf", "one\ntwo\nmine\n");
+    let moved = MANIFEST.replace("docs/deep/guide", "docs/guide").replace("version: 1", "version: 2");
+    source.put("patterns/p.yaml", moved + "migrations: [{to: 2, files: {docs/deep/guide: docs/guide}}]\n");
+    source.put("a.j2", "one\ntwo\ntheirs\n").put("run.j2", "#!/bin/sh\nexit\n");
+    assert_eq!(project.run(["upgrade"]).code, 75);
+    assert_eq!([mode("a.conf"), mode("bin/run"), mode("docs/guide")], [0o600, 0o700, 0o640]);
+    project.write("a.conf", "edited since\n");
+    assert_eq!(project.run(["upgrade", "--abort"]).code, 0);
+    let copy = mode(".chora/aborted-1/a.conf");
+    assert_eq!([mode("a.conf"), mode("bin/run"), mode("docs/deep/guide"), copy], [0o600, 0o700, 0o640, 0o600]);
+    project.write("a.conf", "one\nzwei\nthree\n");
+    source.put("a.j2", "zero\none\ntwo\nthree\n");
+    assert_eq!(project.run(["upgrade"]).code, 0);
+    assert_eq!((mode("a.conf"), project.read("a.conf").as_str()), (0o600, "zero\none\nzwei\nthree\n"));
 }
 
 #[test]

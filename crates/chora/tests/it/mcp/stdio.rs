@@ -250,3 +250,43 @@ fn what_a_model_names_is_not_fetched_and_what_it_trusts_does_not_run() {
     assert_eq!(done["pattern"], "p", "{done}");
     assert!(done["files"].to_string().contains("not run: touch hooked") && !folder.path().join("hooked").exists(), "{done}");
 }
+
+#[test]
+fn previews_keep_nobody_waiting() {
+    let folder = empty_folder();
+    let (source, home) = (folder.path().join("source"), folder.path().join("home"));
+    let write = |path: std::path::PathBuf, text: String| {
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(path, text).expect("written");
+    };
+    let (go_on, gave_up) = (folder.path().join("go-on"), folder.path().join("gave-up"));
+    let wait = format!("for i in $(seq 200); do test -e {} && exit; sleep 0.1; done; : > {}", go_on.display(), gave_up.display());
+    let hooks = json!({ "upgrade": [["sh", "-c", wait]] });
+    let manifest = format!(
+        "title: t\nsummary: s\nversion: 1\nquestions: {{name: {{ask: n, default: x}}}}\nfiles: [{{path: a, from: a.j2}}]\nhooks: {hooks}\n"
+    );
+    write(source.join("patterns/p.yaml"), manifest);
+    write(source.join("a.j2"), "one\n".to_owned());
+    write(home.join(".config/chora/config.yaml"), format!("trust: [{}]\n", json!(source.canonicalize().expect("it is there"))));
+    let project = folder.path().join("project");
+    std::fs::create_dir(&project).expect("made");
+    let mut pipe = Pipe::open(chora().args(["serve", "--stdio", "--project"]).arg(&project).env("HOME", &home));
+    pipe.shake_hands("2025-11-25");
+    let made = pipe.call("init", json!({ "from": source, "confirm": true }));
+    assert_eq!(made["result"]["structuredContent"]["pattern"], "p", "{made}");
+    write(source.join("a.j2"), "two\n".to_owned());
+    // As many as the server has threads for answers.
+    for id in 900..904 {
+        pipe.send(&json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": "upgrade", "arguments": {} } }));
+    }
+    let listed = pipe.call("patterns", json!({}));
+    assert!(listed["result"]["structuredContent"].is_object() && !gave_up.exists(), "{listed}");
+    std::fs::write(go_on, "").expect("written");
+    let asked = loop {
+        let message = pipe.receive();
+        if message["id"].as_u64().is_some_and(|id| id >= 900) {
+            break message;
+        }
+    };
+    assert!(asked["result"]["structuredContent"].to_string().contains("clean        a"), "{asked}");
+}
