@@ -25,6 +25,7 @@ use part::Part;
 /// What to release, as what, and where to.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches, as the command line has them")]
 pub struct PublishRequest {
     /// Version, the tag.
     pub version: String,

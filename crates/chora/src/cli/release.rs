@@ -18,6 +18,7 @@ use super::verify;
 /// command, by what the registry has; other content under the same version is refused. The log tells every attempt.
 /// The exit code is 1 when an image is not fit; nothing is pushed then.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are what they are")]
 pub(crate) struct ReleaseArgs {
     /// The version, which becomes the tag
     version: String,

@@ -154,13 +154,16 @@ fn a_folder_is_indexed_and_searched_whatever_becomes_of_the_stores() {
     recovers(&site);
     assert_eq!(finds(&site, "auto", "rain"), "weather.md");
 
-    // Whoever does not end within its grace period (10 s for the server) is killed, which its exit code tells.
-    let app = id("app");
-    let begun = Instant::now();
-    docker(&["stop", &app]);
-    println!("the server has ended after {:?}", begun.elapsed());
-    assert_ne!(docker(&["inspect", &app, "--format", "{{.State.ExitCode}}"]), "137");
+    ends_in_time(&id("app"));
     serves_from_stores_elsewhere(&site, &host);
+}
+
+/// Whoever does not end within its grace period (10 s for the server) is killed, which its exit code tells.
+fn ends_in_time(container: &str) {
+    let begun = Instant::now();
+    docker(&["stop", container]);
+    println!("the server has ended after {:?}", begun.elapsed());
+    assert_ne!(docker(&["inspect", container, "--format", "{{.State.ExitCode}}"]), "137");
 }
 
 /// Stores of somebody else's, named by `.env` alone: the model is fetched there, the database is brought up to date there.
