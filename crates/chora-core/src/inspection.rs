@@ -2,6 +2,7 @@
 //!
 //! The bytes are handed in; nothing that is told holds a secret.
 
+mod address;
 mod config;
 mod credential;
 mod instruction;
@@ -14,7 +15,7 @@ mod waste;
 use crate::model::health::Verdict;
 
 pub use config::{ImageConfig, Instruction};
-pub use instruction::shown;
+pub use instruction::{shown, without_secrets};
 pub use judge::{Rules, Subject, judge};
 pub use layer::{LargeFile, LayerReport, LayerTally};
 pub use leak::{Leak, leaks_in_config, leaks_in_file};

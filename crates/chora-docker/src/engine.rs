@@ -9,7 +9,7 @@ use chora_core::model::container::{
     Container, ContainerFilter, ContainerSpec, ContainerSummary, ExecOutcome, ExecSpec, LogChunk, LogQuery,
 };
 use chora_core::model::ids::{ContainerId, ImageId};
-use chora_core::model::image::{Image, ImageBuild};
+use chora_core::model::image::{Image, ImageBuild, PublishedImage};
 use chora_core::model::network::{Attachment, NetworkFacts, NetworkSpec, VolumeFacts, VolumeSpec};
 use chora_core::ports::engine::{EngineEvent, EngineFacts, Piped, ProgressSink};
 use chora_core::ports::{Engine, EngineError};
@@ -113,6 +113,10 @@ impl Engine for DockerEngine {
 
     async fn published(&self, reference: &str) -> Result<Option<String>, EngineError> {
         Registry::of(&self.client, &self.logins, reference).await?.digest().await
+    }
+
+    async fn published_images(&self, reference: &str) -> Result<Vec<PublishedImage>, EngineError> {
+        Registry::of(&self.client, &self.logins, reference).await?.images().await
     }
 
     async fn tag_published(&self, reference: &str, tag: &str) -> Result<(), EngineError> {

@@ -98,8 +98,18 @@ pub(crate) fn push(error: EngineError, image: &str) -> EngineError {
         other => return other,
     };
     let lower = reason.to_lowercase();
-    let refusals =
-        ["unauthorized", "authentication required", "access to the resource is denied", "denied:", "no basic auth", "403 forbidden"];
+    let refusals = [
+        "unauthorized",
+        "authentication required",
+        "access to the resource is denied",
+        "denied:",
+        "no basic auth",
+        "403 forbidden",
+        // Words of containerd's image store.
+        "push access denied",
+        "insufficient_scope",
+        "authorization failed",
+    ];
     let image = image.to_owned();
     if refusals.iter().any(|words| lower.contains(words)) {
         EngineError::LoginNeeded { registry: crate::login::registry_of(&image).to_owned(), reason }
@@ -152,7 +162,7 @@ mod tests {
 
     use chora_core::ports::EngineError;
 
-    use super::{connection, is_registry_outage, refusal};
+    use super::{connection, is_registry_outage, push, refusal};
 
     #[test]
     fn refusals_are_told_apart_by_status_and_words() {
@@ -179,6 +189,19 @@ mod tests {
         assert!(matches!(connection(&denied, "unix:///x"), EngineError::PermissionDenied { .. }));
         let gone = io::Error::from(io::ErrorKind::ConnectionRefused);
         assert!(matches!(connection(&gone, "unix:///x"), EngineError::Unreachable { .. }));
+    }
+
+    #[test]
+    fn a_push_that_wants_a_login_is_told() {
+        let told = |reason: &str| push(EngineError::Failed { reason: reason.to_owned() }, "r.example/a:1");
+        for refused in [
+            "denied: requested access to the resource is denied",
+            "push access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed",
+            "failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized",
+        ] {
+            assert!(matches!(told(refused), EngineError::LoginNeeded { registry, .. } if registry == "r.example"), "{refused}");
+        }
+        assert!(matches!(told("manifest invalid"), EngineError::PushRefused { .. }));
     }
 
     #[test]

@@ -147,7 +147,8 @@ pub(crate) async fn load(client: &Client, archive: Bytes) -> Result<(), EngineEr
 
 /// Streams an image as `docker save` writes it, in whichever of its two layouts the engine does.
 pub(crate) async fn export(client: &Arc<Client>, image: &str) -> Result<BoxStream<'static, Result<Bytes, EngineError>>, EngineError> {
-    let call = Call::get(format!("/images/{}/get", reference_path(image)), about(image)).limit(Some(LONG));
+    // Classic engines write all layers to their disk before the first byte: how long that takes is a matter of size.
+    let call = Call::get(format!("/images/{}/get", reference_path(image)), about(image)).limit(None);
     let response = client.open(call).await?;
     let client = Arc::clone(client);
     Ok(BodyDataStream::new(response.into_body()).map_err(move |error| client.lost(&error)).boxed())

@@ -2,10 +2,11 @@
 //! stand for the very same one (OCI distribution-spec). Layers are the engine's work.
 
 mod challenge;
+mod images;
 mod index;
+mod insecure;
 mod token;
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,13 +14,13 @@ use chora_core::ports::EngineError;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, StatusCode};
-use hyper_rustls::HttpsConnector;
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 
-use crate::client::{Call, Client};
+use crate::client::Client;
 use crate::images::split_tag;
 use crate::login::{Login, Logins, registry_of};
 
@@ -33,9 +34,11 @@ const LARGEST: usize = 4 << 20;
 const MANIFESTS: &str = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json, \
                          application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json";
 
+type Http = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
 /// One repository of a registry, with what is named in it.
 pub(crate) struct Registry {
-    http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    http: Http,
     /// With scheme and host, such as `http://127.0.0.1:5000`.
     base: String,
     host: String,
@@ -63,26 +66,8 @@ struct Question {
     body: Bytes,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
-struct EngineSettings {
-    registry_config: RegistrySettings,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
-struct RegistrySettings {
-    index_configs: indexmap::IndexMap<String, IndexSettings>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
-struct IndexSettings {
-    secure: Option<bool>,
-}
-
 impl Registry {
-    /// Finds the registry of a `name:tag` or `name@digest`; nothing is sent to it.
+    /// Finds the registry of a `name:tag` or `name@digest`; only one that needs no TLS is asked whether it has it.
     pub(crate) async fn of(client: &Client, logins: &Logins, reference: &str) -> Result<Self, EngineError> {
         let host = registry_of(reference).to_owned();
         let path = reference.strip_prefix(&host).and_then(|rest| rest.strip_prefix('/')).unwrap_or(reference);
@@ -92,10 +77,15 @@ impl Registry {
         };
         let is_docker = host == "docker.io";
         let repository = if is_docker && !name.contains('/') { format!("library/{name}") } else { name.to_owned() };
-        let scheme = if is_loopback(&host) || is_insecure(client, &host).await? { "http" } else { "https" };
-        let base = format!("{scheme}://{}", if is_docker { "registry-1.docker.io" } else { &host });
+        let is_insecure = insecure::is_insecure(client, &host).await?;
+        let http = http(reference, is_insecure)?;
+        let base = if is_insecure {
+            insecure::base(&http, &host).await
+        } else {
+            format!("https://{}", if is_docker { "registry-1.docker.io" } else { &host })
+        };
         let login = logins.find(reference).await?;
-        Ok(Self { http: http(reference)?, base, host, repository, named: named.to_owned(), reference: reference.to_owned(), login })
+        Ok(Self { http, base, host, repository, named: named.to_owned(), reference: reference.to_owned(), login })
     }
 
     /// The digest of the manifest that is named; `None` when there is none.
@@ -177,30 +167,22 @@ impl Registry {
     }
 }
 
-fn http(reference: &str) -> Result<legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>, EngineError> {
+/// A way to registries. Authorities are read for those that have to show who they are.
+fn http(reference: &str, is_insecure: bool) -> Result<Http, EngineError> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_connect_timeout(Some(CONNECTING));
+    let unreachable = |reason: String| EngineError::RegistryUnreachable { image: reference.to_owned(), reason };
+    let config = if is_insecure { insecure::accepting() } else { trusting() }.map_err(unreachable)?;
+    let connector = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1().wrap_connector(tcp);
+    Ok(legacy::Client::builder(TokioExecutor::new()).build(connector))
+}
+
+fn trusting() -> Result<rustls::ClientConfig, String> {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let tls = hyper_rustls::HttpsConnectorBuilder::new().with_provider_and_native_roots(provider).map_err(|error| {
-        EngineError::RegistryUnreachable {
-            image: reference.to_owned(),
-            reason: format!("the machine's authorities cannot be read: {error}"),
-        }
-    })?;
-    Ok(legacy::Client::builder(TokioExecutor::new()).build(tls.https_or_http().enable_http1().wrap_connector(tcp)))
-}
-
-/// Engines speak plain HTTP with registries of the machine itself.
-fn is_loopback(host: &str) -> bool {
-    let name = host.strip_prefix('[').and_then(|rest| rest.split(']').next()).unwrap_or_else(|| host.split(':').next().unwrap_or(host));
-    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// Whether the engine was told that a registry has no TLS (`insecure-registries`).
-async fn is_insecure(client: &Client, host: &str) -> Result<bool, EngineError> {
-    let settings: EngineSettings = client.document(Call::get("/info", "the engine")).await?;
-    Ok(settings.registry_config.index_configs.get(host).is_some_and(|index| index.secure == Some(false)))
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let roots = builder.map_err(|error| error.to_string())?.with_native_roots();
+    Ok(roots.map_err(|error| format!("the machine's authorities cannot be read: {error}"))?.with_no_client_auth())
 }
 
 /// A registry's own words for what is wrong, at most a line.
@@ -232,16 +214,7 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_loopback, words};
-
-    #[test]
-    fn registries_of_this_machine_are_known() {
-        for (host, expected) in
-            [("localhost:5000", true), ("127.0.0.1:5000", true), ("[::1]:5000", true), ("ghcr.io", false), ("10.0.0.1:5000", false)]
-        {
-            assert_eq!(is_loopback(host), expected, "{host}");
-        }
-    }
+    use super::words;
 
     #[test]
     fn a_registry_says_what_is_wrong() {

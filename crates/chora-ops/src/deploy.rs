@@ -176,7 +176,7 @@ async fn prepare(cx: &Context, project: &Project, request: &DeployRequest) -> Re
     let live = release::live(cx, environment).await?;
     let mut retained: Vec<Release> = release::good(cx, environment).await?.into_iter().map(|(release, _)| release).collect();
     retained.truncate((project.environment.releases_kept as usize).saturating_sub(1));
-    let eager = Eagerness { pull: request.pull, build: request.build };
+    let eager = Eagerness { pull: request.pull, build: request.build, as_built: false };
     let gateway = live.as_ref().and_then(|live| live.images.get(GATEWAY)).filter(|_| !request.recreate);
     let checked = preflight::preflight(cx, project);
     let observed = observe(cx, &project.environment.project, &project.stack);

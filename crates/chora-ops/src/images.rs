@@ -33,8 +33,8 @@ const PULL_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) enum Source {
     /// It is on the engine.
     Present(ImagePin),
-    /// It was built before from the same inputs; another build may have taken its tags since.
-    Built { pin: ImagePin, tags: Vec<String> },
+    /// It was built before from the same inputs, of which this is the hash; another build may have taken its tags since.
+    Built { pin: ImagePin, tags: Vec<String>, inputs: String },
     /// It has to be pulled, perhaps for its age.
     Pull { reference: String, ages: bool },
     /// It is this program's own, and has to be put on the engine.
@@ -56,6 +56,26 @@ impl PreparedBuild {
     /// Hash of what it is built from.
     pub(crate) fn inputs(&self) -> &str {
         self.build.labels.get(labels::BUILD_INPUTS).map_or("", String::as_str)
+    }
+}
+
+impl Source {
+    /// Hash of what it is built from, where it is.
+    pub(crate) fn inputs(&self) -> Option<&str> {
+        match self {
+            Self::Build(prepared) => Some(prepared.inputs()),
+            Self::Built { inputs, .. } => Some(inputs),
+            Self::Present(_) | Self::Pull { .. } | Self::Own { .. } => None,
+        }
+    }
+
+    /// What its image is called on the engine, where it is built.
+    fn tags(&self) -> &[String] {
+        match self {
+            Self::Build(prepared) => &prepared.build.tags,
+            Self::Built { tags, .. } => tags,
+            Self::Present(_) | Self::Pull { .. } | Self::Own { .. } => &[],
+        }
     }
 }
 
@@ -115,6 +135,8 @@ pub(crate) struct Eagerness {
     pub(crate) pull: bool,
     /// Build what can be built.
     pub(crate) build: bool,
+    /// What was built from the same inputs is good enough, whatever the file says of building it each time.
+    pub(crate) as_built: bool,
 }
 
 /// Finds out which images the engine lacks; reads and hashes build contexts.
@@ -199,9 +221,11 @@ async fn build_source(
 ) -> Result<Source, Failure> {
     let (name, definition) = service;
     let prepared = prepare_build(cx, project, name, definition, build).await?;
-    let again = eager.build || build.no_cache || definition.pull_policy.as_deref() == Some("build");
+    let each_time = build.no_cache || definition.pull_policy.as_deref() == Some("build");
+    let again = eager.build || (each_time && !eager.as_built);
     if !again && let Some(image) = cx.engine.image(&prepared.tag).await? {
-        return Ok(Source::Built { pin: pin(&prepared.reference, &image)?, tags: prepared.build.tags });
+        let inputs = prepared.inputs().to_owned();
+        return Ok(Source::Built { pin: pin(&prepared.reference, &image)?, tags: prepared.build.tags, inputs });
     }
     Ok(Source::Build(Box::new(prepared)))
 }
@@ -230,11 +254,8 @@ async fn prepare_build(cx: &Context, project: &Project, name: &str, service: &Se
     let reference = reference(&project.environment.project, name, service);
     let mut tags = vec![tag.clone(), reference.clone()];
     tags.extend(build.tags.iter().cloned());
-    let own = [
-        (labels::PROJECT, project.environment.project.clone()),
-        (labels::SERVICE, name.to_owned()),
-        (labels::BUILD_INPUTS, inputs.to_string()),
-    ];
+    // It does not say which service it was built for: several may be made of it.
+    let own = [(labels::PROJECT, project.environment.project.clone()), (labels::BUILD_INPUTS, inputs.to_string())];
     let build = ImageBuild {
         service: name.to_owned(),
         build: build.clone(),
@@ -306,11 +327,18 @@ pub(crate) async fn obtain_apart(cx: &Context, prepared: &PreparedBuild, version
 /// Lets the tags of images that need no build point to them again.
 pub(crate) async fn tag_again(cx: &Context, plan: &ImagePlan) -> Result<(), EngineError> {
     for source in plan.sources.values() {
-        let Source::Built { pin, tags } = source else { continue };
-        for tag in tags {
-            if cx.engine.image(tag).await?.and_then(|image| image.id).as_ref() != Some(&pin.id) {
-                cx.engine.tag_image(&pin.id, tag).await?;
-            }
+        if let Source::Built { pin, .. } = source {
+            share(cx, source, &pin.id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets the tags of a service that is built point to an image that is built from the same.
+pub(crate) async fn share(cx: &Context, source: &Source, image: &ImageId) -> Result<(), EngineError> {
+    for tag in source.tags() {
+        if cx.engine.image(tag).await?.and_then(|found| found.id).as_ref() != Some(image) {
+            cx.engine.tag_image(image, tag).await?;
         }
     }
     Ok(())

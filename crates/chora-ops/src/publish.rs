@@ -7,7 +7,11 @@ mod many;
 mod part;
 mod steps;
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+
 use chora_core::model::ids::EnvironmentName;
+use futures_util::FutureExt as _;
 use indexmap::IndexMap;
 
 use crate::context::Context;
@@ -21,6 +25,8 @@ use crate::verify::VerifyOutcome;
 
 use account::Account;
 use part::Part;
+
+pub(crate) use part::two_of_one_name;
 
 /// What to release, as what, and where to.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -118,8 +124,18 @@ struct Work<'a> {
 /// From the beginning line to the terminal one.
 async fn told(cx: &Context, work: &mut Work<'_>) -> Result<PublishOutcome, Failure> {
     account::close_killed(cx)?;
-    let account = Account::begin(cx, work)?;
-    let done = Box::pin(steps::carry_out(cx, work)).await;
+    let account = Account::new(cx, work);
+    // A bug must not leave the log without an end.
+    let done = match std::panic::catch_unwind(AssertUnwindSafe(|| account.begin(cx))) {
+        Ok(begun) => {
+            begun?;
+            AssertUnwindSafe(Box::pin(steps::carry_out(cx, work))).catch_unwind().await
+        }
+        Err(panic) => Err(panic),
+    };
+    let bug =
+        |panic: Box<dyn Any + Send>| Failure::of_panic(&*panic).hint("please report the bug; the same command goes on where it stopped");
+    let done = done.unwrap_or_else(|panic| Err(bug(panic)));
     let done = done.map_err(|failure| {
         let details = failure.details.iter().map(|line| cx.redactor.clean(line)).collect();
         let failure = Failure { message: cx.redactor.clean(&failure.message), details, ..failure };
@@ -153,16 +169,22 @@ impl Work<'_> {
         }
     }
 
+    /// `latest` stands for all of it.
+    fn is_latest(&self) -> bool {
+        !self.parts.is_empty() && self.parts.iter().all(|part| part.is_latest)
+    }
+
     fn outcome(&self, ok: bool, next: String) -> PublishOutcome {
-        let images = self.parts.iter().map(|part| (part.service.clone(), part.published(&self.request.version))).collect();
+        let version = &self.request.version;
+        let images = self.parts.iter().flat_map(|part| part.services.iter().map(move |name| (name.clone(), part.published(version))));
         PublishOutcome {
             ok,
             version: self.request.version.clone(),
             environment: self.project.environment.name.clone(),
-            images,
-            resumed: self.parts.iter().filter(|part| part.was_there).map(|part| part.service.clone()).collect(),
-            latest: !self.parts.is_empty() && self.parts.iter().all(|part| part.is_latest),
-            verified: self.parts.iter().filter_map(|part| Some((part.service.clone(), part.verified.clone()?))).collect(),
+            images: images.collect(),
+            resumed: self.parts.iter().filter(|part| part.was_there).flat_map(|part| part.services.clone()).collect(),
+            latest: self.is_latest(),
+            verified: self.parts.iter().flat_map(|part| part.verified.clone()).collect(),
             plan: Vec::new(),
             warnings: self.warnings.clone(),
             next,

@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
 use crate::images::{Eagerness, ImagePlan, Source, survey};
 use crate::project::{Project, Selection, load};
+use crate::publish::two_of_one_name;
 use crate::registry::{built_only, registry, repository, send, tag};
 use crate::version;
 
@@ -64,15 +65,17 @@ pub async fn push(cx: &Context, request: &PushRequest) -> Result<PushOutcome, Fa
         None => version::describe(&project.directory).await.ok_or_else(nameless)?,
     };
     let version = tag(&version)?;
-    let plan = survey(cx, &project, Eagerness::default(), None).await?;
+    let plan = survey(cx, &project, Eagerness { as_built: true, ..Eagerness::default() }, None).await?;
     let mut images = chosen(&project, &plan, (&registry, version))?;
     if !request.dry_run {
         for service in images.keys().cloned().collect::<Vec<_>>() {
-            let Some(image) = images.get(&service) else { continue };
+            let Some(image) = images.get(&service).filter(|image| image.digest.is_none()) else { continue };
             let sent = send(cx, &chora_core::model::ids::ImageId::new(&image.id), &image.reference).await;
             let digest = sent.map_err(|failure| failure.or_state(&state(&images)))?;
-            if let Some(image) = images.get_mut(&service) {
-                image.digest = Some(digest);
+            // Several services may be made of one image.
+            let reference = image.reference.clone();
+            for image in images.values_mut().filter(|image| image.reference == reference) {
+                image.digest = Some(digest.clone());
             }
         }
     }
@@ -86,16 +89,20 @@ pub(crate) fn nameless() -> Failure {
         .hint("name one with --version")
 }
 
-/// The image of each service and its name in the registry.
+/// The image of each service and its name in the registry; services that build the same under one name have one image.
 fn chosen(project: &Project, plan: &ImagePlan, (registry, version): (&str, &str)) -> Result<IndexMap<String, Published>, Failure> {
-    let mut images = IndexMap::new();
+    let (mut images, mut firsts) = (IndexMap::new(), IndexMap::new());
     for (name, service) in &project.stack.services {
-        let Some(Source::Present(pin) | Source::Built { pin, .. }) = plan.sources.get(name) else {
+        let Some(Source::Built { pin, inputs, .. }) = plan.sources.get(name) else {
             let failure = Failure::new(FailureKind::NotFound, format!("the image of `{name}` is not built from the files as they are now"));
             return Err(failure.state("nothing was pushed").hint(format!("`chora build {name} --version {version}`")));
         };
-        let reference = format!("{}:{version}", repository(registry, project, name, service));
-        images.insert(name.clone(), Published { reference, digest: None, id: pin.id.to_string() });
+        let repository = repository(registry, project, name, service);
+        let (first, known, id) = firsts.entry(repository.clone()).or_insert_with(|| (name, inputs, pin.id.to_string()));
+        if known != &inputs {
+            return Err(two_of_one_name(first, name, &repository));
+        }
+        images.insert(name.clone(), Published { reference: format!("{repository}:{version}"), digest: None, id: id.clone() });
     }
     Ok(images)
 }

@@ -160,7 +160,7 @@ pub async fn build(cx: &Context, request: &BuildRequest) -> Result<BuildOutcome,
         .stack
         .services
         .retain(|name, service| service.build.is_some() && (request.services.is_empty() || request.services.contains(name)));
-    let plan = images::survey(cx, &project, Eagerness { pull: false, build: request.again }, None).await?;
+    let plan = images::survey(cx, &project, Eagerness { build: request.again, ..Eagerness::default() }, None).await?;
     let version = request.version.clone().unwrap_or_default();
     let images = images::obtain(cx, &plan, &project.stack, &version).await;
     let images = images.map_err(|error| Failure::from(error).or_state("images that were built before stay; no container was touched"))?;

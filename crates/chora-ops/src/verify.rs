@@ -115,7 +115,7 @@ pub(crate) async fn verify_image(
     cx.note(ProgressState::Begun, &what, "", (0, 0));
     let role = role::role(cx, project, request).await?;
     cx.note(ProgressState::Note, &what, "looking into its layers", (0, 0));
-    let contents = export::contents(cx, id.as_str()).await?;
+    let contents = export::contents(cx, id.as_str(), &request.allow).await?;
     let leaks: Vec<Leak> = contents.leaks.into_iter().filter(|leak| !is_allowed(leak, &request.allow)).collect();
     let rules = Rules {
         version: request.version.clone(),

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running registry; it goes with the value.
 pub struct DockerRegistry {
-    /// Where it listens, in plain HTTP.
+    /// Where it listens, in plain HTTP unless it was given a certificate.
     pub address: SocketAddr,
     process: Child,
     folder: PathBuf,
@@ -31,7 +31,16 @@ impl DockerRegistry {
     /// When `docker-registry` is not there or does not start.
     #[must_use]
     pub fn start() -> Self {
-        Self::run("")
+        Self::run("", None)
+    }
+
+    /// Starts one that speaks TLS, with a certificate and its key, both in PEM.
+    ///
+    /// # Panics
+    /// As [`DockerRegistry::start`].
+    #[must_use]
+    pub fn with_tls(certificate: &str, key: &str) -> Self {
+        Self::run("", Some((certificate, key)))
     }
 
     /// Starts one that wants [`LOGIN`].
@@ -40,17 +49,22 @@ impl DockerRegistry {
     /// As [`DockerRegistry::start`].
     #[must_use]
     pub fn locked() -> Self {
-        Self::run("auth: { htpasswd: { realm: test, path: passwords } }\n")
+        Self::run("auth: { htpasswd: { realm: test, path: passwords } }\n", None)
     }
 
-    fn run(more: &str) -> Self {
+    fn run(more: &str, identity: Option<(&str, &str)>) -> Self {
         let port = free_port();
         let folder = std::env::temp_dir().join(format!("chora-registry-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder for the registry");
         std::fs::write(folder.join("passwords"), PASSWORDS).expect("passwords are written");
+        let tls = identity.map_or("", |(certificate, key)| {
+            std::fs::write(folder.join("certificate.pem"), certificate).expect("its certificate is written");
+            std::fs::write(folder.join("key.pem"), key).expect("its key is written");
+            ", tls: { certificate: certificate.pem, key: key.pem }"
+        });
         let config = format!(
             "version: 0.1\nlog: {{ level: error, accesslog: {{ disabled: true }} }}\nstorage: {{ filesystem: {{ rootdirectory: images }} }}\n\
-             http: {{ addr: '127.0.0.1:{port}' }}\n{more}"
+             http: {{ addr: '127.0.0.1:{port}'{tls} }}\n{more}"
         );
         std::fs::write(folder.join("config.yml"), config).expect("its configuration is written");
         let process = Command::new("docker-registry")

@@ -20,7 +20,7 @@ use chora_core::model::container::{
     Container, ContainerFilter, ContainerSpec, ContainerSummary, ExecOutcome, ExecSpec, LogChunk, LogQuery,
 };
 use chora_core::model::ids::{ContainerId, ImageId};
-use chora_core::model::image::{Image, ImageBuild};
+use chora_core::model::image::{Image, ImageBuild, PublishedImage};
 use chora_core::model::network::{Attachment, NetworkFacts, NetworkSpec, VolumeFacts, VolumeSpec};
 use chora_core::ports::Engine;
 use chora_core::ports::engine::{EngineError, EngineEvent, EngineFacts, Piped, ProgressSink};
@@ -94,8 +94,8 @@ impl Engine for FakeEngine {
         self.call("images", |state| Ok(images::list(state, labels))).await
     }
 
-    async fn pull_image(&self, reference: &str, _platform: Option<&str>, _progress: ProgressSink<'_>) -> Result<(), EngineError> {
-        self.call("pull_image", |state| images::pull(state, reference)).await
+    async fn pull_image(&self, reference: &str, platform: Option<&str>, _progress: ProgressSink<'_>) -> Result<(), EngineError> {
+        self.call("pull_image", |state| images::pull(state, reference, platform)).await
     }
 
     async fn build_image(&self, build: &ImageBuild, _progress: ProgressSink<'_>) -> Result<ImageId, EngineError> {
@@ -107,6 +107,9 @@ impl Engine for FakeEngine {
     }
 
     async fn export_image(&self, image: &str) -> Result<BoxStream<'static, Result<bytes::Bytes, EngineError>>, EngineError> {
+        if self.world().holds_exports {
+            futures_util::future::pending::<()>().await;
+        }
         self.call("export_image", |state| images::export(state, image)).await
     }
 
@@ -116,6 +119,10 @@ impl Engine for FakeEngine {
 
     async fn published(&self, reference: &str) -> Result<Option<String>, EngineError> {
         self.call("published", |state| Ok(state.published.get(reference).cloned())).await
+    }
+
+    async fn published_images(&self, reference: &str) -> Result<Vec<PublishedImage>, EngineError> {
+        self.call("published_images", |state| images::published(state, reference)).await
     }
 
     async fn tag_published(&self, reference: &str, tag: &str) -> Result<(), EngineError> {

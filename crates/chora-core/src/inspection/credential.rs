@@ -1,12 +1,14 @@
 //! Files that are there to hold credentials, by their names and by what stands in them.
 
+use super::{address, token};
 use crate::audit::words::{is_secret, is_worth_hiding};
 
 /// `.env` files that are there to be shown.
 const SHOWN_ENV: [&str; 5] = [".env.example", ".env.defaults", ".env.sample", ".env.test", ".env.template"];
 /// Ends of paths, what has to stand in the file, and what it is then.
-const KNOWN: [(&str, &str, &str); 8] = [
+const KNOWN: [(&str, &str, &str); 9] = [
     (".npmrc", "_authToken=", "an npm login"),
+    (".npmrc", "_auth=", "an npm login"),
     (".npmrc", "_password=", "an npm login"),
     (".pypirc", "password", "a PyPI login"),
     (".netrc", "password", "a login for a server"),
@@ -43,7 +45,11 @@ fn variables(content: &str) -> Option<Credential> {
     let lines = content.lines().map(|line| line.trim().trim_start_matches("export ")).filter(|line| !line.starts_with('#'));
     let set: Vec<(&str, &str)> =
         lines.filter_map(|line| line.split_once('=')).map(|(name, value)| (name.trim(), value.trim().trim_matches(['"', '\'']))).collect();
-    let secret: Vec<&str> = set.iter().filter(|(name, value)| is_secret(name) && is_worth_hiding(value)).map(|(name, _)| *name).collect();
+    let is_one = |name: &str, value: &str| {
+        let tells_itself = token::find(value.as_bytes()).next().is_some() || address::is_in(value);
+        tells_itself || (is_secret(name) && is_worth_hiding(value))
+    };
+    let secret: Vec<&str> = set.iter().filter(|(name, value)| is_one(name, value)).map(|(name, _)| *name).collect();
     let more = if secret.len() > NAMED { ", …" } else { "" };
     let named = secret.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
     match (set.is_empty(), secret.is_empty()) {
@@ -62,10 +68,14 @@ mod tests {
         for (path, content, expected) in [
             ("app/.env", "# none\nexport DB_PASSWORD='x y'\nPORT=1\n", Some(("values of DB_PASSWORD", true))),
             ("app/.env.local", "PORT=1\n", Some(("variables of one place", false))),
+            ("app/.env", "STRIPE_KEY=sk_live_aB3dE5fG7hI9jK1lM3nO5pQ7\n", Some(("values of STRIPE_KEY", true))),
+            ("app/.env", "DATABASE_URL=postgres://app:hunter2@db/x\n", Some(("values of DATABASE_URL", true))),
+            ("app/.env", "DATABASE_URL=postgres://app:${PASSWORD}@db/x\n", Some(("variables of one place", false))),
             ("app/.env", "\n", None),
             ("app/.env.example", "DB_PASSWORD=x\n", None),
             ("root/.npmrc", "//r/:_authToken=x\n", Some(("an npm login", true))),
-            ("root/.npmrc", "registry=x\n", None),
+            ("root/.npmrc", "//r/:_auth=bWU6cHc=\n", Some(("an npm login", true))),
+            ("root/.npmrc", "registry=x\nalways-auth=true\n", None),
             ("root/.docker/config.json", "{\"auths\":{\"r\":{\"auth\":\"eA==\"}}}", Some(("a registry login", true))),
             ("app/config.json", "{\"auth\": 1}", None),
         ] {

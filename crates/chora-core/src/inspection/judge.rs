@@ -155,7 +155,7 @@ mod tests {
     fn told(config: &serde_json::Value, bytes: u64, leaks: &[Leak], rules: &Rules) -> Vec<String> {
         let config = ImageConfig::parse(serde_json::json!({ "config": config }).to_string().as_bytes()).unwrap();
         let mut tally = LayerTally::default();
-        tally.add("app/model", bytes, false);
+        tally.add("app/model", bytes);
         let layers = [tally.report("COPY . /app".to_owned())];
         let remarks = judge(&Subject { config: &config, layers: &layers, leaks, unread: &[] }, rules);
         let word = |verdict| {

@@ -43,13 +43,10 @@ pub struct LayerTally {
 }
 
 impl LayerTally {
-    /// Counts a file; `repeated` when a layer below has the same file with the same size.
-    pub fn add(&mut self, path: &str, bytes: u64, repeated: bool) {
+    /// Counts a file.
+    pub fn add(&mut self, path: &str, bytes: u64) {
         self.bytes = self.bytes.saturating_add(bytes);
         self.files += 1;
-        if repeated {
-            self.repeated = self.repeated.saturating_add(bytes);
-        }
         if let Some(wasted) = kind(path).and_then(|kind| self.wasted.get_mut(kind)) {
             *wasted = wasted.saturating_add(bytes);
         }
@@ -58,6 +55,11 @@ impl LayerTally {
             self.largest.sort_by(|a, b| b.size_bytes.cmp(&a.size_bytes).then_with(|| a.path.cmp(&b.path)));
             self.largest.truncate(LARGEST);
         }
+    }
+
+    /// Counts bytes of a file that a layer below has as well, with the same size.
+    pub const fn repeat(&mut self, bytes: u64) {
+        self.repeated = self.repeated.saturating_add(bytes);
     }
 
     /// What there is to tell.
@@ -80,10 +82,10 @@ mod tests {
     #[test]
     fn a_layer_tells_what_makes_it_large() {
         let mut tally = LayerTally::default();
-        for (path, bytes, repeated) in [("a", 1, false), ("b", 5_000_000, true), ("var/cache/apt/x.deb", 2_000_000, false), ("c", 3, false)]
-        {
-            tally.add(path, bytes, repeated);
+        for (path, bytes) in [("a", 1), ("b", 5_000_000), ("var/cache/apt/x.deb", 2_000_000), ("c", 3)] {
+            tally.add(path, bytes);
         }
+        tally.repeat(5_000_000);
         let report = tally.report("RUN make".to_owned());
         assert_eq!((report.size_bytes, report.files), (7_000_004, 4));
         assert_eq!(report.largest.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), ["/b", "/var/cache/apt/x.deb", "/c"]);

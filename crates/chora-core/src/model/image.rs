@@ -45,6 +45,19 @@ pub struct ImagePin {
     pub digest: Option<String>,
 }
 
+/// What a registry has for one platform under a name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PublishedImage {
+    /// Platform, such as `linux/amd64` or `linux/arm/v7`.
+    pub platform: String,
+    /// Digest of its manifest, `sha256:…`.
+    pub digest: String,
+    /// Labels of its configuration.
+    pub labels: IndexMap<String, String>,
+    /// When it was made: its label, else its configuration; `None` where neither says it.
+    pub created: Option<Timestamp>,
+}
+
 /// Everything one build needs; the context is handed over as an uncompressed tar archive.
 #[derive(Debug, Clone)]
 pub struct ImageBuild {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::model::container::{Container, ContainerFilter, ContainerSpec, ContainerSummary, ExecOutcome, ExecSpec, LogChunk, LogQuery};
 use crate::model::ids::{ContainerId, ImageId};
-use crate::model::image::{Image, ImageBuild};
+use crate::model::image::{Image, ImageBuild, PublishedImage};
 use crate::model::network::{Attachment, NetworkFacts, NetworkSpec, VolumeFacts, VolumeSpec};
 
 /// Why the engine did not do what was asked.
@@ -219,6 +219,8 @@ pub trait Engine: Send + Sync {
     async fn push_image(&self, reference: &str, progress: ProgressSink<'_>) -> Result<String, EngineError>;
     /// Asks the registry which manifest (`sha256:…`) stands under a `name:tag`; `None` when there is none.
     async fn published(&self, reference: &str) -> Result<Option<String>, EngineError>;
+    /// Asks the registry what stands under a `name:tag` or `name@sha256:…`, an image for each platform.
+    async fn published_images(&self, reference: &str) -> Result<Vec<PublishedImage>, EngineError>;
     /// Lets another tag of a repository in a registry stand for the very manifest that a `name@sha256:…` names.
     async fn tag_published(&self, reference: &str, tag: &str) -> Result<(), EngineError>;
     /// Puts an index of manifests that its registry has already, each a platform such as `linux/arm64` and a digest, under a

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use base64::Engine as _;
 use chora_core::ports::{Engine, EngineError};
 use chora_docker::{DockerEngine, EndpointRequest};
+use chora_testkit::docker_registry::DockerRegistry;
 use chora_testkit::engine_contract::run_case;
 use chora_testkit::registry::Registry;
 use chora_testkit::test_image::TestImage;
@@ -98,4 +99,26 @@ fn helper_answers_are_read() {
     std::fs::write(&helper, script).unwrap();
     std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
     crate::ssh::rerun("registry::with_a_helper_on_path", directory.path());
+}
+
+#[tokio::test]
+async fn a_registry_of_this_machine_may_speak_tls() {
+    run_case(crate::engine(), |bench| async move {
+        // Nobody that this machine trusts has certified it.
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let registry = DockerRegistry::with_tls(&certificate.pem(), &key.serialize_pem());
+        let reference = format!("{}/{}:1", registry.address, bench.unique);
+        bench.engine.tag_image(&bench.image, &reference).await.unwrap();
+        assert_eq!(bench.engine.published(&reference).await.unwrap(), None);
+        let digest = bench.engine.push_image(&reference, &|_| {}).await.unwrap();
+        assert_eq!(bench.engine.published(&reference).await.unwrap().as_ref(), Some(&digest));
+        let images = bench.engine.published_images(&reference).await.unwrap();
+        assert_eq!(images.len(), 1);
+        let facts = bench.engine.facts().await.unwrap();
+        assert_eq!((&images[0].platform, &images[0].labels), (&format!("{}/{}", facts.os, facts.arch), &bench.labels()));
+        assert_eq!(images[0].created.map(|at| at.to_string()).as_deref(), Some("2026-01-01T00:00:00Z"));
+        bench.engine.remove_image(&reference).await.unwrap();
+    })
+    .await;
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chora_core::inspection::without_secrets;
 use chora_core::model::container::{Container, ContainerState, EngineHealth, ExecSpec};
 use chora_core::model::digest::Digest;
 use chora_core::model::health::{FunctionCheck, McpProbe, McpTransport, Probe, ProbeAnswer, ProbeVerdict};
@@ -43,7 +44,7 @@ pub(super) async fn container(cx: &Context, container: &Container, expectation: 
     let Some(command) = healthcheck(&container.healthcheck) else {
         return Finding::pass(asked, format!("running, {restarts} restarts"));
     };
-    let asked = format!("HEALTHCHECK {}", command.join(" "));
+    let asked = format!("HEALTHCHECK {}", without_secrets(&command.join(" ")));
     let limit = expectation.service.healthcheck.as_ref().and_then(|check| check.timeout).map_or(limit, |own| own.0.min(limit));
     match exec(cx, container, command, limit).await {
         Ok((0, _)) => Finding::pass(asked, format!("exit code 0, {}", verdict_of_engine(container))).proving(),

@@ -30,7 +30,7 @@ pub(crate) fn check(project: &Project, name: &str, platforms: &[String], machine
         if arch == machine.arch || is_emulated(arch, machine) {
             continue;
         }
-        if let Some(line) = runs_programs(project, name) {
+        if let Some(line) = runs_programs(project, name, &format!("{}/{}", machine.os, machine.arch)) {
             let said = format!(
                 "the build of `{name}` for {platform} would run programs of {arch} (line {line} of its Dockerfile), and the engine's machine is {}",
                 machine.arch
@@ -57,15 +57,15 @@ fn is_emulated(arch: &str, machine: &EngineFacts) -> bool {
     !machine.same_files || Path::new(EMULATORS).join(format!("qemu-{kernel}")).exists()
 }
 
-/// The first line by which a build runs a program of the platform that it is for.
-fn runs_programs(project: &Project, name: &str) -> Option<usize> {
+/// The first line by which a build runs a program of the platform that it is for; `own` is the machine's.
+fn runs_programs(project: &Project, name: &str, own: &str) -> Option<usize> {
     let build = project.stack.services.get(name)?.build.as_ref()?;
     let path = Path::new(&build.context).join(build.dockerfile.as_deref().unwrap_or("Dockerfile"));
     let text = build.dockerfile_inline.clone().or_else(|| std::fs::read_to_string(&path).ok())?;
-    first_run(&dockerfile::parse(&text, &path.display().to_string()).ok()?, build.target.as_deref())
+    first_run(&dockerfile::parse(&text, &path.display().to_string()).ok()?, build.target.as_deref(), own)
 }
 
-fn first_run(dockerfile: &Dockerfile, target: Option<&str>) -> Option<usize> {
+fn first_run(dockerfile: &Dockerfile, target: Option<&str>, own: &str) -> Option<usize> {
     let mut needed: Vec<&Stage> = Vec::new();
     let mut open: Vec<&Stage> = dockerfile.target(target).into_iter().collect();
     while let Some(stage) = open.pop() {
@@ -80,9 +80,8 @@ fn first_run(dockerfile: &Dockerfile, target: Option<&str>) -> Option<usize> {
                 .filter_map(|name| dockerfile.target(Some(name))),
         );
     }
-    let is_own = |stage: &&Stage| {
-        dockerfile.chain(stage).any(|stage| stage.platform.as_deref().is_some_and(|platform| platform.contains(OWN_PLATFORM)))
-    };
+    let is_own_platform = |platform: &str| platform.contains(OWN_PLATFORM) || platform == own;
+    let is_own = |stage: &&Stage| dockerfile.chain(stage).any(|stage| stage.platform.as_deref().is_some_and(is_own_platform));
     let foreign = needed.into_iter().filter(|stage| !is_own(stage));
     let runs = foreign.flat_map(|stage| &stage.instructions).filter(|instruction| matches!(instruction.kind, InstructionKind::Run { .. }));
     runs.map(|instruction| instruction.line).min()
@@ -100,10 +99,12 @@ mod tests {
             ("FROM debian\nRUN make\n", Some(2)),
             ("FROM --platform=$BUILDPLATFORM go AS build\nRUN make\nFROM scratch\nCOPY --from=build /a /a\n", None),
             ("FROM --platform=$BUILDPLATFORM go AS base\nFROM base AS build\nRUN make\nFROM scratch\nCOPY --from=build /a /a\n", None),
+            ("FROM --platform=linux/amd64 go AS build\nRUN make\nFROM scratch\nCOPY --from=build /a /a\n", None),
+            ("FROM --platform=linux/arm64 go AS build\nRUN make\nFROM scratch\nCOPY --from=build /a /a\n", Some(2)),
             ("FROM go AS build\nRUN make\nFROM scratch\nCOPY --from=build /a /a\n", Some(2)),
             ("FROM go AS test\nRUN test\nFROM scratch\nCOPY a /a\n", None),
         ] {
-            assert_eq!(first_run(&parse(text, "Dockerfile").unwrap(), None), expected, "{text}");
+            assert_eq!(first_run(&parse(text, "Dockerfile").unwrap(), None, "linux/amd64"), expected, "{text}");
         }
     }
 }

@@ -8,6 +8,7 @@ use chora_core::model::event::{Event, EventStatus, EventType};
 use chora_core::ports::Liveness;
 use serde_json::{Map, Value, json};
 
+use super::part::Part;
 use super::{PublishOutcome, Work};
 use crate::context::Context;
 use crate::event_log::{EventQuery, LogError};
@@ -25,8 +26,7 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Writes the beginning line; where it cannot be written nothing is begun.
-    pub(super) fn begin(cx: &Context, work: &Work<'_>) -> Result<Self, Failure> {
+    pub(super) fn new(cx: &Context, work: &Work<'_>) -> Self {
         let mut metadata = Map::new();
         for (key, value) in [
             ("schema_version", json!(METADATA_VERSION)),
@@ -53,8 +53,12 @@ impl Account {
             services: work.project.stack.services.keys().cloned().collect(),
             metadata,
         };
-        cx.record(&beginning).map_err(|error| Failure::from(error).state("nothing was changed"))?;
-        Ok(Self { beginning, began: cx.clock.elapsed() })
+        Self { beginning, began: cx.clock.elapsed() }
+    }
+
+    /// Writes the beginning line; where it cannot be written nothing is begun.
+    pub(super) fn begin(&self, cx: &Context) -> Result<(), Failure> {
+        cx.record(&self.beginning).map_err(|error| Failure::from(error).state("nothing was changed"))
     }
 
     /// Writes the terminal line.
@@ -81,12 +85,13 @@ impl Account {
                 "failed"
             }
         };
-        let digest = |digest: &String, repository: &str| json!(format!("{repository}@{digest}"));
+        let named = |part: &Part| part.digest.as_ref().map(|digest| json!(format!("{}@{digest}", part.repository)));
+        let told = work.parts.iter().filter_map(|part| Some((part, named(part)?)));
         let images: Map<String, Value> =
-            work.parts.iter().filter_map(|part| Some((part.service.clone(), digest(part.digest.as_ref()?, &part.repository)))).collect();
+            told.flat_map(|(part, name)| part.services.iter().map(move |service| (service.clone(), name.clone()))).collect();
         event.metadata.insert("outcome".to_owned(), json!(outcome));
         event.metadata.insert("images".to_owned(), Value::Object(images));
-        event.metadata.insert("latest".to_owned(), json!(work.parts.iter().all(|part| part.is_latest)));
+        event.metadata.insert("latest".to_owned(), json!(work.is_latest()));
         cx.record(&event)
     }
 }
@@ -119,12 +124,13 @@ pub(super) fn close_killed(cx: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether a version was released to a registry before.
+/// Whether a version was released to a registry before, and `latest` stood for it then.
 pub(super) fn released_before(cx: &Context, version: &str, registry: &str) -> Result<bool, Failure> {
     let is_it = |event: &Event| {
         event.status == EventStatus::Success
             && event.version == version
             && event.metadata.get("registry").is_some_and(|known| known == registry)
+            && event.metadata.get("latest").is_some_and(|latest| latest == true)
     };
     Ok(lines(cx)?.iter().any(is_it))
 }

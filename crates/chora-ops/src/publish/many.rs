@@ -1,5 +1,7 @@
 //! Releases for several platforms: an image for each, pushed under a name of its own, and one index over them.
 
+use indexmap::IndexMap;
+
 use super::part::Part;
 use super::{Work, interrupted};
 use crate::context::Context;
@@ -8,14 +10,17 @@ use crate::images::{obtain_apart, prepare_apart};
 use crate::multi::suffix;
 use crate::registry::send;
 
-/// Hash of what the image of this machine's platform is built from, or of the first platform where it is for others only.
-pub(super) async fn inputs(cx: &Context, work: &Work<'_>, name: &str) -> Result<String, Failure> {
-    let (platforms, own) = (&work.request.platforms, own(cx).await?);
-    let platform = platforms.iter().find(|platform| **platform == own).or_else(|| platforms.first()).cloned().unwrap_or(own);
-    Ok(prepare_apart(cx, &work.project, name, &platform).await?.inputs().to_owned())
+/// Hashes of what the images of a service are built from, by platform.
+pub(super) async fn inputs(cx: &Context, work: &Work<'_>, name: &str) -> Result<IndexMap<String, String>, Failure> {
+    let mut inputs = IndexMap::new();
+    for platform in &work.request.platforms {
+        inputs.insert(platform.clone(), prepare_apart(cx, &work.project, name, platform).await?.inputs().to_owned());
+    }
+    Ok(inputs)
 }
 
-async fn own(cx: &Context) -> Result<String, Failure> {
+/// The platform of the engine's machine.
+pub(super) async fn own(cx: &Context) -> Result<String, Failure> {
     let machine = cx.engine.facts().await?;
     Ok(format!("{}/{}", machine.os, machine.arch))
 }
@@ -24,21 +29,20 @@ async fn own(cx: &Context) -> Result<String, Failure> {
 pub(super) async fn build(cx: &Context, work: &mut Work<'_>) -> Result<(), Failure> {
     let own = own(cx).await?;
     for part in work.parts.iter_mut().filter(|part| part.image.is_none()) {
-        for platform in &work.request.platforms {
-            let prepared = prepare_apart(cx, &work.project, &part.service, platform).await?;
+        for platform in part.inputs.keys() {
+            let prepared = prepare_apart(cx, &work.project, part.service(), platform).await?;
             let pin = tokio::select! {
                 pin = obtain_apart(cx, &prepared, &work.request.version) => pin?,
                 () = cx.cancel.cancelled() => return Err(interrupted("images were built")),
             };
             let gone = || {
-                Failure::new(FailureKind::NotFound, format!("the image of `{}` is gone from the engine", part.service))
+                Failure::new(FailureKind::NotFound, format!("the image of `{}` is gone from the engine", part.service()))
                     .hint("run the command again")
             };
             let image = cx.engine.image(pin.id.as_str()).await?.ok_or_else(gone)?;
             part.platforms.push((platform.clone(), image));
         }
-        let native = part.platforms.iter().find(|(platform, _)| *platform == own).or_else(|| part.platforms.first());
-        part.image = native.map(|(_, image)| image.clone());
+        part.image = part.native(&own);
     }
     Ok(())
 }

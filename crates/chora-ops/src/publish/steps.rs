@@ -1,18 +1,17 @@
 //! The steps of a release, in order; each asks the registry or the engine what is done already.
 
 use chora_core::model::event::ProgressState;
-use chora_core::plan::labels;
+use jiff::Timestamp;
 
-use super::part::Part;
-use super::{PublishOutcome, Work, account, interrupted, many};
+use super::part::{Part, VERSION, is_same, parts};
+use super::{PublishOutcome, PublishRequest, Work, account, interrupted, many};
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
-use crate::images::{Eagerness, ImagePlan, Source, obtain, survey};
-use crate::registry::{repository, send};
-use crate::verify::{VerifyRequest, verify_image};
+use crate::images::{Eagerness, ImagePlan, Source, obtain, share, survey};
+use crate::project::Project;
+use crate::registry::send;
+use crate::verify::{VerifyOutcome, VerifyRequest, verify_image};
 
-/// The label that names an image's version (OCI image-spec, annotations.md).
-const VERSION: &str = "org.opencontainers.image.version";
 /// The tag that stands for the newest version.
 const LATEST: &str = "latest";
 
@@ -24,15 +23,9 @@ pub(super) async fn carry_out(cx: &Context, work: &mut Work<'_>) -> Result<Publi
     } else {
         many::build(cx, work).await?;
     }
-    for part in &mut work.parts {
-        verify(cx, &work.whole, work.request, part).await?;
-    }
-    let unfit: Vec<&str> = work
-        .parts
-        .iter()
-        .filter(|part| part.verified.as_ref().is_none_or(|verified| !verified.ok))
-        .map(|part| part.service.as_str())
-        .collect();
+    verify(cx, work).await?;
+    let unfit = |part: &Part| part.verified.iter().filter(|(_, verified)| !verified.ok).map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let unfit: Vec<String> = work.parts.iter().flat_map(unfit).collect();
     if !unfit.is_empty() {
         let next = format!("mend the image of {}, then run the command again; nothing of it was pushed", unfit.join(", "));
         return Ok(work.outcome(false, next));
@@ -49,30 +42,13 @@ pub(super) async fn carry_out(cx: &Context, work: &mut Work<'_>) -> Result<Publi
 /// Finds out what there is of every image; takes what the registry has.
 async fn look(cx: &Context, work: &mut Work<'_>) -> Result<ImagePlan, Failure> {
     let plan = survey(cx, &work.project, Eagerness::default(), None).await?;
-    for (name, service) in &work.project.stack.services {
-        let Some(source) = plan.sources.get(name) else { continue };
-        let inputs = if work.request.platforms.is_empty() { inputs(cx, source).await? } else { many::inputs(cx, work, name).await? };
-        let repository = repository(&work.registry, &work.project, name, service);
-        work.parts.push(Part::new(name.clone(), repository, inputs));
-    }
+    work.parts = parts(cx, work, &plan).await?;
     for part in &mut work.parts {
         if let Some(digest) = cx.engine.published(&format!("{}:{}", part.repository, work.request.version)).await? {
-            part.take_published(cx, digest, &work.request.version).await?;
+            part.take_published(cx, digest, work.request).await?;
         }
     }
     Ok(plan)
-}
-
-/// Hash of what an image is built from.
-async fn inputs(cx: &Context, source: &Source) -> Result<String, Failure> {
-    let label = match source {
-        Source::Build(prepared) => Some(prepared.inputs().to_owned()),
-        Source::Built { pin, .. } | Source::Present(pin) => {
-            cx.engine.image(pin.id.as_str()).await?.and_then(|image| image.labels.get(labels::BUILD_INPUTS).cloned())
-        }
-        Source::Pull { .. } | Source::Own { .. } => None,
-    };
-    label.ok_or_else(|| Failure::new(FailureKind::Internal, "an image of the project's own does not say what it is built from"))
 }
 
 /// Builds what neither registry nor engine have as this version.
@@ -80,50 +56,79 @@ async fn build(cx: &Context, work: &mut Work<'_>, plan: &ImagePlan) -> Result<()
     let version = &work.request.version;
     let (mut again, mut lacking) = (work.project.clone(), Vec::new());
     for part in work.parts.iter_mut().filter(|part| part.image.is_none()) {
-        let here = match plan.sources.get(&part.service) {
-            Some(Source::Built { pin, .. } | Source::Present(pin)) => cx.engine.image(pin.id.as_str()).await?,
-            _ => None,
-        };
-        // One that was built without this version does not say that it is it.
-        part.image = here.filter(|image| image.labels.get(VERSION) == Some(version));
+        for name in &part.services {
+            let Some(Source::Built { pin, .. }) = plan.sources.get(name).filter(|_| part.image.is_none()) else { continue };
+            // One that was built without this version does not say that it is it.
+            part.image = cx.engine.image(pin.id.as_str()).await?.filter(|image| image.labels.get(VERSION) == Some(version));
+        }
         if part.image.is_none() {
-            lacking.push(part.service.clone());
+            lacking.push(part.service().to_owned());
         }
     }
     again.stack.services.retain(|name, _| lacking.contains(name));
-    let plan = survey(cx, &again, Eagerness { pull: false, build: true }, None).await?;
+    let anew = survey(cx, &again, Eagerness { build: true, ..Eagerness::default() }, None).await?;
     let pins = tokio::select! {
-        pins = obtain(cx, &plan, &again.stack, version) => pins?,
+        pins = obtain(cx, &anew, &again.stack, version) => pins?,
         () = cx.cancel.cancelled() => return Err(interrupted("images were built")),
     };
-    for part in &mut work.parts {
-        if let Some(pin) = pins.get(&part.service) {
+    for part in work.parts.iter_mut().filter(|part| !part.was_there) {
+        if let Some(pin) = pins.get(part.service()) {
             part.image = cx.engine.image(pin.id.as_str()).await?;
+        }
+        // Services that are made of one image are deployed from that one.
+        let Some(id) = part.image.as_ref().and_then(|image| image.id.as_ref()).filter(|_| part.services.len() > 1) else { continue };
+        for source in part.services.iter().filter_map(|name| plan.sources.get(name)) {
+            share(cx, source, id).await?;
         }
     }
     Ok(())
 }
 
-async fn verify(cx: &Context, project: &crate::project::Project, request: &super::PublishRequest, part: &mut Part) -> Result<(), Failure> {
-    let missing = || {
-        Failure::new(FailureKind::NotFound, format!("the image of `{}` is gone from the engine", part.service))
-            .hint("run the command again")
-    };
+/// Verifies every image, as each of the services that are made of it.
+async fn verify(cx: &Context, work: &mut Work<'_>) -> Result<(), Failure> {
+    let own = many::own(cx).await?;
+    for part in &mut work.parts {
+        let platform = part.platform(&own).to_owned();
+        let is_foreign = !is_same(&platform, &own);
+        if is_foreign && !work.request.no_start {
+            let name = format!("{}:{}", part.repository, work.request.version);
+            work.warnings.push(format!(
+                "{name} is for other machines than {own}: it was looked into, not started; `chora verify {name}` on such a machine starts it"
+            ));
+        }
+        for service in part.services.clone() {
+            let verified = verify_as(cx, (&work.whole, work.request), part, &service, is_foreign).await?;
+            part.verified.insert(service, verified);
+        }
+    }
+    Ok(())
+}
+
+async fn verify_as(
+    cx: &Context,
+    (project, request): (&Project, &PublishRequest),
+    part: &Part,
+    service: &str,
+    is_foreign: bool,
+) -> Result<VerifyOutcome, Failure> {
+    let missing =
+        || Failure::new(FailureKind::NotFound, format!("the image of `{service}` is gone from the engine")).hint("run the command again");
     let image = part.image.clone().ok_or_else(missing)?;
     let asked = VerifyRequest {
         image: format!("{}:{}", part.repository, request.version),
         environment: request.environment.clone(),
-        service: Some(part.service.clone()),
+        service: Some(service.to_owned()),
         version: Some(request.version.clone()),
         max_size_bytes: request.max_size_bytes,
         allow: request.allow.clone(),
-        no_start: request.no_start,
+        no_start: request.no_start || is_foreign,
         online: request.online,
         ..VerifyRequest::default()
     };
     let mut verified = Box::pin(verify_image(cx, Some(project), &image, &asked)).await?;
-    // Those of other machines are looked into only.
-    for (platform, image) in part.platforms.iter().filter(|(_, other)| other.id != image.id) {
+    // Those of other machines are looked into only, once.
+    let others = part.platforms.iter().filter(|(_, other)| other.id != image.id && service == part.service());
+    for (platform, image) in others {
         if !verified.ok {
             break;
         }
@@ -133,8 +138,7 @@ async fn verify(cx: &Context, project: &crate::project::Project, request: &super
             verified = other;
         }
     }
-    part.verified = Some(verified);
-    Ok(())
+    Ok(verified)
 }
 
 /// Pushes the image that was verified, unless somebody else was quicker.
@@ -173,10 +177,20 @@ async fn latest(cx: &Context, work: &mut Work<'_>) -> Result<(), Failure> {
         if part.is_latest {
             continue;
         }
-        if let Some(other) = stands.filter(|_| released && part.was_there) {
-            work.warnings
-                .push(format!("{} was released before, and {reference} has moved on to {other}: it stays there", work.request.version));
-            continue;
+        if let Some(other) = stands.filter(|_| part.was_there) {
+            let version = &work.request.version;
+            if released {
+                work.warnings.push(format!("{version} was released before, and {reference} has moved on to {other}: it stays there"));
+                continue;
+            }
+            let [ours, theirs] = [made(cx, &part.repository, &digest).await?, made(cx, &part.repository, &other).await?];
+            if let Some(theirs) = theirs.filter(|theirs| ours.is_none_or(|ours| ours <= *theirs)) {
+                let words = format!(
+                    "{version} was in the registry before, and {reference} has moved on to {other}, made at {theirs}: it stays there"
+                );
+                work.warnings.push(words);
+                continue;
+            }
         }
         if cx.cancel.is_cancelled() {
             return Err(interrupted("`latest` was moved"));
@@ -190,25 +204,29 @@ async fn latest(cx: &Context, work: &mut Work<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// When what stands under a digest was made; `None` where it does not say it.
+async fn made(cx: &Context, repository: &str, digest: &str) -> Result<Option<Timestamp>, Failure> {
+    let images = cx.engine.published_images(&format!("{repository}@{digest}")).await?;
+    Ok(images.iter().filter_map(|image| image.created).max())
+}
+
 /// What a release would do.
 pub(super) async fn foresee(cx: &Context, mut work: Work<'_>) -> Result<PublishOutcome, Failure> {
     let plan = survey(cx, &work.project, Eagerness::default(), None).await?;
     let (version, mut lines) = (work.request.version.clone(), Vec::new());
-    for (name, service) in &work.project.stack.services {
-        let Some(source) = plan.sources.get(name) else { continue };
-        let repository = repository(&work.registry, &work.project, name, service);
+    work.parts = parts(cx, &work, &plan).await?;
+    for part in &mut work.parts {
+        let (repository, name) = (&part.repository, part.service().to_owned());
         let digest = cx.engine.published(&format!("{repository}:{version}")).await?;
         lines.push(match &digest {
             Some(digest) => format!("take {repository}:{version} from the registry ({digest}), if it is made from the same files"),
             None => format!("build {name} as {version}, where it is not built yet"),
         });
-        lines.push(format!("verify the image of {name}"));
+        lines.extend(part.services.iter().map(|name| format!("verify the image of {name}")));
         if digest.is_none() {
             lines.push(format!("push it as {repository}:{version}"));
         }
-        let inputs = if work.request.platforms.is_empty() { inputs(cx, source).await? } else { many::inputs(cx, &work, name).await? };
-        let was_there = digest.is_some();
-        work.parts.push(Part { digest, was_there, ..Part::new(name.clone(), repository, inputs) });
+        (part.was_there, part.digest) = (digest.is_some(), digest);
     }
     if !work.request.no_latest {
         lines.extend(work.parts.iter().map(|part| format!("let {}:{LATEST} stand for it", part.repository)));

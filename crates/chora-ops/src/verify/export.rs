@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
+use super::is_allowed;
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
 
@@ -27,8 +28,8 @@ const KEPT_LEAKS: usize = 1000;
 const LARGEST_FILE: u64 = 1 << 20;
 /// The most that one layer may unpack to, in bytes; beyond that it is a bomb.
 const LARGEST_LAYER: u64 = 64 << 30;
-/// Paths of layers below that are kept, to know what is repeated.
-const KEPT_PATHS: usize = 2_000_000;
+/// Files of all layers that are kept, to know what is repeated.
+const KEPT_FILES: usize = 2_000_000;
 /// Bytes by which a binary file shows itself.
 const SNIFFED: usize = 512;
 
@@ -41,12 +42,14 @@ pub(super) struct Contents {
     pub(super) unread: Vec<String>,
 }
 
-/// Exports an image and reads it.
-pub(super) async fn contents(cx: &Context, image: &str) -> Result<Contents, Failure> {
-    let mut stream = cx.engine.export_image(image).await?;
+/// Exports an image and reads it; what files below the paths of `allow` hold is not told.
+pub(super) async fn contents(cx: &Context, image: &str, allow: &[String]) -> Result<Contents, Failure> {
     let (sender, receiver) = mpsc::channel(WINDOW);
-    let reading = tokio::task::spawn_blocking(move || Reading::default().read(Window { receiver, piece: Bytes::new() }));
+    let reader = Reading { allow: allow.to_vec(), ..Reading::default() };
+    let reading = tokio::task::spawn_blocking(move || reader.read(Window { receiver, piece: Bytes::new() }));
     let feeding = async move {
+        // Some engines write all layers before the first byte.
+        let mut stream = cx.engine.export_image(image).await?;
         while let Some(piece) = stream.next().await {
             // Whoever reads may have had enough.
             if sender.send(piece?).await.is_err() {
@@ -90,6 +93,8 @@ impl Read for Window {
 struct Layer {
     tally: LayerTally,
     leaks: Vec<(String, Leak)>,
+    /// Its files by hash of path and size, with their bytes.
+    files: Vec<(u64, u64)>,
     /// What it takes away of layers below.
     removed: Vec<String>,
     unread: Option<String>,
@@ -104,8 +109,10 @@ struct Reading {
     layers: HashMap<String, Layer>,
     /// Entries that stand for others.
     links: HashMap<String, String>,
-    /// Paths and sizes of files, by hash.
-    seen: HashSet<u64>,
+    /// Files of these.
+    files: usize,
+    /// Paths that may hold what looks like a secret.
+    allow: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -188,24 +195,21 @@ impl Reading {
                 continue;
             }
             let bytes = entry.size();
-            let repeated = bytes > 0 && !self.is_new(&path, bytes);
-            layer.tally.add(&path, bytes, repeated);
+            layer.tally.add(&path, bytes);
+            if bytes > 0 && self.files < KEPT_FILES {
+                self.files += 1;
+                layer.files.push((hash(&path, bytes), bytes));
+            }
             if bytes > 0 && bytes <= LARGEST_FILE {
                 let content = up_to(&mut entry, LARGEST_FILE)?;
                 let is_text = !content.iter().take(SNIFFED).any(|byte| *byte == 0);
                 let leaks = if is_text { leaks_in_file(&path, &content, "") } else { Vec::new() };
+                let leaks = leaks.into_iter().filter(|leak| !is_allowed(leak, &self.allow));
                 let room = KEPT_LEAKS.saturating_sub(layer.leaks.len());
-                layer.leaks.extend(leaks.into_iter().take(room).map(|leak| (path.clone(), leak)));
+                layer.leaks.extend(leaks.take(room).map(|leak| (path.clone(), leak)));
             }
         }
         Ok(())
-    }
-
-    fn is_new(&mut self, path: &str, bytes: u64) -> bool {
-        use std::hash::{DefaultHasher, Hash, Hasher};
-        let mut hasher = DefaultHasher::new();
-        (path, bytes).hash(&mut hasher);
-        self.seen.len() >= KEPT_PATHS || self.seen.insert(hasher.finish())
     }
 
     /// Puts together what the manifest says belongs together.
@@ -219,10 +223,12 @@ impl Reading {
         let mut leaks = leaks_in_config(&config);
         let (mut layers, mut unread, mut found) = (Vec::new(), Vec::new(), Vec::new());
         let mut removed: Vec<Vec<String>> = Vec::new();
+        // Layers lie in the archive in any order.
+        let mut below: HashSet<u64> = HashSet::new();
         for (place, path) in manifest.layers.iter().enumerate() {
             let path = self.links.get(path).unwrap_or(path).clone();
             let instruction = instructions.get(place).cloned().unwrap_or_default();
-            let Some(layer) = self.layers.remove(&path) else {
+            let Some(mut layer) = self.layers.remove(&path) else {
                 // The same layer may stand in an image twice.
                 if manifest.layers.iter().take(place).all(|other| self.links.get(other).unwrap_or(other) != &path) {
                     unread.push(format!("layer {} ({instruction}): it is not in the archive", place + 1));
@@ -233,6 +239,8 @@ impl Reading {
             };
             unread.extend(layer.unread.map(|why| format!("layer {} ({instruction}): {why}", place + 1)));
             found.extend(layer.leaks.into_iter().map(|(path, leak)| (place, path, Leak { instruction: instruction.clone(), ..leak })));
+            layer.files.iter().filter(|(file, _)| below.contains(file)).for_each(|(_, bytes)| layer.tally.repeat(*bytes));
+            below.extend(layer.files.iter().map(|(file, _)| file));
             layers.push(layer.tally.report(instruction));
             removed.push(layer.removed);
         }
@@ -245,6 +253,13 @@ impl Reading {
         }
         Ok(Contents { config, layers, leaks, unread })
     }
+}
+
+fn hash(path: &str, bytes: u64) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    (path, bytes).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn up_to(reader: impl Read, limit: u64) -> io::Result<Vec<u8>> {

@@ -10,7 +10,7 @@ use chora_core::model::health::ServiceHealth;
 use chora_core::model::ids::ImageId;
 use chora_core::plan::gateway::is_gateway;
 use chora_core::plan::{FileRef, file_targets, is_one_shot};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
@@ -20,6 +20,9 @@ use crate::project::Project;
 use crate::redactor::is_public;
 use crate::verify::VerifyRequest;
 
+/// Where engines listen unless they are told otherwise.
+const USUAL_SOCKET: &str = "/var/run/docker.sock";
+
 /// A service that an image is started as.
 pub(super) struct Role {
     pub(super) name: String,
@@ -28,14 +31,16 @@ pub(super) struct Role {
     health: ServiceHealth,
     files: Vec<FileRef>,
     pub(super) contents: Vec<FileContent>,
+    /// It has to end, and end well.
+    pub(super) is_job: bool,
+    /// What others find it by, its own name first.
+    pub(super) aliases: Vec<String>,
 }
 
 /// A service that another one depends on.
 pub(super) struct Need {
     pub(super) role: Role,
     pub(super) image: ImageId,
-    /// It has to end, and end well.
-    pub(super) is_job: bool,
 }
 
 /// Finds the service: the one that is named, else the one whose image has this reference.
@@ -103,9 +108,21 @@ async fn made(cx: &Context, project: &Project, (name, service): (&str, &Service)
         service: service.clone(),
         health: bridge.as_ref().map_or_else(|| health.clone(), |bridge| under_bridge(health.clone(), bridge)),
         contents: files.iter().filter_map(content).collect(),
+        is_job: is_one_shot(&project.stack, name),
+        aliases: aliases(&project.stack, name, service),
         bridge,
         files,
     })
+}
+
+/// The names of a service in its networks, in links to it, and of its container: all of them in the one network that there is.
+fn aliases(stack: &Stack, name: &str, service: &Service) -> Vec<String> {
+    let own = service.networks.values().flatten().flat_map(|network| &network.aliases);
+    let links = stack.services.values().flat_map(|other| &other.links).filter_map(|link| link.split_once(':'));
+    let linked = links.filter(|(target, _)| *target == name).map(|(_, alias)| alias);
+    let others = own.chain(&service.container_name).map(String::as_str).chain(linked);
+    let all: IndexSet<&str> = std::iter::once(name).chain(others).collect();
+    all.into_iter().map(str::to_owned).collect()
 }
 
 /// What a service depends on, each after what it depends on itself, with its image: pulled or built where it is not there.
@@ -129,7 +146,7 @@ pub(super) async fn needs(cx: &Context, project: &Project, name: &str) -> Result
     for name in &names {
         let (Some(service), Some(pin)) = (project.stack.services.get(name), pins.get(name)) else { continue };
         let role = made(cx, project, (name, service), true).await?;
-        needs.push(Need { role, image: pin.id.clone(), is_job: is_one_shot(&project.stack, name) });
+        needs.push(Need { role, image: pin.id.clone() });
     }
     Ok(needs)
 }
@@ -157,7 +174,9 @@ impl Role {
 
     /// How it is asked where its image has no HEALTHCHECK.
     pub(super) fn asked_otherwise(&self) -> Option<&'static str> {
-        if self.service.healthcheck.as_ref().is_some_and(|check| !check.disable && !check.test.is_empty()) {
+        if self.is_job {
+            Some("a job, which runs to its end")
+        } else if self.service.healthcheck.as_ref().is_some_and(|check| !check.disable && !check.test.is_empty()) {
             Some("the stack has one")
         } else if self.bridge.is_some() {
             Some("it is asked through the bridge")
@@ -168,8 +187,9 @@ impl Role {
         }
     }
 
-    /// The service as it is started apart from everything else: it shares nothing, and nothing that it writes stays.
-    pub(super) fn apart(&self) -> (Service, Vec<Mount>) {
+    /// The service as it is started apart from everything else: it shares nothing, nothing that it writes stays, and it reaches no
+    /// socket or device of the host; `engine` is where the engine listens. Also gives the targets of what it does not get.
+    pub(super) fn apart(&self, engine: &str) -> (Service, Vec<Mount>, Vec<String>) {
         let mut service = self.service.clone();
         service.restart = Some("no".to_owned());
         if let Some(deploy) = &mut service.deploy {
@@ -178,20 +198,40 @@ impl Role {
         (service.container_name, service.mac_address, service.network_mode) = (None, None, None);
         (service.links, service.external_links, service.volumes_from) = (Vec::new(), Vec::new(), Vec::new());
         (service.pid, service.ipc, service.privileged) = (None, None, false);
-        let mounts = service.volumes.iter().map(|mount| match mount.kind {
-            MountKind::Volume => Mount { source: None, volume: None, ..mount.clone() },
-            MountKind::Bind if source(mount).is_some_and(Path::is_file) => Mount { read_only: true, ..mount.clone() },
-            MountKind::Bind if !mount.read_only || !source(mount).is_some_and(Path::exists) => {
-                Mount { kind: MountKind::Volume, target: mount.target.clone(), read_only: mount.read_only, ..Mount::default() }
+        let (mut mounts, mut withheld) = (Vec::new(), Vec::new());
+        for mount in &service.volumes {
+            match alone(mount, engine) {
+                Some(mount) => mounts.push(mount),
+                None => withheld.push(mount.target.clone()),
             }
-            _ => mount.clone(),
-        });
-        let mounts = mounts.collect();
-        (service, mounts)
+        }
+        (service, mounts, withheld)
     }
 }
 
-/// What is mounted; a path that is not there would be made.
-fn source(mount: &Mount) -> Option<&Path> {
-    mount.source.as_deref().map(Path::new)
+/// What is mounted instead where nothing is shared; `None` for what leads out of the container.
+fn alone(mount: &Mount, engine: &str) -> Option<Mount> {
+    let empty = || Mount { kind: MountKind::Volume, target: mount.target.clone(), read_only: mount.read_only, ..Mount::default() };
+    match mount.kind {
+        MountKind::Volume => Some(Mount { source: None, volume: None, ..mount.clone() }),
+        MountKind::Npipe => None,
+        MountKind::Bind => {
+            let source = Path::new(mount.source.as_deref().unwrap_or_default());
+            match source.metadata().map(|facts| facts.file_type()) {
+                Ok(kind) if kind.is_file() => Some(Mount { read_only: true, ..mount.clone() }),
+                Ok(kind) if kind.is_dir() && mount.read_only => (!holds_engine(source, engine)).then(|| mount.clone()),
+                Ok(kind) if !kind.is_dir() => None,
+                // A path that is not there would be made.
+                Ok(_) | Err(_) => Some(empty()),
+            }
+        }
+        MountKind::Tmpfs | MountKind::Cluster | MountKind::Image => Some(mount.clone()),
+    }
+}
+
+/// Whether the engine's socket is below a folder: who reaches that may do everything.
+fn holds_engine(folder: &Path, engine: &str) -> bool {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let named = engine.strip_prefix("unix://").unwrap_or(USUAL_SOCKET);
+    [named, USUAL_SOCKET].iter().any(|socket| Path::new(socket).canonicalize().is_ok_and(|socket| socket.starts_with(&folder)))
 }

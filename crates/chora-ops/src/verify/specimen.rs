@@ -77,6 +77,8 @@ struct Part<'a> {
     role: Option<&'a Role>,
     variables: &'a [(String, String)],
     patience: Duration,
+    /// Where the engine listens.
+    engine: &'a str,
 }
 
 impl Part<'_> {
@@ -125,20 +127,38 @@ fn marks(cx: &Context) -> IndexMap<String, String> {
 
 /// What it needs first, then the image itself. What fails of the former is told in its place.
 async fn run(cx: &Context, name: &str, wanted: &Wanted<'_>) -> Result<Tried, Failure> {
+    let facts = cx.engine.facts().await?;
     let network =
         NetworkSpec { name: name.to_owned(), network: Network { internal: !wanted.online, ..Network::default() }, labels: marks(cx) };
     cx.engine.create_network(&network).await?;
-    let patience = wanted.patience;
+    let (patience, engine) = (wanted.patience, facts.endpoint.as_str());
+    let mut warnings = Vec::new();
     for need in wanted.needs {
         let (name, role) = (needed_name(name, need), Some(&need.role));
-        let part = Part { name, network: &network.name, image: &need.image, role, variables: &[], patience };
-        let tried = if need.is_job { Box::pin(finish(cx, &part)).await? } else { Box::pin(ask(cx, &part)).await? };
+        let part = Part { name, network: &network.name, image: &need.image, role, variables: &[], patience, engine };
+        let tried = Box::pin(judged(cx, &part)).await?;
         if tried.has_failed() {
             return Ok(tried);
         }
+        warnings.extend(tried.warnings);
     }
     let Wanted { image, role, variables, .. } = *wanted;
-    Box::pin(ask(cx, &Part { name: name.to_owned(), network: name, image, role, variables, patience })).await
+    let mut tried = Box::pin(judged(cx, &Part { name: name.to_owned(), network: name, image, role, variables, patience, engine })).await?;
+    warnings.append(&mut tried.warnings);
+    Ok(Tried { warnings, ..tried })
+}
+
+/// A job has to end well, everything else to answer.
+async fn judged(cx: &Context, part: &Part<'_>) -> Result<Tried, Failure> {
+    let mut tried =
+        if part.role.is_some_and(|role| role.is_job) { Box::pin(finish(cx, part)).await? } else { Box::pin(ask(cx, part)).await? };
+    let withheld = part.role.map(|role| role.apart(part.engine).2).unwrap_or_default();
+    if !withheld.is_empty() {
+        let words =
+            format!("`{}` is started without {}: sockets and devices of the host lead out of it", part.service(), withheld.join(", "));
+        tried.warnings.push(words);
+    }
+    Ok(tried)
 }
 
 /// Starts a container and asks it on all levels until it passes or cannot any more.
@@ -163,7 +183,10 @@ async fn finish(cx: &Context, part: &Part<'_>) -> Result<Tried, Failure> {
     }
     let said = tokio::select! {
         code = cx.engine.wait_container(&part.name) => match code? {
-            0 => return Ok(Tried::default()),
+            0 => {
+                let done = part.check("exit code", "0: it ran to its end".to_owned());
+                return Ok(Tried::of(Check { verdict: Verdict::Pass, ..done }));
+            }
             code => format!("it was to run to completion and ended with exit code {code}"),
         },
         () = cx.clock.sleep(part.patience) => format!("it was to run to completion and did not within {:?}", part.patience),
@@ -175,7 +198,10 @@ async fn finish(cx: &Context, part: &Part<'_>) -> Result<Tried, Failure> {
 
 async fn spec(cx: &Context, part: &Part<'_>) -> Result<ContainerSpec, Failure> {
     let (mut service, mut mounts) = match part.role {
-        Some(role) => role.apart(),
+        Some(role) => {
+            let (service, mounts, _) = role.apart(part.engine);
+            (service, mounts)
+        }
         // A server on standard streams ends with its input.
         None => (Service { stdin_open: true, restart: Some("no".to_owned()), ..Service::default() }, Vec::new()),
     };
@@ -189,12 +215,16 @@ async fn spec(cx: &Context, part: &Part<'_>) -> Result<ContainerSpec, Failure> {
             put_under(cx, bridge, part.image, &mut service, &mut mounts).await.map_err(told)?;
         }
     }
-    let attachment = Attachment { network: part.network.to_owned(), aliases: vec![part.service().to_owned()], options: None };
+    let aliases = part.role.map_or_else(|| vec![NAMELESS.to_owned()], |role| role.aliases.clone());
+    let attachment = Attachment { network: part.network.to_owned(), aliases, options: None };
+    // The image's own label would make it one of the project's.
+    let mut labels = marks(cx);
+    labels.insert(labels::PROJECT.to_owned(), part.network.to_owned());
     Ok(ContainerSpec {
         name: part.name.clone(),
         image: part.image.clone(),
         service,
-        labels: marks(cx),
+        labels,
         attachments: vec![attachment],
         network_mode: None,
         mounts,

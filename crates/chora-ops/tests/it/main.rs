@@ -21,6 +21,8 @@ mod panics;
 #[cfg(test)]
 mod plans;
 #[cfg(test)]
+mod releases;
+#[cfg(test)]
 mod telling;
 #[cfg(test)]
 mod watching;

@@ -9,6 +9,7 @@ use chora_core::ports::{Reporter, Store as _};
 use chora_ops::Context;
 use chora_ops::deploy::{DeployRequest, deploy};
 use chora_ops::failure::FailureKind;
+use chora_ops::publish::{PublishRequest, publish};
 use serde_json::json;
 
 use crate::world::{World, expected};
@@ -78,4 +79,20 @@ async fn a_deploy_that_meets_a_bug_anywhere_is_settled() {
 #[tokio::test]
 async fn a_refused_deploy_that_meets_a_bug_anywhere_is_settled() {
     check("bad").await;
+}
+
+#[tokio::test]
+async fn a_bug_in_a_release_leaves_no_line_without_an_end() {
+    let request = PublishRequest { version: "v1".into(), registry: "r.example".into(), ..PublishRequest::default() };
+    let mut bugs = 0;
+    for last in 0.. {
+        let world = crate::images::site();
+        let cx = Context { reporter: Arc::new(Fragile { told: AtomicUsize::new(0), last }), ..world.context() };
+        let Err(failure) = Box::pin(publish(&cx, &request)).await else { break };
+        bugs += 1;
+        let lines = world.log();
+        let ends = lines.iter().filter(|line| line["status"] != "in_progress").count();
+        assert_eq!((failure.kind, lines.len() - ends), (FailureKind::Internal, ends), "at report {last}: {failure:?} {lines:#?}");
+    }
+    assert!(bugs > 6, "only {bugs} reports");
 }

@@ -54,6 +54,7 @@ pub(super) fn create(state: &mut FakeState, spec: &ContainerSpec) -> Result<Cont
         looks: 0,
     };
     state.containers.insert(spec.name.clone(), container);
+    state.created.push(spec.clone());
     Ok(ContainerId::new(id))
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use chora_core::model::ids::ImageId;
-use chora_core::model::image::{Image, ImageBuild};
+use chora_core::model::image::{Image, ImageBuild, PublishedImage};
 use chora_core::ports::engine::EngineError;
 use futures_core::stream::BoxStream;
 use indexmap::IndexMap;
@@ -10,6 +10,9 @@ use serde_json::json;
 
 use super::state::{Behaviour, FakeState};
 use crate::test_image::{digest, tar_of};
+
+/// The platform of the engine.
+const OWN: &str = "linux/amd64";
 
 pub(super) fn find(state: &FakeState, reference: &str) -> Option<Image> {
     let named = |image: &&Image| image.tags.iter().chain(&image.digests).any(|name| name == reference);
@@ -21,7 +24,33 @@ pub(super) fn list(state: &FakeState, labels: &IndexMap<String, String>) -> Vec<
     state.images.values().filter(carries).cloned().collect()
 }
 
-pub(super) fn pull(state: &mut FakeState, reference: &str) -> Result<(), EngineError> {
+/// Of an index only the image of the platform is pulled, the engine's own unless one is named.
+fn pull_published(state: &mut FakeState, (name, digest): (&str, &str), platform: Option<&str>) -> Result<(), EngineError> {
+    let wanted = platform.unwrap_or(OWN);
+    let is_it = |image: &&PublishedImage| image.platform == wanted || image.digest == digest;
+    let refused = || EngineError::ImageUnavailable {
+        image: format!("{name}@{digest}"),
+        reason: format!("no matching manifest for {wanted} in the manifest list entries"),
+    };
+    let found = state.manifests.get(digest).and_then(|images| images.iter().find(is_it)).cloned().ok_or_else(refused)?;
+    let image = state.pushed.get(&found.digest).cloned().ok_or_else(refused)?;
+    let named = format!("{name}@{digest}");
+    match image.id.as_ref().and_then(|id| state.images.get_mut(id.as_str())).filter(|here| here.labels == image.labels) {
+        Some(here) => here.digests.push(named),
+        // It was removed, or built anew since.
+        None => {
+            let id = ImageId::new(&found.digest);
+            state.platforms.insert(found.digest.clone(), found.platform.clone());
+            state.images.insert(found.digest.clone(), Image { id: Some(id), tags: Vec::new(), digests: vec![named], ..image });
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn pull(state: &mut FakeState, reference: &str, platform: Option<&str>) -> Result<(), EngineError> {
+    if let Some((name, digest)) = reference.split_once('@').filter(|(_, digest)| state.manifests.contains_key(*digest)) {
+        return pull_published(state, (name, digest), platform);
+    }
     if !state.registry.contains(reference) {
         return Err(EngineError::ImageUnavailable { image: reference.into(), reason: "manifest unknown".into() });
     }
@@ -37,6 +66,9 @@ pub(super) fn build(state: &mut FakeState, build: &ImageBuild) -> Result<ImageId
     if let Some(image) = state.images.get_mut(&id) {
         image.tags.clone_from(&build.tags);
         image.labels.clone_from(&build.labels);
+    }
+    if let Some(platform) = &build.platform {
+        state.platforms.insert(id.clone(), platform.clone());
     }
     Ok(ImageId::new(id))
 }
@@ -81,16 +113,20 @@ pub(super) fn remove(state: &mut FakeState, reference: &str) -> Result<(), Engin
 pub(super) fn export(state: &FakeState, reference: &str) -> Result<BoxStream<'static, Result<Bytes, EngineError>>, EngineError> {
     let image = find(state, reference).ok_or_else(|| EngineError::NotFound { what: format!("image `{reference}`") })?;
     let id = image.id.as_ref().map(ImageId::as_str).unwrap_or_default();
-    let archive = state.archives.get(id).cloned().unwrap_or_else(|| archive(&image));
+    let archive = state.archives.get(id).cloned().unwrap_or_else(|| archive(&image, platform(state, id)));
     let pieces: Vec<_> = archive.chunks(1000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     Ok(Box::pin(futures_util::stream::iter(pieces)))
 }
 
+fn platform<'a>(state: &'a FakeState, id: &str) -> &'a str {
+    state.platforms.get(id).map_or(OWN, String::as_str)
+}
+
 /// An image of one small file whose program does not run as root.
-fn archive(image: &Image) -> Bytes {
+fn archive(image: &Image, platform: &str) -> Bytes {
     let layer = tar_of(&[("app/main", b"program", 0o755)]);
     let config = json!({
-        "architecture": "amd64",
+        "architecture": platform.split('/').nth(1),
         "config": { "User": "10001", "Labels": image.labels, "Healthcheck": { "Test": ["CMD", "/app/main", "check"] } },
         "history": [{ "created_by": "COPY main /app/main" }],
     });
@@ -109,11 +145,25 @@ pub(super) fn push(state: &mut FakeState, reference: &str) -> Result<String, Eng
     if reference.contains("/locked/") {
         return Err(EngineError::LoginNeeded { registry: "locked".into(), reason: "unauthorized".into() });
     }
-    let digest = digest(image.id.as_ref().map(ImageId::as_str).unwrap_or_default().as_bytes());
+    let id = image.id.as_ref().map(ImageId::as_str).unwrap_or_default().to_owned();
+    // As of a real one: another configuration is another manifest.
+    let digest = digest(format!("{id} {:?}", image.labels).as_bytes());
     let name = reference.rsplit_once(':').map_or(reference, |(name, _)| name);
     image.digests.push(format!("{name}@{digest}"));
+    let pushed = image.clone();
+    let created = pushed.labels.get("org.opencontainers.image.created").and_then(|text| text.parse().ok());
+    let platform = platform(state, &id).to_owned();
+    let published = PublishedImage { platform, digest: digest.clone(), labels: pushed.labels.clone(), created };
+    state.manifests.insert(digest.clone(), vec![published]);
+    state.pushed.insert(digest.clone(), pushed);
     state.published.insert(reference.to_owned(), digest.clone());
     Ok(digest)
+}
+
+pub(super) fn published(state: &FakeState, reference: &str) -> Result<Vec<PublishedImage>, EngineError> {
+    let digest = reference.split_once('@').map(|(_, digest)| digest).or_else(|| state.published.get(reference).map(String::as_str));
+    let images = digest.and_then(|digest| state.manifests.get(digest)).cloned();
+    images.ok_or_else(|| EngineError::ImageUnavailable { image: reference.to_owned(), reason: "manifest unknown".into() })
 }
 
 pub(super) fn tag_published(state: &mut FakeState, reference: &str, tag: &str) -> Result<(), EngineError> {
@@ -135,6 +185,8 @@ pub(super) fn publish_index(state: &mut FakeState, reference: &str, manifests: &
         return Err(EngineError::PushRefused { image: reference.to_owned(), reason: "manifest unknown".into() });
     }
     let digest = digest(format!("{manifests:?}").as_bytes());
+    let images = manifests.iter().filter_map(|(_, digest)| state.manifests.get(digest)).flatten().cloned().collect();
+    state.manifests.insert(digest.clone(), images);
     state.published.insert(reference.to_owned(), digest.clone());
     Ok(digest)
 }

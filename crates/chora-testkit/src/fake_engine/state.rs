@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chora_core::model::container::{ContainerSpec, ContainerState};
-use chora_core::model::image::Image;
+use chora_core::model::image::{Image, PublishedImage};
 use chora_core::model::network::{Attachment, NetworkSpec, VolumeSpec};
 
 use super::piped::Program;
@@ -60,10 +60,22 @@ pub struct FakeState {
     pub registry: BTreeSet<String>,
     /// What registries hold: digests of manifests by `name:tag`.
     pub published: BTreeMap<String, String>,
+    /// What stands under a digest in registries.
+    pub manifests: BTreeMap<String, Vec<PublishedImage>>,
+    /// Images as they were pushed, by digest.
+    pub pushed: BTreeMap<String, Image>,
+    /// Platforms of images by id, where they are not the engine's own.
+    pub platforms: BTreeMap<String, String>,
+    /// Whether it takes for ever until an archive begins.
+    pub holds_exports: bool,
     /// Archives of images by id, where they are not made of what is known of the image.
     pub archives: BTreeMap<String, bytes::Bytes>,
     /// What containers of an image id do.
     pub behaviours: BTreeMap<String, Behaviour>,
+    /// What containers do whose command begins with this word, whatever their image.
+    pub commands: BTreeMap<String, Behaviour>,
+    /// Containers as they were created, also those that are gone.
+    pub created: Vec<ContainerSpec>,
     /// Host ports held by somebody else.
     pub taken_ports: BTreeSet<String>,
     /// What can be run with pipes, by the first word of the command; `cat` can always.
@@ -100,7 +112,9 @@ impl FakeState {
     /// How a container behaves.
     #[must_use]
     pub fn behaviour(&self, container: &FakeContainer) -> Behaviour {
-        self.behaviours.get(container.spec.image.as_str()).copied().unwrap_or_default()
+        let word = container.spec.service.command.as_ref().and_then(|command| command.first());
+        let commanded = word.and_then(|word| self.commands.get(word));
+        commanded.or_else(|| self.behaviours.get(container.spec.image.as_str())).copied().unwrap_or_default()
     }
 
     /// Running containers' images by service label, sorted.

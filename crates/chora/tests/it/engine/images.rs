@@ -257,6 +257,85 @@ fn an_agent_asks(site: &Site, at: &str) {
 }
 
 #[test]
+fn an_app_and_its_migrations_are_released_as_one_image() {
+    let (site, registry) = (site(), DockerRegistry::start());
+    let shop = format!("{}-shop", site.name);
+    let own = format!("build: {{ context: web }}, image: '{shop}:1'");
+    site.chora.write(
+        "compose.yaml",
+        format!(
+            "name: {}\nservices:\n  app: {{ {own}, depends_on: {{ migrate: {{ condition: service_completed_successfully }} }} }}\n  \
+             migrate: {{ {own}, command: [echo, migrated], healthcheck: {{ disable: true }} }}\n",
+            site.name
+        ),
+    );
+    site.chora.write("chora.yaml", "");
+    let way = CutWay::to(registry.address, |first| first.starts_with("PUT ") && first.contains("/manifests/latest"));
+    let at = way.address.to_string();
+    let cut = site.chora.run(["release", "--quiet", "v1", &at]);
+    assert_eq!((cut.code, registry.manifest(&shop, "latest").0), (69, 404), "{cut}");
+    let first = registry.manifest(&shop, "v1").1;
+    way.mend();
+    let resumed = site.json(&["release", "v1", &at]);
+    assert_eq!(
+        (&resumed["ok"], &resumed["latest"], &resumed["resumed"]),
+        (&json!(true), &json!(true), &json!(["app", "migrate"])),
+        "{resumed:#}"
+    );
+    assert_eq!((&resumed["images"]["app"], &resumed["images"]["migrate"]["digest"]), (&resumed["images"]["migrate"], &json!(first)));
+    let job = &resumed["verified"]["migrate"]["checks"];
+    assert_eq!(
+        (job.as_array().map(Vec::len), &job[0]["asked"], &job[0]["verdict"]),
+        (Some(1), &json!("exit code"), &json!("pass")),
+        "{job:#}"
+    );
+    assert_eq!(registry.manifest(&shop, "latest").1, first);
+    let pushed = site.json(&["push", &at, "--version", "v2"]);
+    assert_eq!((&pushed["images"]["app"], &pushed["images"]["app"]["id"]), (&pushed["images"]["migrate"], &resumed["images"]["app"]["id"]));
+
+    site.chora.write("web/Dockerfile", GOOD.replace("ENTRYPOINT", "ENV VERSION=2\nENTRYPOINT"));
+    let text = std::fs::read_to_string(site.chora.path().join("compose.yaml")).unwrap();
+    site.chora.write("compose.yaml", text.replace("[echo, migrated]", "[fail, '3']"));
+    let refused = site.chora.run(["release", "--quiet", "v3", &at]);
+    assert!(refused.code == 1 && refused.stdout.contains("mend the image of app, migrate,"), "{refused}");
+    assert_eq!(registry.manifest(&shop, "v3").0, 404, "nothing of it was pushed");
+}
+
+#[test]
+fn latest_moves_forwards_only() {
+    let (site, registry) = (site(), DockerRegistry::start());
+    let cuts = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&cuts);
+    let way = CutWay::to(registry.address, move |first| {
+        first.starts_with("PUT ") && first.contains("/manifests/latest") && counted.load(Ordering::SeqCst) > 0
+    });
+    let (at, web) = (way.address.to_string(), format!("{}-web", site.name));
+    let release = |version: &str, number: u32| {
+        dockerfile(&site, "web", &GOOD.replace("ENTRYPOINT", &format!("ENV NUMBER={number}\nENTRYPOINT")));
+        site.chora.run(["release", "--quiet", version, &at, "web"])
+    };
+    let stays = |version: &str, number: u32, newest: &str| {
+        let again = release(version, number);
+        assert!(again.code == 0 && again.stderr.contains("it stays there"), "{again}");
+        assert_eq!(registry.manifest(&web, "latest"), registry.manifest(&web, newest));
+    };
+    for (version, number) in [("v1", 1), ("v2", 2)] {
+        let done = release(version, number);
+        assert_eq!(done.code, 0, "{done}");
+    }
+    // A fresh checkout has no log.
+    std::fs::remove_dir_all(site.chora.path().join(".chora")).unwrap();
+    stays("v1", 1, "v2");
+    cuts.store(1, Ordering::SeqCst);
+    let cut = release("v3", 3);
+    assert_eq!((cut.code, registry.manifest(&web, "v3").0), (69, 200), "{cut}");
+    cuts.store(0, Ordering::SeqCst);
+    let done = release("v4", 4);
+    assert_eq!(done.code, 0, "{done}");
+    stays("v3", 3, "v4");
+}
+
+#[test]
 fn a_registry_that_wants_a_login_gets_the_one_of_dockers_client() {
     let (mut site, registry) = (site(), DockerRegistry::locked());
     let at = registry.address.to_string();
@@ -308,6 +387,19 @@ fn an_image_for_two_architectures_has_one_name() {
     );
     let resumed = site.json(&release);
     assert_eq!((&resumed["resumed"], &resumed["images"]["web"]["digest"]), (&json!(["web"]), &json!(digest)), "{resumed:#}");
+    // Another machine fetches the images of both, and looks into them.
+    site.daemon.forget_images(&site.project());
+    let elsewhere = site.json(&release);
+    assert_eq!((&elsewhere["resumed"], &elsewhere["images"]["web"]["digest"]), (&json!(["web"]), &json!(digest)), "{elsewhere:#}");
+
+    let fewer = site.chora.run(["release", "--quiet", "v3", &at, "web", "--platform", "linux/amd64"]);
+    assert!(fewer.code == 75 && fewer.stderr.contains("for linux/amd64, linux/arm64, not for linux/amd64"), "{fewer}");
+    let foreign = ["release", "v4", &at, "web", "--platform", "linux/arm64"];
+    let only = site.json(&foreign);
+    assert_eq!((&only["ok"], &only["verified"]["web"]["checks"]), (&json!(true), &json!([])), "{only:#}");
+    assert!(only["warnings"][0].as_str().is_some_and(|words| words.contains("is for other machines than linux/amd64")), "{only:#}");
+    site.daemon.forget_images(&site.project());
+    assert_eq!(site.json(&foreign)["resumed"], json!(["web"]));
 
     dockerfile(&site, "web", &GOOD.replace("USER", "RUN [\"/server\", \"echo\", \"built\"]\nUSER"));
     let refused = site.chora.run(["build", "--quiet", "web", "--multi", "--push", &at, "--version", "v2", "--platform", "linux/sparc"]);
