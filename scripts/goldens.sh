@@ -50,7 +50,8 @@ has jq || apt_ensure jq
 has shellcheck || apt_ensure shellcheck
 "$here/oracles.sh" build
 reference=$("$here/oracles.sh" path)
-scratch=$(mktemp -d)
+# Not where else temporary files may be: compose-lint minds files of the host below /dev.
+scratch=$(env -u TMPDIR mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/goldens" "$scratch/resolved"
 
