@@ -20,9 +20,7 @@ actionlint=v1.7.10
 case ${1:-} in
 -h | --help) print_help && exit ;;
 esac
-program=${1:-${CARGO_TARGET_DIR:-$here/../target}/$(uname -m)-unknown-linux-musl/debug/chora}
-[ -x "$program" ] || die "there is no $program" "cargo test --workspace --no-run"
-program=$(realpath "$program")
+program=$(tested_program "$here/.." "${1:-}")
 tools=$cache/lints/$hadolint-$compose_lint-$dclint-$actionlint
 
 make_tools() {

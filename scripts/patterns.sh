@@ -13,9 +13,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 case ${1:-} in
 -h | --help) print_help && exit ;;
 esac
-program=${1:-${CARGO_TARGET_DIR:-$here/../target}/$(uname -m)-unknown-linux-musl/debug/chora}
-[ -x "$program" ] || die "there is no $program" "cargo test --workspace --no-run"
-program=$(realpath "$program")
+program=$(tested_program "$here/.." "${1:-}")
 has jq || apt_ensure jq
 has shellcheck || apt_ensure shellcheck
 "$here/oracles.sh" build

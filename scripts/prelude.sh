@@ -115,6 +115,13 @@ go_build() {
   rm -rf "$work"
 }
 
+# tested_program ROOT [PROGRAM]: the path of the program that is named, or of the one that the tests were built with.
+tested_program() {
+  local program=${2:-${CARGO_TARGET_DIR:-$1/target}/$(uname -m)-unknown-linux-musl/debug/chora}
+  [ -x "$program" ] || die "there is no $program" "cargo test --workspace --no-run"
+  realpath "$program"
+}
+
 # release_program ROOT: the program as it is measured, built from there unless CHORA names one; CHORA is its path afterwards.
 release_program() {
   local target
