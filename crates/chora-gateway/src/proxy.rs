@@ -21,6 +21,7 @@ mod headers;
 mod hold;
 mod listener;
 mod mcp;
+mod noted;
 mod opening;
 mod plane;
 mod pool;
@@ -33,6 +34,7 @@ mod revocable;
 mod routes;
 mod service;
 mod sessions;
+mod shards;
 mod socket;
 mod state_file;
 mod table;
@@ -51,6 +53,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::attend::attend;
 use self::files::Files;
 use self::plane::{ChangeError, Plane};
+use self::shards::Shards;
 use self::socket::ControlSocket;
 pub use self::state_file::StateFileError;
 pub use self::table::{Table, TableError};
@@ -70,6 +73,8 @@ pub enum GatewayError {
     ControlSocket { path: PathBuf, source: io::Error },
     #[error("the table cannot be served: {0}")]
     Table(String),
+    #[error("the threads that serve connections cannot be started: {0}")]
+    Threads(io::Error),
 }
 
 impl From<ChangeError> for GatewayError {
@@ -117,7 +122,9 @@ impl Gateway {
         // First of all: where another gateway answers, its ports are left alone.
         let socket = ControlSocket::bind(control_socket).map_err(told)?;
         let (open, mut all_closed) = mpsc::channel(1);
-        let plane = Arc::new(Plane::new((state_file.clone(), Files::new(files.clone())), ask, shutdown.clone(), open));
+        let shards = Shards::start().map_err(GatewayError::Threads)?;
+        let plane = Plane::new((state_file.clone(), Files::new(files.clone())), shards, ask, shutdown.clone(), open);
+        let plane = Arc::new(plane);
         let table = match Table::load(state_file) {
             // Written at once, so that a folder that cannot be written to is told now.
             Err(StateFileError::Missing { .. }) if *begin_empty => Table::empty().save(state_file).map(|()| Table::empty()),

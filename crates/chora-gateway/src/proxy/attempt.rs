@@ -82,7 +82,8 @@ async fn exchange(out: &Outgoing, upstream: &Arc<Upstream>, limits: &Limits, mut
         if out.upgrades {
             connection.kept.on_its_own();
         }
-        let sent = in_time(out, limits, connection.kept.send(request)).await.ok_or(Failure::Late)?;
+        let sent = connection.kept.send(request, Duration::from_millis(limits.response_ms), || out.body.quiet_for()).await;
+        let sent = sent.ok_or(Failure::Late)?;
         let mut error = match sent {
             Ok(response) => {
                 if !out.body.is_ended() {
@@ -107,20 +108,6 @@ async fn exchange(out: &Outgoing, upstream: &Arc<Upstream>, limits: &Limits, mut
 
 async fn connect(upstream: &Upstream, limits: &Limits) -> Result<Connection, Failure> {
     upstream.connect(Duration::from_millis(limits.connect_ms)).await.map_err(|_| Failure::Refused)
-}
-
-/// Waits for a response, counted from the last piece of the request. `None` when it is late.
-async fn in_time<T>(out: &Outgoing, limits: &Limits, response: impl Future<Output = T>) -> Option<T> {
-    let limit = Duration::from_millis(limits.response_ms);
-    tokio::pin!(response);
-    let mut wait = limit;
-    loop {
-        if let Ok(response) = tokio::time::timeout(wait, &mut response).await {
-            return Some(response);
-        }
-        // A body that is still coming is no silence of the replica.
-        wait = limit.checked_sub(out.body.quiet_for()).filter(|left| !left.is_zero())?;
-    }
 }
 
 fn kind(error: &hyper::Error) -> Failure {

@@ -1,4 +1,5 @@
-//! Ending what is under way on a release that is cut: by its body where the client reads, by its connection where it does not.
+//! When a connection ends: with the release that is cut, by its body where the client reads and as a whole where it does not; and
+//! when its client sends no request.
 //!
 //! Requests do not each wait for that sign: nearly none of them meets it. Their connection does, once for a release, and wakes
 //! them; they look whether the release is cut.
@@ -6,21 +7,32 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::release::Release;
 
 /// How long a client has to read the end of a response.
 pub(super) const FAREWELL: Duration = Duration::from_secs(1);
 
-/// A connection's part: the release of what it carried last, and whether it still does.
+/// What `awaited` holds while a request is under way.
+const BUSY: u64 = u64::MAX;
+
+/// A connection's part: the release of what it carried last, whether it still does, and since when it has waited for a request.
 pub(super) struct Cut {
     release: watch::Sender<Option<Arc<Release>>>,
     carries: AtomicBool,
+    /// Whether a request has no answer yet.
+    owes: AtomicBool,
+    /// Whether its client has yet to take what was written to it.
+    unread: AtomicBool,
+    begun: Instant,
+    /// Since when the next request is waited for, in milliseconds since it began.
+    awaited: AtomicU64,
 }
 
 /// A request and its response on a connection, until this is dropped.
@@ -61,7 +73,53 @@ impl Carried {
 
 impl Cut {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { release: watch::Sender::new(None), carries: AtomicBool::new(false) })
+        let no = || AtomicBool::new(false);
+        let (release, begun) = (watch::Sender::new(None), Instant::now());
+        Arc::new(Self { release, carries: no(), owes: no(), unread: no(), begun, awaited: AtomicU64::new(0) })
+    }
+
+    /// A request has come.
+    pub(super) fn asked(&self) {
+        self.owes.store(true, Ordering::Relaxed);
+        self.awaited.store(BUSY, Ordering::Relaxed);
+    }
+
+    /// It has its answer, whose body may still come.
+    pub(super) fn answered(&self) {
+        self.owes.store(false, Ordering::Relaxed);
+        if !self.carries.load(Ordering::Relaxed) {
+            self.wait();
+        }
+    }
+
+    /// Something was written to the client, or could not be because it takes nothing now.
+    pub(super) fn wrote(&self, taken: bool) {
+        self.unread.store(!taken, Ordering::Relaxed);
+        // The end of an answer may take its time: who reads it cannot ask yet.
+        if taken && self.awaited.load(Ordering::Relaxed) != BUSY {
+            self.wait();
+        }
+    }
+
+    fn wait(&self) {
+        let since = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(BUSY - 1);
+        self.awaited.store(since, Ordering::Relaxed);
+    }
+
+    /// Returns when the head of a request has not come for `limit`. One timer lasts for as long as that, whatever comes meanwhile.
+    pub(super) async fn forgotten(&self, limit: Duration) {
+        loop {
+            let until = match self.awaited.load(Ordering::Relaxed) {
+                BUSY => Instant::now() + limit,
+                // Whoever takes nothing at all is the kernel's to end.
+                _ if self.unread.load(Ordering::Relaxed) => Instant::now() + limit,
+                since => self.begun + Duration::from_millis(since) + limit,
+            };
+            if until <= Instant::now() {
+                return;
+            }
+            tokio::time::sleep_until(until).await;
+        }
     }
 
     pub(super) fn carry(self: &Arc<Self>, release: &Arc<Release>) -> Carried {
@@ -102,6 +160,10 @@ impl Drop for Carried {
     fn drop(&mut self) {
         if let Some(connection) = &self.connection {
             connection.carries.store(false, Ordering::Release);
+            // What failed may be tried again.
+            if !connection.owes.load(Ordering::Relaxed) {
+                connection.wait();
+            }
         }
     }
 }

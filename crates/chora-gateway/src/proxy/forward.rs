@@ -6,6 +6,7 @@ use std::time::Duration;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::answer::{self, Answer};
@@ -91,7 +92,7 @@ pub(super) async fn answer(routes: &Routes, client: &Client, request: Request<In
         return answer::refuse(StatusCode::NOT_FOUND, "no service has this host and path");
     };
     service.counters.requests.add(1);
-    let answer = Exchange { service, client, behind_proxy }.run(Request::from_parts(parts, body)).await;
+    let answer = Exchange { service, client, behind_proxy }.run(parts, body).await;
     answer.unwrap_or_else(|turned| {
         if turned.status().is_server_error() {
             service.counters.failures.add(1);
@@ -108,10 +109,14 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    async fn run(&self, mut request: Request<Incoming>) -> Result<Answer, Answer> {
-        let upgrades = headers::upgrade(request.headers()).is_some();
-        let changing = upgrades.then(|| hyper::upgrade::on(&mut request));
-        let (mut parts, body) = request.into_parts();
+    async fn run(&self, mut parts: Parts, mut body: Incoming) -> Result<Answer, Answer> {
+        let upgrades = headers::upgrade(&parts.headers).is_some();
+        let mut changing = None;
+        if upgrades {
+            let mut request = Request::from_parts(parts, body);
+            changing = Some(hyper::upgrade::on(&mut request));
+            (parts, body) = request.into_parts();
+        }
         let session = mcp::session(&parts);
         headers::forward(&mut parts, &self.client.hop, self.behind_proxy);
         headers::mark_body(&mut parts, &body);

@@ -8,10 +8,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures_util::future::Either;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -24,9 +26,11 @@ use super::answer::Answer;
 use super::cut::Cut;
 use super::forward::{self, Client, Way};
 use super::headers::{Hop, Origin};
+use super::noted::Noted;
 use super::opening::{self, Opening};
 use super::routes::{Kind, Routes};
 use super::service::Service;
+use super::shards::Shards;
 use super::table::ListenerEntry;
 use super::tls::{HTTP2, Tls};
 use super::tunnel;
@@ -45,8 +49,17 @@ pub(super) struct Listener {
     /// Greetings of TLS that led to nothing.
     pub(super) failed_handshakes: Counter,
     connections: usize,
+    shards: Arc<Shards>,
     routes: RwLock<Arc<Routes>>,
     stop: CancellationToken,
+}
+
+/// What a connection of HTTP/1 is told from outside.
+enum Sign {
+    /// It ends at once.
+    Over,
+    /// It ends after the request that it carries.
+    Stop,
 }
 
 /// A port that is bound, not yet served.
@@ -68,11 +81,12 @@ impl Bound {
     }
 
     /// Begins to serve. `open` is held by every connection.
-    pub(super) fn serve(self, routes: Routes, stop: CancellationToken, open: mpsc::Sender<()>) -> Arc<Listener> {
+    pub(super) fn serve(self, routes: Routes, shards: &Arc<Shards>, stop: CancellationToken, open: mpsc::Sender<()>) -> Arc<Listener> {
         let listener = Arc::new(Listener {
             local: self.local,
             failed_handshakes: Counter::default(),
             connections: self.entry.limits.connections,
+            shards: Arc::clone(shards),
             routes: RwLock::new(Arc::new(routes)),
             stop,
         });
@@ -118,7 +132,10 @@ impl Listener {
                 }
             };
             let origin = Origin { peer, secure: false };
-            tokio::spawn(Arc::clone(&self).serve(stream, origin, Arc::new((permit, open.clone()))));
+            let (listener, place) = (Arc::clone(&self), Arc::new((permit, open.clone())));
+            if let Err(error) = self.shards.serve(stream, move |stream| listener.serve(stream, origin, place)) {
+                tracing::warn!("a connection cannot be served: {error}");
+            }
         }
     }
 
@@ -185,24 +202,42 @@ impl Listener {
         let client = Client { hop: Arc::new(Hop::new(origin)), place, way: Way::Connection(Arc::clone(&cut)) };
         let answered = service_fn(|request: Request<Incoming>| {
             let routes = self.routes();
-            let client = &client;
-            async move { Ok::<_, Infallible>(answer(&routes, client, request).await) }
+            let (client, cut) = (&client, &cut);
+            async move {
+                cut.asked();
+                let answer = answer(&routes, client, request).await;
+                cut.answered();
+                Ok::<_, Infallible>(answer)
+            }
         });
         let mut http = hyper::server::conn::http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(self.routes().head).max_buf_size(HEAD_BYTES).half_close(false);
-        let connection = http.serve_connection(TokioIo::new(stream), answered).with_upgrades();
+        http.header_read_timeout(None).max_buf_size(HEAD_BYTES).half_close(false);
+        let connection = http.serve_connection(TokioIo::new(Noted::new(stream, Arc::clone(&cut))), answered).with_upgrades();
         tokio::pin!(connection);
+        let head = self.routes().head;
+        // Polled only when they are woken, which most requests never see.
+        let mut signs = FuturesUnordered::new();
+        signs.push(Either::Left(async {
+            tokio::select! {
+                () = cut.overdue() => {}
+                () = cut.forgotten(head) => {}
+            }
+            Sign::Over
+        }));
+        signs.push(Either::Right(async {
+            self.stop.cancelled().await;
+            Sign::Stop
+        }));
         // A client that breaks off is no failure of ours.
-        tokio::select! {
-            biased;
-            () = cut.overdue() => return,
-            _ = connection.as_mut() => return,
-            () = self.stop.cancelled() => connection.as_mut().graceful_shutdown(),
-        }
-        tokio::select! {
-            biased;
-            () = cut.overdue() => {}
-            _ = connection => {}
+        loop {
+            tokio::select! {
+                biased;
+                Some(sign) = signs.next() => match sign {
+                    Sign::Over => return,
+                    Sign::Stop => connection.as_mut().graceful_shutdown(),
+                },
+                _ = connection.as_mut() => return,
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use super::files::{FileError, Files};
 use super::listener::{Bound, Listener};
 use super::routes::Routes;
 use super::service::Service;
+use super::shards::Shards;
 use super::state_file::StateFileError;
 use super::table::{AcmeEntry, CanaryEntry, ListenerEntry, Maintenance, ReleaseEntry, ServiceEntry, Table};
 use super::tls::{CertificateError, Reading, Tls};
@@ -31,6 +32,7 @@ pub(super) struct Plane {
     state_file: PathBuf,
     acme: Acme,
     pub(super) files: Files,
+    pub(super) shards: Arc<Shards>,
     services: RwLock<Services>,
     /// Held through a change, so that there is one at a time.
     current: Mutex<Current>,
@@ -79,10 +81,17 @@ pub(super) enum ChangeError {
 
 impl Plane {
     /// An empty plane with its state file and its files; each connection keeps a clone of `open`.
-    pub(super) fn new((state_file, files): (PathBuf, Files), ask: Inquiry, stop: CancellationToken, open: mpsc::Sender<()>) -> Self {
+    pub(super) fn new(
+        (state_file, files): (PathBuf, Files),
+        shards: Arc<Shards>,
+        ask: Inquiry,
+        stop: CancellationToken,
+        open: mpsc::Sender<()>,
+    ) -> Self {
         let current = Current { open: Some(open), table: Table::empty(), listeners: Vec::new() };
         let acme = Acme::new(&state_file.with_file_name("acme"));
-        Self { state_file, acme, files, services: RwLock::default(), current: Mutex::new(current), ask, watch_set: Notify::new(), stop }
+        let (services, current, watch_set) = (RwLock::default(), Mutex::new(current), Notify::new());
+        Self { state_file, acme, files, shards, services, current, ask, watch_set, stop }
     }
 
     /// Begins with the table of the state file.
@@ -334,7 +343,7 @@ impl Plane {
                 let routes =
                     Routes::new((&entry, tls.as_ref()), &self.services(), (current.table.maintenance.as_ref(), self.challenges()))?;
                 let open = current.open.clone()?;
-                Some(fresh.swap_remove(at).serve(routes, self.stop.child_token(), open))
+                Some(fresh.swap_remove(at).serve(routes, &self.shards, self.stop.child_token(), open))
             });
             current.listeners.extend(listener.map(|listener| Port { entry, tls, listener }));
         }

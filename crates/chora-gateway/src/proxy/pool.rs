@@ -3,9 +3,9 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -13,8 +13,10 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
 
 use super::request_body::RequestBody;
+use super::shards;
 
 /// How long a connection may wait for its next request. Common servers close theirs after 2 to 5 s, and a request sent
 /// into that is lost.
@@ -25,7 +27,8 @@ const MOST_IDLE: usize = 256;
 /// A replica.
 pub(super) struct Upstream {
     address: String,
-    idle: Mutex<Idle>,
+    /// Those of each thread that serves.
+    idle: [Mutex<Idle>; shards::MOST],
 }
 
 #[derive(Default)]
@@ -45,6 +48,27 @@ pub(super) struct Connection {
 pub(super) struct Kept {
     sender: SendRequest<RequestBody>,
     driver: Driver,
+    patience: Patience,
+}
+
+/// How long a response may take. Most come soon, so that the timer of a request serves those after it until it has run out.
+#[derive(Default)]
+struct Patience(Option<Pin<Box<Sleep>>>);
+
+impl Patience {
+    fn is_over(&mut self, cx: &mut Context<'_>, deadline: Instant) -> bool {
+        let timer = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if timer.deadline() > deadline {
+            timer.as_mut().reset(deadline);
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            if timer.deadline() >= deadline {
+                return true;
+            }
+            timer.as_mut().reset(deadline);
+        }
+        false
+    }
 }
 
 /// Moves the bytes of a connection. It is no task of its own: whoever waits for a response moves them, so that nothing of a
@@ -90,15 +114,36 @@ impl Kept {
         self.sender.is_ready()
     }
 
-    /// Sends a request and waits for the head of the response.
-    pub(super) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
-        let mut response = pin!(self.sender.try_send_request(request));
-        poll_fn(|cx| self.driver.poll(cx, |cx| response.as_mut().poll(cx))).await
+    /// Sends a request and waits for the head of the response. `None` when it is late: `quiet_for` tells how long ago the last
+    /// piece of the request came.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+        limit: Duration,
+        quiet_for: impl Fn() -> Duration,
+    ) -> Option<Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> {
+        let Self { sender, driver, patience } = self;
+        let mut response = pin!(sender.try_send_request(request));
+        let mut deadline = Instant::now() + limit;
+        poll_fn(|cx| {
+            if let Poll::Ready(response) = driver.poll(cx, |cx| response.as_mut().poll(cx)) {
+                return Poll::Ready(Some(response));
+            }
+            while patience.is_over(cx, deadline) {
+                // A body that is still coming is no silence of the replica.
+                match limit.checked_sub(quiet_for()).filter(|left| !left.is_zero()) {
+                    Some(left) => deadline = Instant::now() + left,
+                    None => return Poll::Ready(None),
+                }
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     /// Waits until it takes a request; `false` when it never will.
     async fn settle(&mut self) -> bool {
-        let Self { sender, driver } = self;
+        let Self { sender, driver, .. } = self;
         poll_fn(|cx| driver.poll(cx, |cx| sender.poll_ready(cx))).await.is_ok()
     }
 
@@ -138,12 +183,17 @@ impl Drop for Lent {
 
 impl Upstream {
     pub(super) fn new(address: &str) -> Arc<Self> {
-        Arc::new(Self { address: address.to_owned(), idle: Mutex::default() })
+        Arc::new(Self { address: address.to_owned(), idle: Default::default() })
+    }
+
+    /// The connections of the thread that asks.
+    fn idle(&self) -> Option<MutexGuard<'_, Idle>> {
+        self.idle.get(shards::number()).map(locked)
     }
 
     /// The connection used last, when one still stands.
     pub(super) fn waiting(&self) -> Option<Connection> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle()?;
         while let Some((mut kept, since)) = idle.waiting.pop() {
             if since.elapsed() > IDLE {
                 idle.waiting.clear();
@@ -158,8 +208,9 @@ impl Upstream {
 
     /// Closes what has waited for too long, and what its replica has closed.
     pub(super) fn tend(&self) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.waiting.retain_mut(|(kept, since)| since.elapsed() <= IDLE && kept.is_ready());
+        for mut idle in self.idle.iter().map(locked) {
+            idle.waiting.retain_mut(|(kept, since)| since.elapsed() <= IDLE && kept.is_ready());
+        }
     }
 
     /// A plain connection.
@@ -173,7 +224,7 @@ impl Upstream {
     pub(super) async fn connect(&self, limit: Duration) -> io::Result<Connection> {
         let stream = self.dial(limit).await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        Ok(Connection { kept: Kept { sender, driver: Driver(Some(Box::new(connection))) }, reused: false })
+        Ok(Connection { kept: Kept { sender, driver: Driver(Some(Box::new(connection))), patience: Patience::default() }, reused: false })
     }
 
     /// Takes back a connection whose response is under way once that has ended.
@@ -182,10 +233,7 @@ impl Upstream {
     }
 
     fn put(&self, kept: Kept) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.closed {
-            return;
-        }
+        let Some(mut idle) = self.idle().filter(|idle| !idle.closed) else { return };
         let old = idle.waiting.iter().take_while(|(_, since)| since.elapsed() > IDLE).count();
         idle.waiting.drain(..old);
         if idle.waiting.len() < MOST_IDLE {
@@ -194,12 +242,17 @@ impl Upstream {
     }
 
     pub(super) fn close(&self) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.closed = true;
-        idle.waiting.clear();
+        for mut idle in self.idle.iter().map(locked) {
+            idle.closed = true;
+            idle.waiting.clear();
+        }
     }
 
     pub(super) fn reopen(&self) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).closed = false;
+        self.idle.iter().for_each(|idle| locked(idle).closed = false);
     }
+}
+
+fn locked(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -138,6 +138,7 @@ fn failure(error: &GatewayError) -> Failure {
             (FailureKind::Invalid, "write or mend the table; docs/guide/gateway.md describes it")
         }
         GatewayError::ControlSocket { .. } => (FailureKind::Conflict, "name another socket, or stop the gateway that has it"),
+        GatewayError::Threads(_) => (FailureKind::Unavailable, "let it have more threads (ulimit -u, `pids_limit` of its container)"),
     };
     Failure::new(kind, error.to_string()).state("nothing is served").hint(hint)
 }

@@ -53,7 +53,7 @@ async fn ask(plane: &Plane, candidate: &Candidate) -> Result<Vec<Value>, Refused
     let (open, _nobody) = mpsc::channel(1);
     let stop = CancellationToken::new();
     let _stopped = stop.clone().drop_guard();
-    let listener = bound.serve(routes, stop, open);
+    let listener = bound.serve(routes, &plane.shards, stop, open);
     let mut answers = Vec::with_capacity(questions.len());
     for question in questions {
         let answer = (plane.ask)(question.clone(), Some(listener.local)).await;
