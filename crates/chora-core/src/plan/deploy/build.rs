@@ -85,7 +85,10 @@ impl<'a> Builder<'a> {
             self.drain();
             self.set_aside(&warm);
             self.retire(&warm);
-            self.drop_staging_networks(&warm);
+            // Back to what is still ready is a switch: what networks it leaves empty, the next plan removes.
+            if survey.services().all(|service| service.returning.is_empty()) {
+                self.drop_staging_networks(&warm);
+            }
             self.prune();
         }
         Plan { services: self.service_plans(), steps: self.steps }

@@ -187,11 +187,16 @@ mod tests {
             ]
         );
         assert_eq!(plan.steps.iter().filter(|step| matches!(step.action, Action::Watch { .. })).count(), 0);
+        assert_eq!(after_the_record(&plan), ["drain web", "stop shop-web-new-1", "stop shop-api-new-1"]);
         let mut settled = after(observed, &plan);
         settled.containers.sort_by(|a, b| a.name.cmp(&b.name));
         let up: Vec<_> = settled.containers.iter().filter(|one| one.is_up()).map(|one| one.name.as_str()).collect();
         assert_eq!(up, ["shop-api-d1-1", "shop-chora-gateway-d1-1", "shop-db-d1-1", "shop-web-d1-1"]);
         assert!(settled.containers.iter().all(|one| !settled.is_warm(one)));
+        let three = served("r3", "web:3", "api:3");
+        let next = deploy(&three, &one, &settled);
+        assert!(settled.networks.contains_key("shop_default_00000-d2"));
+        assert!(words(&next).contains(&"remove network shop_default_new".to_owned()));
     }
 
     #[test]
