@@ -1,6 +1,8 @@
 //! Images: what the engine has, and how it gets more.
 
 mod build;
+mod context;
+mod file_sync;
 mod pull;
 mod push;
 mod session;

@@ -58,6 +58,10 @@ pub struct PublishedImage {
     pub created: Option<Timestamp>,
 }
 
+/// The path of a Dockerfile in the archive of a build that is not a file of the context: it is built from, and is not copied. It
+/// cannot be a name of the user's.
+pub const OWN_DOCKERFILE: &str = ".chora.Dockerfile";
+
 /// Everything one build needs; the context is handed over as an uncompressed tar archive.
 #[derive(Debug, Clone)]
 pub struct ImageBuild {

@@ -3,6 +3,7 @@
 mod log;
 mod options;
 
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
@@ -14,6 +15,7 @@ use futures_util::StreamExt;
 use serde_json::Value;
 
 use self::log::BuildLog;
+use super::context::{self, Context};
 use super::session::Session;
 use super::{about, inspect, sayings};
 use crate::client::{Call, Client};
@@ -27,23 +29,33 @@ pub(crate) async fn build(
     progress: ProgressSink<'_>,
 ) -> Result<ImageId, EngineError> {
     let handshake = client.handshake().await?;
-    let mut call =
-        Call::post("/build", format!("build of `{}`", build.service)).bytes("application/x-tar", build.context.clone()).limit(None);
+    let mut call = Call::post("/build", format!("build of `{}`", build.service)).limit(None);
     for (key, value) in options::query(build, handshake.buildkit)? {
         call = call.query(key, value);
     }
+    let unreadable = |error: io::Error| EngineError::Invalid { reason: format!("build of `{}`: its context: {error}", build.service) };
     // Held until the build has ended; dropping it ends the session.
     let mut _session = None;
     if handshake.buildkit {
-        let session = Session::open(client, session_id(), &build.secrets, logins.clone()).await?;
+        let context = Context::of(build).map_err(unreadable)?;
+        let session = Session::open(client, (session_id(), context_key(build)), context, &build.secrets, logins.clone()).await?;
         call = call.query("version", "2").query("session", &session.id).query("buildid", &session.id);
+        call = call.query("remote", "client-session");
         _session = Some(session);
     } else {
         call = call.query("version", "1").query("rm", "1").query("forcerm", "1");
-        call = call.header("X-Registry-Config", registry_config(logins).await?);
+        call = call
+            .bytes("application/x-tar", context::for_classic(build).map_err(unreadable)?)
+            .header("X-Registry-Config", registry_config(logins).await?);
     }
     let id = follow(client, call, build, progress).await?;
     resolve(client, build, id).await
+}
+
+/// The same for all builds of a service.
+fn context_key(build: &ImageBuild) -> String {
+    let name = build.tags.first().map(|tag| tag.rsplit_once(':').map_or(tag.as_str(), |(name, _)| name)).unwrap_or_default();
+    format!("chora {} {name}", build.service)
 }
 
 /// Unique on this machine, which is what the engine asks of a session's name.

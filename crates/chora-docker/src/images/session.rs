@@ -1,8 +1,8 @@
-//! The connection over which `BuildKit` asks its client for secrets and registry logins.
+//! The connection over which `BuildKit` asks its client for the context, secrets and registry logins.
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{self, Poll};
 
 use bollard_buildkit_proto::health::health_check_response::ServingStatus;
 use bollard_buildkit_proto::health::health_server::{Health, HealthServer};
@@ -11,6 +11,7 @@ use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::{Secret
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::{GetSecretRequest, GetSecretResponse};
 use bollard_buildkit_proto::moby::filesync::v1 as auth;
 use bollard_buildkit_proto::moby::filesync::v1::auth_server::{Auth, AuthServer};
+use bollard_buildkit_proto::moby::filesync::v1::file_sync_server::FileSyncServer;
 use chora_core::model::secret::Secret;
 use chora_core::ports::EngineError;
 use futures_core::stream::BoxStream;
@@ -22,12 +23,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::transport::server::Connected;
 use tonic::{Request, Response, Status};
 
+use super::context::Context;
+use super::file_sync::Files;
 use crate::client::{Call, Client};
 use crate::login::Logins;
 
 /// Methods announced to the engine.
-const METHODS: [&str; 3] =
-    ["/moby.filesync.v1.Auth/Credentials", "/moby.buildkit.secrets.v1.Secrets/GetSecret", "/grpc.health.v1.Health/Check"];
+const METHODS: [&str; 4] = [
+    "/moby.filesync.v1.FileSync/DiffCopy",
+    "/moby.filesync.v1.Auth/Credentials",
+    "/moby.buildkit.secrets.v1.Secrets/GetSecret",
+    "/grpc.health.v1.Health/Check",
+];
 
 /// An open session; it ends when this is dropped.
 pub(super) struct Session {
@@ -42,16 +49,18 @@ impl Drop for Session {
 }
 
 impl Session {
+    /// `key` is what later builds from the same directory have in common: only what has changed since is sent then.
     pub(super) async fn open(
         client: &Client,
-        id: String,
+        (id, key): (String, String),
+        context: Context,
         secrets: &IndexMap<String, Secret<Vec<u8>>>,
         logins: Logins,
     ) -> Result<Self, EngineError> {
         let mut call = Call::post("/session", "a build session")
             .header("X-Docker-Expose-Session-Uuid", id.clone())
             .header("X-Docker-Expose-Session-Name", "chora".to_owned())
-            .header("X-Docker-Expose-Session-Sharedkey", String::new());
+            .header("X-Docker-Expose-Session-Sharedkey", key);
         for method in METHODS {
             call = call.header("X-Docker-Expose-Session-Grpc-Method", method.to_owned());
         }
@@ -61,6 +70,7 @@ impl Session {
             // The engine ends the session by closing the connection, which is no failure.
             let _ = tonic::transport::Server::builder()
                 .add_service(HealthServer::new(AlwaysServing))
+                .add_service(FileSyncServer::new(Files::new(context)))
                 .add_service(AuthServer::new(RegistryLogins { logins }))
                 .add_service(SecretsServer::new(vault))
                 .serve_with_incoming(stream::iter([Ok::<_, std::io::Error>(connection)]))
@@ -79,21 +89,21 @@ impl Connected for Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<std::io::Result<()>> {
         Pin::new(&mut self.0).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<std::io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }

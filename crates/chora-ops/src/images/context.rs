@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use chora_core::compose::Build;
+use chora_core::model::image::OWN_DOCKERFILE;
 use chora_syntax::dockerignore::Dockerignore;
 
 use crate::failure::{Failure, FailureKind};
@@ -15,9 +16,6 @@ pub(super) struct BuildContext {
     /// Path of the Dockerfile inside the archive.
     pub(super) dockerfile: String,
 }
-
-/// The name that an inline or outside Dockerfile gets inside the archive; it cannot be a name of the user's.
-const OWN_DOCKERFILE: &str = ".chora.Dockerfile";
 
 /// Reads a context directory, leaving out what its ignore file names.
 pub(super) fn read(root: &Path, build: &Build) -> Result<BuildContext, Failure> {

@@ -92,6 +92,8 @@ fn a_project_is_built_without_buildkit() {
     assert_eq!(site.get("/"), (200, "v1".to_owned()));
     assert_eq!(site.get("/file?path=/kept.key"), (200, "kept".to_owned()));
     assert_eq!(site.get("/file?path=/lost.key").0, 404);
+    assert_eq!(site.get("/file?path=/.chora.Dockerfile").0, 404);
+    assert_eq!(site.get("/file?path=/.dockerignore"), (200, "*.key\n!kept.key\n\n.chora.Dockerfile\n".to_owned()));
     let web = site.running("web");
     assert_eq!(web["Config"]["Labels"]["from.section"], "yes");
 
@@ -109,4 +111,25 @@ fn a_project_is_built_without_buildkit() {
     assert_eq!(refused.code, 64, "{refused}");
     assert!(refused.stderr.contains("secrets (this engine has no BuildKit)"), "{refused}");
     assert_eq!(site.get("/"), (200, "v1".to_owned()));
+}
+
+/// The context is sent by its differences: one of the same size is one, too.
+#[test]
+fn what_is_copied_is_the_context_as_it_is_now() {
+    let site = Site::new(BUILT, "");
+    site.chora.write("context/Dockerfile", DOCKERFILE);
+    site.chora.write("context/.dockerignore", "*.key\n!kept/*.key\n");
+    site.chora.write("context/lost.key", "lost");
+    site.chora.write("context/kept/a.key", "kept");
+    site.chora.write("context/note", "one");
+    std::fs::copy(server_program(), site.chora.path().join("context/server")).unwrap();
+    site.release("v1");
+    let got = |path: &str| site.get(&format!("/file?path={path}"));
+    assert_eq!((got("/note"), got("/kept/a.key")), ((200, "one".to_owned()), (200, "kept".to_owned())));
+    assert_eq!([got("/lost.key").0, got("/.chora.Dockerfile").0], [404, 404]);
+    assert_eq!(got("/Dockerfile").0, 200, "the context has one of its own");
+    site.chora.write("context/note", "two");
+    std::fs::remove_file(site.chora.path().join("context/kept/a.key")).unwrap();
+    site.release("v2");
+    assert_eq!((got("/note"), got("/kept/a.key").0), ((200, "two".to_owned()), 404));
 }
