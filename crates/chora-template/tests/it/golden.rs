@@ -55,6 +55,8 @@ const VARIANTS: &[Variant<'_>] = &[
     ("monitoring", &[("grafana", "no"), ("targets", "")], &[]),
     ("library", &[("ci", "github")], &FOUR),
     ("library", &[("ci", "gitlab")], &[1]),
+    ("mcp-server", &[("transport", "stdio"), ("reload", "yes")], &[1]),
+    ("codebase-mcp", &[("replicas", "3"), ("reload", "yes")], &FOUR),
 ];
 
 struct Combination {

@@ -1,7 +1,10 @@
 //! The pattern `codebase-mcp` with nothing faked: PostgreSQL with pgvector, Ollama that pulls its model from a registry over TLS,
 //! migrations before the server starts, the server on standard streams under the bridge.
 
-use std::process::Command;
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chora_testkit::free_port;
@@ -76,27 +79,24 @@ fn finds(site: &Site, mode: &str, query: &str) -> String {
     found["structured"]["result"][0]["file"].as_str().unwrap_or_else(|| panic!("{found:#}")).to_owned()
 }
 
-/// Waits until all is well again.
-fn recovers(site: &Site) {
+fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
-    loop {
-        let health = site.chora.run(["health"]);
-        if health.code == 0 && !health.to_string().contains("warning") {
-            return;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{health}");
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "{what} is not there");
         std::thread::sleep(Duration::from_millis(200));
     }
 }
 
-#[test]
-fn a_folder_is_indexed_and_searched_whatever_becomes_of_the_stores() {
-    if !share::is_of_the_newest() {
-        return;
-    }
-    make_images(&["python", "postgres", "ollama", "models"]);
-    let host = this_machine();
-    let registry = Registry::start(&host);
+/// Waits until all is well again.
+fn recovers(site: &Site) {
+    wait("health", || {
+        let health = site.chora.run(["health"]);
+        health.code == 0 && !health.to_string().contains("warning")
+    });
+}
+
+/// A project with its sources, whose images are there.
+fn site(registry: &Registry, more: &[&str]) -> Site {
     let model = format!("model={}/library/all-minilm", registry.address);
     let answers = [
         "build_image=chora-test/python:1",
@@ -107,11 +107,23 @@ fn a_folder_is_indexed_and_searched_whatever_becomes_of_the_stores() {
         "health_tool=health",
         model.as_str(),
     ];
-    let site = project("codebase", "codebase-mcp", &answers);
+    let site = project("codebase", "codebase-mcp", &[&answers[..], more].concat());
     site.chora.write(".env", format!("PORT={}\nWORKSPACE=./sources\n", site.port));
     SOURCES.iter().for_each(|(name, text)| site.chora.write(&format!("sources/{name}"), text));
     let built = site.chora.run(["build", "--env", "production"]);
     assert_eq!(built.code, 0, "{built}");
+    site
+}
+
+#[test]
+fn a_folder_is_indexed_and_searched_whatever_becomes_of_the_stores() {
+    if !share::is_of_the_newest() {
+        return;
+    }
+    make_images(&["python", "postgres", "ollama", "models"]);
+    let host = this_machine();
+    let registry = Registry::start(&host);
+    let site = site(&registry, &[]);
     let begun = Instant::now();
     let deployed = site.deploy("v1");
     assert_eq!(deployed.code, 0, "{deployed}");
@@ -183,4 +195,93 @@ fn serves_from_stores_elsewhere(site: &Site, host: &str) {
     let indexed = call(site, "legacy", "index_folder", &json!({ "folder": "." }));
     assert_eq!(indexed["structured"], json!({ "files": 4, "read": 4 }), "nothing was there: {indexed:#}");
     assert_eq!(finds(site, "auto", "rain"), "weather.md");
+}
+
+#[test]
+fn several_instances_share_the_stores() {
+    if !share::is_of_the_newest() {
+        return;
+    }
+    make_images(&["python", "postgres", "ollama", "models"]);
+    let registry = Registry::start(&this_machine());
+    let site = site(&registry, &["replicas=3"]);
+    let deployed = site.deploy("v1");
+    assert_eq!(deployed.code, 0, "{deployed}");
+    // The database was brought up to date once, before any of them.
+    let migrated = site.daemon.containers(&site.project(), Some("migrate"));
+    assert_eq!(migrated.iter().map(|one| &one["State"]["ExitCode"]).collect::<Vec<_>>(), [&json!(0)]);
+    assert_eq!(site.daemon.containers(&site.project(), Some("app")).len(), 3);
+
+    // All are at the same files at once, in both eras.
+    let indexed: Vec<Value> = std::thread::scope(|scope| {
+        let site = &site;
+        let at_once = ["legacy", "auto", "legacy", "auto", "legacy", "auto"];
+        let clients = at_once.map(|mode| scope.spawn(move || call(site, mode, "index_folder", &json!({ "folder": "." }))));
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    for one in &indexed {
+        assert_eq!(one["structured"]["files"], 3, "{one:#}");
+    }
+    let found = call(&site, "auto", "search_code", &json!({ "query": "rain", "limit": 50 }));
+    assert_eq!(found["structured"]["result"].as_array().map(Vec::len), Some(3), "each piece is there once: {found:#}");
+
+    // Each gets its turn, and finds what any of them has indexed.
+    let steps = Value::from_iter((0..6).map(|_| json!({ "do": "call", "tool": "health", "arguments": {} })));
+    let told = drive_at(&format!("http://127.0.0.1:{}/mcp", site.port), &["--mode", "auto"], &steps);
+    let instances: BTreeSet<String> =
+        told["results"].as_array().unwrap().iter().map(|result| result["structured"]["instance"].to_string()).collect();
+    assert_eq!(instances.len(), 3, "{told:#}");
+    for _ in 0..3 {
+        assert_eq!(finds(&site, "legacy", "exponential back-off"), "retry.py");
+    }
+}
+
+/// Compose that follows changes of a project's files, ended with the test.
+struct Follower(Child);
+
+impl Follower {
+    /// Begins once it says that it does.
+    fn start(site: &Site) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/oracles.sh");
+        let asked = |what: &str| Command::new(&script).arg(what).output().expect("the script runs");
+        assert!(asked("build").status.success(), "there is no Compose");
+        let mut command = Command::new(String::from_utf8(asked("path").stdout).expect("a path").trim());
+        command.args(["-f", "compose.yaml", "-f", "compose.development.yaml", "watch", "--no-up"]).current_dir(site.chora.path());
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("Compose starts");
+        let mut told = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+        assert!(told.any(|line| line.contains("Watch enabled")), "Compose follows nothing");
+        std::thread::spawn(move || told.for_each(drop));
+        Self(child)
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[test]
+fn development_follows_changes_of_the_files() {
+    if !share::is_of_the_newest() {
+        return;
+    }
+    make_images(&["python", "postgres", "ollama", "models"]);
+    let registry = Registry::start(&this_machine());
+    let site = site(&registry, &["reload=yes"]);
+    let up = site.chora.run(["up"]);
+    assert_eq!(up.code, 0, "{up}");
+    assert_eq!(call(&site, "auto", "health", &json!({}))["structured"]["status"], "ok");
+    let started = |site: &Site| site.daemon.containers(&site.name, Some("app"))[0]["State"]["StartedAt"].clone();
+    let before = started(&site);
+    let follower = Follower::start(&site);
+    let program = std::fs::read_to_string(site.chora.path().join("codebase/__main__.py")).unwrap();
+    site.chora.write("codebase/__main__.py", program.replace("\"checks\": checks,", "\"checks\": checks, \"changed\": True,"));
+    wait("a restart", || started(&site) != before);
+    wait("health", || site.chora.run(["health", "--env", "development"]).code == 0);
+    assert_eq!(call(&site, "auto", "health", &json!({}))["structured"]["changed"], true);
+    drop(follower);
+    let down = site.chora.run(["down", "--volumes", "--yes"]);
+    assert_eq!(down.code, 0, "{down}");
 }

@@ -32,6 +32,8 @@ def index_file(database, path):
         return False
     rows = [(name, line, piece, embed(piece)) for line, piece in pieces(text)]
     with database.transaction():
+        # Another instance may be at the same file.
+        database.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (name,))
         database.execute("DELETE FROM files WHERE name = %s", (name,))
         database.execute("INSERT INTO files (name, digest) VALUES (%s, %s)", (name, digest))
         database.cursor().executemany("INSERT INTO pieces (file, line, content, embedding) VALUES (%s, %s, %s, %s::vector)", rows)
@@ -74,7 +76,7 @@ def health() -> dict:
         except Exception as error:  # Whatever it is, it is told.
             checks[name] = str(error)
     status = "down" if checks["database"] != "ok" else "ok" if checks["model"] == "ok" else "degraded"
-    return {"status": status, "checks": checks}
+    return {"status": status, "checks": checks, "instance": os.uname().nodename}
 
 
 print("the server of codebase begins", file=sys.stderr)
