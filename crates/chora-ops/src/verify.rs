@@ -3,6 +3,7 @@
 mod export;
 mod role;
 mod specimen;
+mod zstd;
 
 use std::time::Duration;
 

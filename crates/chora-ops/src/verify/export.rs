@@ -13,6 +13,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::is_allowed;
+use super::zstd::Unpacked;
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
 
@@ -155,8 +156,8 @@ impl Reading {
                 self.layers.insert(path, layer);
             }
             [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-                let unread = Some("it is packed with zstd".to_owned());
-                self.layers.insert(path, Layer { unread, ..Layer::default() });
+                let layer = self.layer(Unpacked::new(whole));
+                self.layers.insert(path, layer);
             }
             head if head.get(257..262) == Some(b"ustar") || (head.len() == SNIFFED && head.iter().all(|byte| *byte == 0)) => {
                 let layer = self.layer(whole);
