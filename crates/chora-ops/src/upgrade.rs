@@ -242,7 +242,7 @@ impl Work {
     fn new(root: &Path, base: &Rendered, wanted: &Wanted<'_>, style: ConflictStyle) -> Result<Self, Failure> {
         let mut ours: BTreeMap<String, ProjectFile> = BTreeMap::new();
         for path in base.keys().chain(wanted.files.keys()) {
-            if let Some(file) = files::read(root, path)? {
+            if let Some(file) = files::find(root, path)? {
                 ours.insert(path.clone(), file);
             }
         }

@@ -37,8 +37,10 @@ pub(crate) async fn build(
     // Held until the build has ended; dropping it ends the session.
     let mut _session = None;
     if handshake.buildkit {
-        let context = Context::of(build).map_err(unreadable)?;
-        let session = Session::open(client, (session_id(), context_key(build)), context, &build.secrets, logins.clone()).await?;
+        let taken = build.clone();
+        // A large one takes its time.
+        let context = tokio::task::spawn_blocking(move || Context::of(&taken)).await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        let session = Session::open(client, session_id(), context.map_err(unreadable)?, &build.secrets, logins.clone()).await?;
         call = call.query("version", "2").query("session", &session.id).query("buildid", &session.id);
         call = call.query("remote", "client-session");
         _session = Some(session);
@@ -50,12 +52,6 @@ pub(crate) async fn build(
     }
     let id = follow(client, call, build, progress).await?;
     resolve(client, build, id).await
-}
-
-/// The same for all builds of a service.
-fn context_key(build: &ImageBuild) -> String {
-    let name = build.tags.first().map(|tag| tag.rsplit_once(':').map_or(tag.as_str(), |(name, _)| name)).unwrap_or_default();
-    format!("chora {} {name}", build.service)
 }
 
 /// Unique on this machine, which is what the engine asks of a session's name.

@@ -1,4 +1,4 @@
-//! A build context as `BuildKit` asks for it: a list of files with what tells one from another, and the contents of those that it
+//! A build context as `BuildKit` asks for it: a list of files, and the contents of those that it
 //! does not have yet.
 //!
 //! The protocol is that of fsutil, "the sender": <https://github.com/tonistiigi/fsutil/blob/master/send.go>.
@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use bollard_buildkit_proto::fsutil::types::packet::PacketType;
 use bollard_buildkit_proto::fsutil::types::{Packet, Stat};
 use bytes::Bytes;
+use chora_core::model::digest::Digest;
 use chora_core::model::image::{ImageBuild, OWN_DOCKERFILE};
 use indexmap::IndexMap;
-use sha2::{Digest as _, Sha256};
 
 /// Bytes of a piece of a file; a message may have 4 MiB.
 const PIECE: usize = 256 * 1024;
@@ -40,12 +40,15 @@ pub(super) struct Context {
     pub(super) files: Directory,
     /// The Dockerfile alone.
     pub(super) dockerfile: Directory,
+    /// The same for contexts that are the same, and for no others: all files have one time, as tools that compare times expect, so that
+    /// `BuildKit` could not tell a change that leaves the size as it was.
+    pub(super) key: String,
 }
 
 impl Context {
     /// Takes the archive of a build apart.
     pub(super) fn of(build: &ImageBuild) -> io::Result<Self> {
-        let mut context = Self::default();
+        let mut context = Self { key: Digest::of(&build.context).to_string(), ..Self::default() };
         let mut archive = tar::Archive::new(build.context.as_ref());
         for entry in archive.entries()? {
             let entry = entry?;
@@ -76,29 +79,37 @@ pub(super) fn for_classic(build: &ImageBuild) -> io::Result<Bytes> {
     let (mut ignore, mut end) = (None, 0);
     for entry in tar::Archive::new(build.context.as_ref()).entries()? {
         let mut entry = entry?;
+        let is_file = entry.header().entry_type().is_file();
         end = entry.raw_file_position() + entry.size().next_multiple_of(512);
         if entry.path()? == Path::new(IGNORE) {
-            let mut text = String::new();
-            entry.read_to_string(&mut text)?;
+            if !is_file {
+                // What it leads to is not ours to change.
+                return Ok(build.context.clone());
+            }
+            let mut text = Vec::new();
+            entry.read_to_end(&mut text)?;
             ignore = Some(text);
         }
     }
     let ignore = match ignore {
-        Some(text) => format!("{text}\n{OWN_DOCKERFILE}\n"),
-        None => format!("{OWN_DOCKERFILE}\n{IGNORE}\n"),
+        Some(text) => [&text, format!("\n{OWN_DOCKERFILE}\n").as_bytes()].concat(),
+        None => format!("{OWN_DOCKERFILE}\n{IGNORE}\n").into_bytes(),
     };
     // What comes last counts.
-    let kept = build.context.get(..usize::try_from(end).unwrap_or(usize::MAX)).unwrap_or_default();
+    let kept = usize::try_from(end).ok().and_then(|end| build.context.get(..end)).ok_or(io::ErrorKind::UnexpectedEof)?;
     let mut archive = tar::Builder::new(kept.to_vec());
     let mut header = tar::Header::new_gnu();
     header.set_mode(0o644);
     header.set_size(ignore.len() as u64);
-    archive.append_data(&mut header, IGNORE, ignore.as_bytes())?;
+    archive.append_data(&mut header, IGNORE, &ignore[..])?;
     archive.into_inner().map(Bytes::from)
 }
 
 impl Entry {
     fn of(path: &Path, header: &tar::Header, link: Option<&Path>, content: Bytes) -> io::Result<Self> {
+        if let Some(name) = [Some(path), link].into_iter().flatten().find(|name| name.to_str().is_none()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("the name {name:?} is not UTF-8, which BuildKit needs")));
+        }
         let mode = header.mode()?;
         let bits = |(unix, go): (u32, u32)| if mode & unix == 0 { 0 } else { go };
         let mut stat = Stat { path: text(path), mode: mode & 0o777 | bits(SET_UID) | bits(SET_GID) | bits(STICKY), ..Stat::default() };
@@ -108,7 +119,6 @@ impl Entry {
             (stat.mode, stat.linkname) = (SYMLINK | 0o777, text(link));
         } else {
             stat.size = i64::try_from(content.len()).unwrap_or(i64::MAX);
-            stat.mod_time = time_of(&content);
         }
         Ok(Self { stat, content })
     }
@@ -126,13 +136,6 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Nanoseconds of the first second, by the content: what has changed is known by its time, and equal contexts make equal images.
-fn time_of(content: &[u8]) -> i64 {
-    let hash = Sha256::digest(content);
-    let number = hash.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-    i64::try_from(number % 1_000_000_000).unwrap_or_default()
-}
-
 impl Directory {
     /// Puts something in, and the directories that it is in.
     fn put(&mut self, path: PathBuf, entry: Entry) {
@@ -142,15 +145,15 @@ impl Directory {
         self.0.insert(path, entry);
     }
 
-    /// What may be asked for by these paths, each of which may end in a pattern; all of it where there are none. A link may lead
-    /// anywhere: where there is one, all of it as well.
+    /// What may be asked for by these paths, each of which may end in a pattern; all of it where there are none. A link among it may
+    /// lead anywhere: then all of it as well.
     pub(super) fn at(&self, wanted: &[String]) -> Self {
-        let has_links = self.0.values().any(|entry| entry.stat.mode & SYMLINK != 0);
         let fixed: Vec<PathBuf> = wanted.iter().map(|path| fixed(path)).collect();
-        if has_links || fixed.is_empty() || fixed.iter().any(|path| path.as_os_str().is_empty()) {
+        let meets = |path: &Path| fixed.iter().any(|fixed| path.starts_with(fixed) || fixed.starts_with(path));
+        let leads_on = self.0.iter().any(|(path, entry)| entry.stat.mode & SYMLINK != 0 && meets(path));
+        if leads_on || fixed.is_empty() || fixed.iter().any(|path| path.as_os_str().is_empty()) {
             return self.clone();
         }
-        let meets = |path: &Path| fixed.iter().any(|fixed| path.starts_with(fixed) || fixed.starts_with(path));
         Self(self.0.iter().filter(|(path, _)| meets(path)).map(|(path, entry)| (path.clone(), entry.clone())).collect())
     }
 
@@ -170,8 +173,11 @@ impl Directory {
     }
 }
 
-/// The part of a path before its first pattern, without what leads nowhere.
+/// The part of a path before its first pattern, without what leads nowhere; nothing where it leads back.
 fn fixed(path: &str) -> PathBuf {
+    if Path::new(path).components().any(|part| part == std::path::Component::ParentDir) {
+        return PathBuf::new();
+    }
     let parts = Path::new(path).components().filter_map(|part| match part {
         std::path::Component::Normal(part) => Some(part),
         _ => None,
@@ -181,6 +187,9 @@ fn fixed(path: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::path::Path;
+
     use bollard_buildkit_proto::fsutil::types::Packet;
     use chora_core::model::image::{ImageBuild, OWN_DOCKERFILE};
     use indexmap::IndexMap;
@@ -200,7 +209,11 @@ mod tests {
                 archive.append_data(&mut header, path, *content).expect("memory");
             }
         }
-        let build = ImageBuild {
+        Context::of(&build(archive)).expect("an archive")
+    }
+
+    fn build(archive: tar::Builder<Vec<u8>>) -> ImageBuild {
+        ImageBuild {
             service: "web".to_owned(),
             build: chora_core::compose::Build::default(),
             args: IndexMap::new(),
@@ -210,8 +223,7 @@ mod tests {
             platform: None,
             secrets: IndexMap::new(),
             context: archive.into_inner().expect("memory").into(),
-        };
-        Context::of(&build).expect("an archive")
+        }
     }
 
     fn paths(directory: &Directory) -> Vec<String> {
@@ -229,13 +241,21 @@ mod tests {
     }
 
     #[test]
-    fn a_file_has_a_time_of_its_content() {
-        let times = |content: &[u8]| -> Vec<i64> {
-            context(&[("a", content), ("b", b"same")]).files.list().filter_map(|packet| Some(packet.stat?.mod_time)).collect()
-        };
-        let (one, other) = (times(b"x"), times(b"y"));
-        assert_eq!(one, times(b"x"));
-        assert!(one[0] != other[0] && one[1] == other[1] && one.iter().all(|time| (0..1_000_000_000).contains(time)));
+    fn contexts_are_told_apart_by_what_is_in_them() {
+        let key = |content: &[u8]| context(&[("a", content), ("b", b"same")]).key;
+        assert_eq!(key(b"x"), key(b"x"));
+        assert_ne!(key(b"x"), key(b"y"));
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_sent_is_told() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let mut archive = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(0);
+        archive.append_data(&mut header, Path::new(OsStr::from_bytes(b"caf\xe9")), &[][..]).expect("memory");
+        let error = Context::of(&build(archive)).expect_err("no text");
+        assert!(error.to_string().contains("caf"), "{error}");
     }
 
     #[test]
@@ -258,7 +278,9 @@ mod tests {
         assert_eq!(at(&[".dockerignore"]), [".dockerignore"]);
         assert_eq!(at(&[]).len(), 8);
         assert_eq!(at(&["*.md"]).len(), 8);
+        assert_eq!(at(&["a/../src"]).len(), 8);
         let linked = context(&[("src/a", b""), ("other", b""), ("l@", b"")]);
-        assert_eq!(paths(&linked.files.at(&["src".to_owned()])).len(), 4);
+        assert_eq!(paths(&linked.files.at(&["src".to_owned()])), ["src", "src/a"]);
+        assert_eq!(paths(&linked.files.at(&["l/x".to_owned()])).len(), 4);
     }
 }

@@ -15,11 +15,12 @@ use bollard_buildkit_proto::moby::filesync::v1::file_sync_server::FileSyncServer
 use chora_core::model::secret::Secret;
 use chora_core::ports::EngineError;
 use futures_core::stream::BoxStream;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use indexmap::IndexMap;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::transport::server::Connected;
 use tonic::{Request, Response, Status};
 
@@ -36,23 +37,19 @@ const METHODS: [&str; 4] = [
     "/grpc.health.v1.Health/Check",
 ];
 
-/// An open session; it ends when this is dropped.
+/// The most that the engine may say in the head of a call, in bytes: every line of an ignore file is one there, and clients of Go take as much.
+const LARGEST_HEAD: u32 = 16 << 20;
+
+/// An open session; it ends when this is dropped, which lets go of the context and the secrets.
 pub(super) struct Session {
     pub(super) id: String,
-    server: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
+    _end: DropGuard,
 }
 
 impl Session {
-    /// `key` is what later builds from the same directory have in common: only what has changed since is sent then.
     pub(super) async fn open(
         client: &Client,
-        (id, key): (String, String),
+        id: String,
         context: Context,
         secrets: &IndexMap<String, Secret<Vec<u8>>>,
         logins: Logins,
@@ -60,23 +57,28 @@ impl Session {
         let mut call = Call::post("/session", "a build session")
             .header("X-Docker-Expose-Session-Uuid", id.clone())
             .header("X-Docker-Expose-Session-Name", "chora".to_owned())
-            .header("X-Docker-Expose-Session-Sharedkey", key);
+            .header("X-Docker-Expose-Session-Sharedkey", context.key.clone());
         for method in METHODS {
             call = call.header("X-Docker-Expose-Session-Grpc-Method", method.to_owned());
         }
         let connection = Connection(client.upgrade(call, "h2c").await?);
         let vault = Vault { secrets: secrets.iter().map(|(id, secret)| (id.clone(), secret.clone())).collect() };
-        let server = tokio::spawn(async move {
+        let end = CancellationToken::new();
+        let ended = end.clone();
+        // Without more to come, nothing of it would be served any more.
+        let incoming = stream::iter([Ok::<_, std::io::Error>(connection)]).chain(stream::pending());
+        tokio::spawn(async move {
             // The engine ends the session by closing the connection, which is no failure.
             let _ = tonic::transport::Server::builder()
+                .http2_max_header_list_size(LARGEST_HEAD)
                 .add_service(HealthServer::new(AlwaysServing))
                 .add_service(FileSyncServer::new(Files::new(context)))
                 .add_service(AuthServer::new(RegistryLogins { logins }))
                 .add_service(SecretsServer::new(vault))
-                .serve_with_incoming(stream::iter([Ok::<_, std::io::Error>(connection)]))
+                .serve_with_incoming_shutdown(incoming, ended.cancelled_owned())
                 .await;
         });
-        Ok(Self { id, server })
+        Ok(Self { id, _end: end.drop_guard() })
     }
 }
 

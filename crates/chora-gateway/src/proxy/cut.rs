@@ -96,7 +96,21 @@ impl Cut {
     pub(super) fn wrote(&self, taken: bool) {
         self.unread.store(!taken, Ordering::Relaxed);
         // The end of an answer may take its time: who reads it cannot ask yet.
-        if taken && self.awaited.load(Ordering::Relaxed) != BUSY {
+        if taken {
+            self.heard();
+        }
+    }
+
+    /// All that was written is on its way, or is not yet; of use where a write ends in a buffer, as over TLS.
+    pub(super) fn flushed(&self, all: bool) {
+        if !all || self.unread.load(Ordering::Relaxed) {
+            self.wrote(all);
+        }
+    }
+
+    /// A piece of a request's body has come, perhaps after the answer.
+    pub(super) fn heard(&self) {
+        if self.awaited.load(Ordering::Relaxed) != BUSY {
             self.wait();
         }
     }
@@ -115,10 +129,16 @@ impl Cut {
                 _ if self.unread.load(Ordering::Relaxed) => Instant::now() + limit,
                 since => self.begun + Duration::from_millis(since) + limit,
             };
-            if until <= Instant::now() {
+            if until > Instant::now() {
+                tokio::time::sleep_until(until).await;
+                continue;
+            }
+            let awaited = self.awaited.load(Ordering::Relaxed);
+            // A request that is here already is looked at first.
+            tokio::task::yield_now().await;
+            if self.awaited.load(Ordering::Relaxed) == awaited {
                 return;
             }
-            tokio::time::sleep_until(until).await;
         }
     }
 
@@ -149,8 +169,9 @@ impl Cut {
                 }
             };
             tokio::select! {
-                () = due => return,
+                biased;
                 changed = carried.changed() => if changed.is_err() { return },
+                () = due => return,
             }
         }
     }

@@ -45,6 +45,14 @@ pub(super) enum Way {
 }
 
 impl Way {
+    /// The connection, where a request has it for itself.
+    const fn connection(&self) -> Option<&Arc<Cut>> {
+        match self {
+            Self::Connection(connection) => Some(connection),
+            Self::Stream { .. } => None,
+        }
+    }
+
     /// Notes which release has the request that comes this way.
     fn carry(&self, release: &Arc<Release>) -> Carried {
         match self {
@@ -120,7 +128,7 @@ impl Exchange<'_> {
         let session = mcp::session(&parts);
         headers::forward(&mut parts, &self.client.hop, self.behind_proxy);
         headers::mark_body(&mut parts, &body);
-        let out = Outgoing { parts, body: Source::new(body), upgrades };
+        let out = Outgoing { parts, body: Source::new(body, self.client.way.connection()), upgrades };
         let limits = self.service.limits();
         let mut taken = self.send(&out, session.as_deref(), &limits).await?;
         if taken.response.status() == StatusCode::SWITCHING_PROTOCOLS {

@@ -30,7 +30,7 @@ use super::noted::Noted;
 use super::opening::{self, Opening};
 use super::routes::{Kind, Routes};
 use super::service::Service;
-use super::shards::Shards;
+use super::shards::{Part, Shards};
 use super::table::ListenerEntry;
 use super::tls::{HTTP2, Tls};
 use super::tunnel;
@@ -40,8 +40,8 @@ use crate::transport::stall;
 /// Largest head of a request, in bytes.
 const HEAD_BYTES: usize = 64 * 1024;
 
-/// A connection's place among those that a port takes, and the sign that it has not ended.
-pub(super) type Place = Arc<(OwnedSemaphorePermit, mpsc::Sender<()>)>;
+/// A connection's place among those that a port takes, the sign that it has not ended, and its part of its thread's load.
+pub(super) type Place = Arc<(OwnedSemaphorePermit, mpsc::Sender<()>, Part)>;
 
 /// A port.
 pub(super) struct Listener {
@@ -49,7 +49,6 @@ pub(super) struct Listener {
     /// Greetings of TLS that led to nothing.
     pub(super) failed_handshakes: Counter,
     connections: usize,
-    shards: Arc<Shards>,
     routes: RwLock<Arc<Routes>>,
     stop: CancellationToken,
 }
@@ -86,11 +85,10 @@ impl Bound {
             local: self.local,
             failed_handshakes: Counter::default(),
             connections: self.entry.limits.connections,
-            shards: Arc::clone(shards),
             routes: RwLock::new(Arc::new(routes)),
             stop,
         });
-        tokio::spawn(Arc::clone(&listener).accept(self.socket, open));
+        tokio::spawn(Arc::clone(&listener).accept(self.socket, Arc::clone(shards), open));
         listener
     }
 }
@@ -109,7 +107,7 @@ impl Listener {
         Arc::clone(&self.routes.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn accept(self: Arc<Self>, socket: TcpListener, open: mpsc::Sender<()>) {
+    async fn accept(self: Arc<Self>, socket: TcpListener, shards: Arc<Shards>, open: mpsc::Sender<()>) {
         let room = Arc::new(Semaphore::new(self.connections));
         loop {
             // A connection waits in the kernel's queue while all places are taken.
@@ -132,8 +130,9 @@ impl Listener {
                 }
             };
             let origin = Origin { peer, secure: false };
-            let (listener, place) = (Arc::clone(&self), Arc::new((permit, open.clone())));
-            if let Err(error) = self.shards.serve(stream, move |stream| listener.serve(stream, origin, place)) {
+            let (listener, open) = (Arc::clone(&self), open.clone());
+            let serve = move |stream, part| listener.serve(stream, origin, Arc::new((permit, open, part)));
+            if let Err(error) = shards.serve(stream, serve) {
                 tracing::warn!("a connection cannot be served: {error}");
             }
         }

@@ -47,7 +47,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Noted<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.cut.flushed(flushed.is_ready());
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -80,6 +82,38 @@ mod tests {
         let begun = Instant::now();
         cut.forgotten(LIMIT).await;
         assert_eq!(begun.elapsed(), LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_on_after_an_early_answer_is_not_forgotten() {
+        let cut = Cut::new();
+        cut.asked();
+        cut.answered();
+        let sending = async {
+            for _ in 0..10 {
+                tokio::time::sleep(LIMIT / 2).await;
+                cut.heard();
+            }
+        };
+        let begun = Instant::now();
+        tokio::join!(sending, cut.forgotten(LIMIT));
+        assert_eq!(begun.elapsed(), LIMIT * 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_in_a_buffer_has_not_been_taken() {
+        let cut = Cut::new();
+        cut.asked();
+        cut.answered();
+        cut.flushed(false);
+        timeout(LIMIT * 5, cut.forgotten(LIMIT)).await.expect_err("it has not taken all");
+        cut.flushed(true);
+        tokio::time::sleep(LIMIT / 2).await;
+        // Nothing was waiting: a head that comes bit by bit is none the later for it.
+        cut.flushed(true);
+        let begun = Instant::now();
+        cut.forgotten(LIMIT).await;
+        assert_eq!(begun.elapsed(), LIMIT / 2);
     }
 
     #[tokio::test(start_paused = true)]

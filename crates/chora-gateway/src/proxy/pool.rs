@@ -236,7 +236,7 @@ impl Upstream {
         let Some(mut idle) = self.idle().filter(|idle| !idle.closed) else { return };
         let old = idle.waiting.iter().take_while(|(_, since)| since.elapsed() > IDLE).count();
         idle.waiting.drain(..old);
-        if idle.waiting.len() < MOST_IDLE {
+        if idle.waiting.len() < shards::share(MOST_IDLE) {
             idle.waiting.push((kept, Instant::now()));
         }
     }

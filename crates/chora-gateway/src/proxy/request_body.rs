@@ -9,9 +9,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
+use super::cut::Cut;
+
 /// A client's body that more than one attempt may try to send.
 pub(super) struct Source {
     body: Mutex<Incoming>,
+    /// The connection that it comes on, where that carries nothing else.
+    connection: Option<Arc<Cut>>,
     touched: AtomicBool,
     /// Whether the next piece is up to the client.
     awaited: AtomicBool,
@@ -26,10 +30,12 @@ pub(super) struct Source {
 pub(super) struct RequestBody(Arc<Source>);
 
 impl Source {
-    pub(super) fn new(body: Incoming) -> Arc<Self> {
+    pub(super) fn new(body: Incoming, connection: Option<&Arc<Cut>>) -> Arc<Self> {
+        let connection = connection.filter(|_| !body.is_end_stream()).cloned();
         let no = || AtomicBool::new(false);
         let (touched, awaited, broken, ended) = (no(), no(), no(), AtomicBool::new(body.is_end_stream()));
-        Arc::new(Self { body: Mutex::new(body), touched, awaited, broken, ended, begun: Instant::now(), progress: AtomicU64::new(0) })
+        let (body, begun, progress) = (Mutex::new(body), Instant::now(), AtomicU64::new(0));
+        Arc::new(Self { body, connection, touched, awaited, broken, ended, begun, progress })
     }
 
     pub(super) fn attempt(self: &Arc<Self>) -> RequestBody {
@@ -77,6 +83,7 @@ impl Body for RequestBody {
         let polled = Pin::new(&mut *body).poll_frame(cx);
         source.awaited.store(polled.is_pending(), Ordering::Release);
         let frame = ready!(polled);
+        source.connection.iter().for_each(|connection| connection.heard());
         source.broken.fetch_or(matches!(frame, Some(Err(_))), Ordering::AcqRel);
         source.ended.store(frame.is_none() || body.is_end_stream(), Ordering::Release);
         if frame.is_some() {

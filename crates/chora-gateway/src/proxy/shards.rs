@@ -18,6 +18,7 @@ pub(super) const MOST: usize = 16;
 
 thread_local! {
     static NUMBER: Cell<usize> = const { Cell::new(0) };
+    static ALL: Cell<usize> = const { Cell::new(1) };
 }
 
 /// The number of the thread that asks, below [`MOST`]; those that serve no connections have the first one's.
@@ -25,9 +26,14 @@ pub(super) fn number() -> usize {
     NUMBER.get()
 }
 
+/// What each thread has of something that all share.
+pub(super) fn share(of: usize) -> usize {
+    of.div_ceil(ALL.get())
+}
+
 type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// All of them. They end once this is gone, with what they still serve.
+/// All of them. They take no connections once this is gone, and end with those that they serve.
 pub(super) struct Shards(Vec<Shard>);
 
 struct Shard {
@@ -37,16 +43,16 @@ struct Shard {
 }
 
 /// A connection's part of a load, until this is dropped.
-struct Part(Arc<AtomicUsize>);
+pub(super) struct Part(Arc<AtomicUsize>);
 
 impl Shards {
     pub(super) fn start() -> io::Result<Arc<Self>> {
-        let processors = thread::available_parallelism().map_or(1, usize::from);
-        (0..processors.min(MOST)).map(Shard::start).collect::<io::Result<_>>().map(|shards| Arc::new(Self(shards)))
+        let all = thread::available_parallelism().map_or(1, usize::from).min(MOST);
+        (0..all).map(|number| Shard::start(number, all)).collect::<io::Result<_>>().map(|shards| Arc::new(Self(shards)))
     }
 
     /// Serves a connection on the thread that has the fewest.
-    pub(super) fn serve<S>(&self, stream: TcpStream, serve: impl FnOnce(TcpStream) -> S + Send + 'static) -> io::Result<()>
+    pub(super) fn serve<S>(&self, stream: TcpStream, serve: impl FnOnce(TcpStream, Part) -> S + Send + 'static) -> io::Result<()>
     where
         S: Future<Output = ()> + Send + 'static,
     {
@@ -55,10 +61,9 @@ impl Shards {
         let shard = self.0.iter().min_by_key(|shard| shard.load.load(Ordering::Relaxed)).ok_or_else(gone)?;
         let part = Part::of(&shard.load);
         let serving = Box::pin(async move {
-            let _part = part;
             // Its events are waited for where it is served.
             match TcpStream::from_std(stream) {
-                Ok(stream) => serve(stream).await,
+                Ok(stream) => serve(stream, part).await,
                 Err(error) => tracing::warn!("a connection cannot be served: {error}"),
             }
         });
@@ -67,11 +72,12 @@ impl Shards {
 }
 
 impl Shard {
-    fn start(number: usize) -> io::Result<Self> {
+    fn start(number: usize, all: usize) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (given, mut taken) = mpsc::unbounded_channel();
         thread::Builder::new().name(format!("serving-{number}")).spawn(move || {
             NUMBER.set(number);
+            ALL.set(all);
             runtime.block_on(async {
                 while let Some(serving) = taken.recv().await {
                     tokio::spawn(serving);

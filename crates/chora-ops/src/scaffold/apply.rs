@@ -3,6 +3,7 @@
 //! What an error stops is undone. What a death stops, writing or undoing, is gone on with by the next command, because staged files
 //! wait there.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
@@ -98,7 +99,9 @@ impl Pending {
 /// Writes all changes of a project or none.
 pub(crate) fn apply(settings: &Settings, changes: &[Change]) -> Result<(), Failure> {
     let root = settings.project_dir.as_path();
-    changes.iter().try_for_each(|change| check(root, change))?;
+    let changes = &ordered(changes);
+    let gone = changes.iter().filter(|change| change.content == Content::Gone).map(|change| change.path.as_str()).collect();
+    changes.iter().try_for_each(|change| check(root, change, &gone))?;
     let fresh_folder = !root.join(".chora").exists();
     let staged = stage(settings, changes).map_err(|error| {
         let state = give_up(root);
@@ -121,6 +124,18 @@ pub(crate) fn apply(settings: &Settings, changes: &[Change]) -> Result<(), Failu
     finish(root, || die_at(settings, changes.len(), true)).map_err(|error| failure("finished", &error).state("all files are written"))
 }
 
+/// What makes room for others goes before them: the file in whose place a folder comes, the files of a folder in whose place a file
+/// comes.
+pub(super) fn ordered(changes: &[Change]) -> Vec<Change> {
+    let is_below = |path: &str, folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    let makes_room = |change: &&Change| {
+        let meets = |other: &Change| is_below(&other.path, &change.path) || is_below(&change.path, &other.path);
+        change.content == Content::Gone && changes.iter().any(|other| other.content != Content::Gone && meets(other))
+    };
+    let (first, rest): (Vec<&Change>, Vec<&Change>) = changes.iter().partition(makes_room);
+    first.into_iter().chain(rest).cloned().collect()
+}
+
 /// Removes what is staged; without its list nothing is pending any more.
 fn give_up(root: &Path) -> String {
     drop(fs::remove_dir_all(root.join(UNFINISHED)));
@@ -134,11 +149,11 @@ fn give_up(root: &Path) -> String {
 }
 
 /// No link leads what is written, or what is copied, out of the project.
-fn check(root: &Path, change: &Change) -> Result<(), Failure> {
-    files::check_place(root, &change.path)?;
-    change.like.as_ref().map_or(Ok(()), |path| files::check_place(root, path))?;
+fn check(root: &Path, change: &Change, gone: &BTreeSet<&str>) -> Result<(), Failure> {
+    files::check_place(root, &change.path, gone)?;
+    change.like.as_ref().map_or(Ok(()), |path| files::check_place(root, path, gone))?;
     match &change.content {
-        Content::Former(path) => files::check_place(root, path),
+        Content::Former(path) => files::check_place(root, path, gone),
         Content::Bytes(_) | Content::Gone => Ok(()),
     }
 }
@@ -251,7 +266,8 @@ fn read(root: &Path, name: &str) -> Result<Option<Pending>, Failure> {
             .hint(format!("look into {PENDING}, then remove it"))
     })?;
     // It need not be this program that wrote the list.
-    list.changes.iter().try_for_each(|staged| files::check_way(root, staged.path()))?;
+    let gone = list.changes.iter().filter(|staged| staged.goes()).map(Staged::path).collect();
+    list.changes.iter().try_for_each(|staged| files::check_ways(root, staged.path(), &gone))?;
     Ok(Some(list))
 }
 

@@ -1,5 +1,6 @@
 //! Files of a project as they stand.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
@@ -28,15 +29,62 @@ pub(crate) fn read(root: &Path, path: &str) -> Result<Option<ProjectFile>, Failu
     file.map(Some).map_err(|error| refused(format!("`{path}` cannot be read: {error}"), "make it readable, then run the command again"))
 }
 
+/// The same for what may become a file, or a folder: nothing where a folder stands, or where a file stands on the way.
+pub(crate) fn find(root: &Path, path: &str) -> Result<Option<ProjectFile>, Failure> {
+    let is_below_a_file = file_on_the_way(root, path).is_some();
+    if is_below_a_file || is_folder(&root.join(path)) { Ok(None) } else { read(root, path) }
+}
+
+fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
+}
+
+/// The file, relative to the project, that a path leads through.
+fn file_on_the_way(root: &Path, path: &str) -> Option<PathBuf> {
+    let is_file = |folder: &&Path| fs::symlink_metadata(root.join(folder)).is_ok_and(|metadata| metadata.is_file());
+    Path::new(path).ancestors().skip(1).find(is_file).map(Path::to_owned)
+}
+
+/// Whether what is in the way of a file goes: the file on its way, or all that is in the folder in its place.
+fn goes_first(root: &Path, path: &str, gone: &BTreeSet<&str>) -> bool {
+    let is_gone = |path: &Path| path.to_str().is_some_and(|path| gone.contains(path));
+    if let Some(file) = file_on_the_way(root, path) {
+        return is_gone(&file);
+    }
+    let mut folders = vec![PathBuf::from(path)];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(root.join(&folder)) else { return false };
+        for entry in entries {
+            let Ok(entry) = entry else { return false };
+            let inner = folder.join(entry.file_name());
+            if is_folder(&root.join(&inner)) {
+                folders.push(inner);
+            } else if !is_gone(&inner) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
 /// Every folder on the way to a file is one, or is not there yet. A link could lead out of the project, as could a path that is written
 /// down in a project that somebody else made; what is in a `.git` could make Git run something.
 pub(super) fn check_way(root: &Path, path: &str) -> Result<(), Failure> {
+    check_words(path)?;
+    check_folders(root, path)
+}
+
+fn check_words(path: &str) -> Result<(), Failure> {
     if !Path::new(path).components().all(|part| matches!(part, Component::Normal(_))) {
         return Err(refused(format!("`{}` leads out of the project", path.escape_debug()), UNWANTED));
     }
     if Path::new(path).components().any(|part| part.as_os_str().eq_ignore_ascii_case(".git")) {
         return Err(refused(format!("`{}` belongs to Git", path.escape_debug()), UNWANTED));
     }
+    Ok(())
+}
+
+fn check_folders(root: &Path, path: &str) -> Result<(), Failure> {
     let mut at = PathBuf::new();
     for part in Path::new(path).parent().into_iter().flat_map(Path::components) {
         at.push(part);
@@ -53,9 +101,21 @@ pub(super) fn check_way(root: &Path, path: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The same, and where it is to stand there is a file, or nothing yet.
-pub(super) fn check_place(root: &Path, path: &str) -> Result<(), Failure> {
-    check_way(root, path)?;
+/// The same where what is `gone` before is in nobody's way.
+pub(super) fn check_ways(root: &Path, path: &str, gone: &BTreeSet<&str>) -> Result<(), Failure> {
+    check_words(path)?;
+    let is_free = file_on_the_way(root, path).is_some_and(|file| file.to_str().is_some_and(|file| gone.contains(file)));
+    if is_free { Ok(()) } else { check_folders(root, path) }
+}
+
+/// The same, and where it is to stand there is a file, or nothing yet; what is `gone` before is in nobody's way.
+pub(super) fn check_place(root: &Path, path: &str, gone: &BTreeSet<&str>) -> Result<(), Failure> {
+    check_words(path)?;
+    let is_taken = file_on_the_way(root, path).is_some() || is_folder(&root.join(path));
+    if is_taken && goes_first(root, path, gone) {
+        return Ok(());
+    }
+    check_folders(root, path)?;
     match fs::symlink_metadata(root.join(path)) {
         Ok(metadata) if !metadata.is_file() => Err(no_file(path, &metadata)),
         // What cannot be looked at is told by whoever writes there.

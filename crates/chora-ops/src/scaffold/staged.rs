@@ -59,7 +59,7 @@ impl Staged {
         if was.is_some() {
             again(&place, &old(staging, index))?;
         }
-        let missing = Path::new(&change.path).ancestors().skip(1).filter(|folder| !root.join(folder).exists()).last();
+        let missing = Path::new(&change.path).ancestors().skip(1).filter(|folder| !root.join(folder).is_dir()).last();
         Ok(Self {
             path: change.path.clone(),
             new: (change.content != Content::Gone).then_some(index),
@@ -87,6 +87,11 @@ impl Staged {
         })
     }
 
+    /// Whether nothing is to stand there.
+    pub(super) const fn goes(&self) -> bool {
+        self.new.is_none()
+    }
+
     /// Where it is to stand.
     pub(super) fn path(&self) -> &str {
         &self.path
@@ -94,7 +99,14 @@ impl Staged {
 
     fn place(&self, root: &Path, staging: &Path) -> io::Result<()> {
         let place = root.join(&self.path);
-        let Some(index) = self.new else { return gone(fs::remove_file(&place)) };
+        let is_folder = fs::symlink_metadata(&place).is_ok_and(|metadata| metadata.is_dir());
+        let Some(index) = self.new else {
+            // Where a folder is by now, the file has gone before.
+            return if is_folder { Ok(()) } else { gone(fs::remove_file(&place)) };
+        };
+        if is_folder {
+            remove_empty(&place)?;
+        }
         let Some(folder) = place.parent() else { return Ok(()) };
         fs::create_dir_all(folder)?;
         // What is not staged any more is in its place already.
@@ -104,7 +116,11 @@ impl Staged {
     fn take_back(&self, root: &Path, staging: &Path) -> io::Result<()> {
         let place = root.join(&self.path);
         match (self.old, self.new) {
-            (Some(index), _) => gone(fs::rename(old(staging, index), &place))?,
+            (Some(index), _) => {
+                // It may have gone with its folder.
+                place.parent().map_or(Ok(()), fs::create_dir_all)?;
+                gone(fs::rename(old(staging, index), &place))?;
+            }
             (None, Some(index)) if !new(staging, index).exists() => gone(fs::remove_file(&place))?,
             (None, _) => {}
         }
@@ -184,10 +200,22 @@ fn take_over(file: &File, like: &Path, executable: bool) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode & !0o111 | running))
 }
 
-/// The hash of a file, the empty text for what is none; nothing where nothing is.
+/// Removes a folder in which there are only such; one that holds anything stays.
+fn remove_empty(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_empty(&entry.path())?;
+        }
+    }
+    fs::remove_dir(folder)
+}
+
+/// The hash of a file, the empty text for what is none; nothing where nothing or a folder is.
 fn hash_of(path: &Path) -> io::Result<Option<String>> {
     match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Ok(metadata) if metadata.is_dir() => Ok(None),
         Ok(metadata) if !metadata.is_file() => Ok(Some(String::new())),
         metadata => metadata.and_then(|_| fs::read(path)).map(|bytes| Some(hash(&bytes))),
     }
@@ -203,7 +231,7 @@ fn old(staging: &Path, index: usize) -> PathBuf {
 
 fn gone(result: io::Result<()>) -> io::Result<()> {
     match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(()),
         other => other,
     }
 }
@@ -359,6 +387,56 @@ mod tests {
         assert_eq!(resume(project.path()).unwrap(), None);
         apply(&settings(&project), &[Change::text("a", "newer a")]).unwrap();
         assert_eq!(fs::read_to_string(project.path().join("a")).unwrap(), "newer a");
+    }
+
+    /// A file where a folder was, and a folder where a file was.
+    fn turned() -> (tempfile::TempDir, Vec<Change>) {
+        let project = project();
+        fs::create_dir_all(project.path().join("guide/deep")).unwrap();
+        fs::write(project.path().join("guide/deep/b"), "old b").unwrap();
+        let gone = |path: &str| Change::gone(path.to_owned());
+        let changes = vec![Change::text("a/x", "x"), gone("a"), Change::text("guide", "g"), gone("guide/deep/b")];
+        (project, super::super::apply::ordered(&changes))
+    }
+
+    const BEFORE: &[(&str, &str)] = &[("a", "old a"), ("guide/deep/b", "old b"), ("old", "old")];
+    const AFTER: &[(&str, &str)] = &[("a/x", "x"), ("guide", "g"), ("old", "old")];
+
+    #[test]
+    fn a_file_becomes_a_folder_and_a_folder_a_file() {
+        let (project, changes) = turned();
+        apply(&settings(&project), &changes).unwrap();
+        assert_eq!(files(project.path()), pairs(AFTER));
+    }
+
+    #[test]
+    fn what_turns_into_the_other_may_die_anywhere() {
+        for undone in [false, true] {
+            for moved in 0..=4 {
+                let (project, changes) = turned();
+                let staging = project.path().join(".chora/pending");
+                fs::create_dir_all(&staging).unwrap();
+                let stage = |(index, change)| super::Staged::stage(project.path(), &staging, index, change).unwrap();
+                let pending = super::super::apply::Pending { changes: changes.iter().enumerate().map(stage).collect() };
+                let list = staging.join(if undone { "undo.json" } else { "changes.json" });
+                super::put(&list, serde_json::to_string(&pending).unwrap().as_bytes(), false).unwrap();
+                super::place_all(project.path(), &staging, &pending.changes[..moved], |_| ()).unwrap();
+                resume(project.path()).unwrap();
+                assert_eq!(files(project.path()), pairs(if undone { BEFORE } else { AFTER }), "{moved} moved, undone: {undone}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_somebody_has_in_a_folder_keeps_it_from_becoming_a_file() {
+        let (project, changes) = turned();
+        fs::write(project.path().join("guide/mine"), "mine").unwrap();
+        let failure = apply(&settings(&project), &changes).unwrap_err();
+        assert_eq!(
+            (failure.message.as_str(), failure.state.as_str()),
+            ("`guide` is a folder, a file should be there", "nothing was written")
+        );
+        assert_eq!(fs::read_to_string(project.path().join("a")).unwrap(), "old a");
     }
 
     #[test]

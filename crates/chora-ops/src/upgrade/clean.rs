@@ -51,7 +51,7 @@ fn is_edited(root: &Path, base: &Rendered, path: &str) -> Result<bool, Failure> 
     if path.starts_with(".chora/") {
         return Ok(false);
     }
-    let there = files::read(root, path)?;
+    let there = files::find(root, path)?;
     Ok(there.is_some_and(|there| base.get(path).is_none_or(|base| !is_as_written(&there, base))))
 }
 

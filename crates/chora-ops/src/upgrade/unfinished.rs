@@ -56,7 +56,7 @@ pub(super) fn note(root: &Path, changes: &[Change], work: &Work) -> Result<Vec<C
     };
     let mut copies = Vec::new();
     for change in changes {
-        let there = files::read(root, &change.path)?;
+        let there = files::find(root, &change.path)?;
         let (was_there, executable) = (there.is_some(), there.as_ref().is_some_and(|file| file.executable));
         let after = change.bytes().map(scaffold::hash);
         unfinished.before.push(Before { path: change.path.clone(), was_there, executable, after });
@@ -134,7 +134,7 @@ pub(super) fn abort(settings: &Settings, record: &Record) -> Result<UpgradeOutco
             let failure = Failure::new(FailureKind::NotFound, format!("`{}` is not there", kept(&before.path))).state(UNTOUCHED);
             return Err(failure.hint("take the files back from version control"));
         }
-        let there = files::read(root, &before.path)?;
+        let there = files::find(root, &before.path)?;
         let is_edited = |file: &ProjectFile| Some(scaffold::hash(&file.bytes)) != before.after && Some(&file.bytes) != bytes.as_ref();
         if let Some(file) = there.filter(is_edited) {
             let path = format!("{folder}/{}", before.path);

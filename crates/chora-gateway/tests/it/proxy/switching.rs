@@ -235,15 +235,22 @@ async fn a_client_that_reads_nothing_cannot_hold_up_a_drain() {
     assert!(got.is_err(), "a body that was cut looks whole");
 }
 
-/// Takes one connection, waits until told, and resets it without a byte.
-async fn resetting() -> (String, Arc<tokio::sync::Notify>, Arc<tokio::sync::Notify>) {
+/// Takes one connection and a request with this body, waits until told, and resets it without a byte.
+async fn resetting(body: &'static str) -> (String, Arc<tokio::sync::Notify>, Arc<tokio::sync::Notify>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address").to_string();
     let (taken, reset) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
     let (told, wait) = (Arc::clone(&taken), Arc::clone(&reset));
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.expect("a connection");
-        stream.readable().await.expect("a request");
+        let (end, mut seen) = (format!("\r\n\r\n{body}"), [0; 4096]);
+        loop {
+            let length = stream.peek(&mut seen).await.expect("a request");
+            if seen[..length].ends_with(end.as_bytes()) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
         told.notify_one();
         wait.notified().await;
         // Unread bytes make the close a reset.
@@ -255,7 +262,7 @@ async fn resetting() -> (String, Arc<tokio::sync::Notify>, Arc<tokio::sync::Noti
 #[tokio::test]
 async fn what_the_old_release_breaks_off_is_sent_to_the_new_one_when_that_is_safe() {
     for (method, body, status) in [(Method::GET, "", 200), (Method::POST, "", 502), (Method::POST, "read", 502)] {
-        let (address, taken, reset) = resetting().await;
+        let (address, taken, reset) = resetting(body).await;
         let next = Replica::start("r2").await;
         let web = json!({ "active": { "name": "r1", "addresses": [address] } });
         let stack = Stack::with(&table(&web)).await;

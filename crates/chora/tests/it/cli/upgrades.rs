@@ -350,6 +350,37 @@ fn an_upgrade_that_is_killed_anywhere_is_as_before_or_done() {
 }
 
 #[test]
+fn a_file_that_becomes_a_folder_and_a_folder_that_becomes_a_file_die_anywhere() {
+    let begin = || {
+        let (project, source) = project();
+        project.write("a.conf", "one\nmine\nthree\n");
+        let turned = MANIFEST.replace("{path: bin/run,", "{path: bin,").replace("docs/deep/guide", "docs/deep/guide/one");
+        source.put("a.j2", "one\ntheirs\nthree\n").put("patterns/p.yaml", turned);
+        (project, source)
+    };
+    let (before, after) = {
+        let (project, _source) = begin();
+        let before = tree(&project.path());
+        assert_eq!(project.run(["upgrade"]).code, 75);
+        assert_eq!((project.read("bin"), project.read("docs/deep/guide/one")), ("#!/bin/sh\n".to_owned(), "guide\n".to_owned()));
+        (before, tree(&project.path()))
+    };
+    let deaths = kill_everywhere(begin, &["upgrade"], |project| {
+        assert_eq!(project.run(["upgrade"]).code, 75);
+        assert_eq!(tree(&project.path()), after);
+        assert_eq!(project.run(["upgrade", "--abort"]).code, 0);
+        assert_eq!(tree(&project.path()), before);
+    });
+    assert!(deaths > 12, "{deaths} deaths");
+    // What somebody has put there is in the way, and stays.
+    let (project, _source) = begin();
+    project.write("bin/mine", "mine");
+    let refused = project.run(["upgrade"]);
+    assert!(refused.code == 75 && refused.stderr.contains("`bin` is a folder, a file should be there"), "{refused}");
+    assert_eq!(project.read("docs/deep/guide"), "guide\n");
+}
+
+#[test]
 fn a_way_back_that_is_killed_anywhere_is_gone_on_with() {
     let begin = || {
         let (project, source) = project();
