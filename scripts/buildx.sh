@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds buildx, Docker's client of BuildKit, for benchmarks and comparisons only.
+# Builds buildx, Docker's client of BuildKit, for tests, benchmarks and comparisons only.
 #
 #   scripts/buildx.sh          build it once, link it as a plugin, print the plugin's path
 #

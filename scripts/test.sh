@@ -58,6 +58,16 @@ pattern_images() { scripts/pattern-images.sh >/dev/null; }
 # Where images are pushed to.
 image_registry() { has docker-registry || apt_install docker-registry; }
 
+# What images for several architectures are built by, beside the engine. The plugin goes to a folder that no test looks at: each that
+# wants it has a configuration of its own, and the others do not change because it is there.
+builders() {
+  local folder
+  folder=$(mktemp -d) || return
+  DOCKER_CONFIG=$folder scripts/buildx.sh >/dev/null || return
+  rm -rf "$folder"
+  scripts/buildkitd.sh >/dev/null
+}
+
 # What the gateway gets its certificates from.
 authority() { scripts/pebble.sh >/dev/null; }
 
@@ -131,6 +141,7 @@ newest)
   part 'base image' base_image
   part 'images of projects' pattern_images
   part 'image registry' image_registry
+  part 'builders of images' builders
   part 'authority' authority
   in_memory
   at_a_time 1

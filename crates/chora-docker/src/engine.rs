@@ -9,7 +9,7 @@ use chora_core::model::container::{
     Container, ContainerFilter, ContainerSpec, ContainerSummary, ExecOutcome, ExecSpec, LogChunk, LogQuery,
 };
 use chora_core::model::ids::{ContainerId, ImageId};
-use chora_core::model::image::{Image, ImageBuild, PublishedImage};
+use chora_core::model::image::{Image, ImageBuild, PublishedImage, PublishedIndex};
 use chora_core::model::network::{Attachment, NetworkFacts, NetworkSpec, VolumeFacts, VolumeSpec};
 use chora_core::ports::engine::{EngineEvent, EngineFacts, Piped, ProgressSink};
 use chora_core::ports::{Engine, EngineError};
@@ -125,6 +125,10 @@ impl Engine for DockerEngine {
 
     async fn publish_index(&self, reference: &str, manifests: &[(String, String)]) -> Result<String, EngineError> {
         Registry::of(&self.client, &self.logins, reference).await?.put_index(manifests).await
+    }
+
+    async fn published_index(&self, reference: &str) -> Result<Option<PublishedIndex>, EngineError> {
+        Registry::of(&self.client, &self.logins, reference).await?.index().await
     }
 
     async fn tag_image(&self, image: &ImageId, reference: &str) -> Result<(), EngineError> {

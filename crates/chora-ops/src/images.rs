@@ -28,6 +28,9 @@ const PULL_TRIES: u32 = 4;
 /// The first pause between two tries; it doubles.
 const PULL_PAUSE: Duration = Duration::from_secs(1);
 
+/// The label that names an image's version (OCI image-spec, annotations.md).
+pub(crate) const VERSION: &str = "org.opencontainers.image.version";
+
 /// How a service's image is to be had.
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
@@ -303,21 +306,44 @@ pub(crate) async fn obtain(
     Ok(pins)
 }
 
-/// Reads the build of a service for one platform; its image is to stand beside the one that the service's tags stand for here.
-pub(crate) async fn prepare_apart(cx: &Context, project: &Project, name: &str, platform: &str) -> Result<PreparedBuild, Failure> {
+/// Reads the build of a service for one of several platforms; its image is to stand beside the one that the service's tags stand for here.
+pub(crate) async fn prepare_apart(
+    cx: &Context,
+    project: &Project,
+    name: &str,
+    (platform, platforms): (&str, &[String]),
+) -> Result<PreparedBuild, Failure> {
+    let mut prepared = prepare_together(cx, project, name, platforms).await?;
+    prepared.tag = format!("{}-{}", prepared.tag, suffix(platform));
+    prepared.build.tags = vec![prepared.tag.clone()];
+    prepared.build.platform = Some(platform.to_owned());
+    Ok(prepared)
+}
+
+/// Reads the build of a service for several platforms. They are part of what it is made of, so that the images of all have one hash, and
+/// an image for some of them another one.
+pub(crate) async fn prepare_together(cx: &Context, project: &Project, name: &str, platforms: &[String]) -> Result<PreparedBuild, Failure> {
     let missing = || Failure::new(FailureKind::NotFound, format!("service `{name}` has no `build` section"));
     let mut service = project.stack.services.get(name).cloned().ok_or_else(missing)?;
     let build = service.build.take().ok_or_else(missing)?;
-    service.platform = Some(platform.to_owned());
+    let mut sorted = platforms.to_vec();
+    sorted.sort();
+    sorted.dedup();
+    service.platform = Some(sorted.join(","));
     let mut prepared = prepare_build(cx, project, name, &service, &build).await?;
-    prepared.build.tags = vec![prepared.tag.clone()];
+    prepared.build.platform = None;
     Ok(prepared)
+}
+
+/// What distinguishes the tag of one platform, such as `arm64`, `arm-v7`.
+pub(crate) fn suffix(platform: &str) -> String {
+    platform.split('/').skip(1).collect::<Vec<_>>().join("-")
 }
 
 /// Builds the image of a service for one platform; one that is there is not built again.
 pub(crate) async fn obtain_apart(cx: &Context, prepared: &PreparedBuild, version: &str) -> Result<ImagePin, Failure> {
     if let Some(image) = cx.engine.image(&prepared.tag).await?
-        && image.labels.get("org.opencontainers.image.version").is_some_and(|found| found == version)
+        && image.labels.get(VERSION).is_some_and(|found| found == version)
     {
         return pin(&prepared.reference, &image);
     }
@@ -374,9 +400,8 @@ pub(crate) async fn pull(cx: &Context, reference: &str, platform: Option<&str>, 
     Ok(pin)
 }
 
-async fn make(cx: &Context, prepared: &PreparedBuild, version: &str) -> Result<ImagePin, EngineError> {
-    let what = format!("build {}", prepared.build.service);
-    cx.note(ProgressState::Begun, &what, "", (0, 0));
+/// What is built, with the labels that say which version it is.
+pub(crate) async fn labelled(cx: &Context, prepared: &PreparedBuild, version: &str) -> ImageBuild {
     let mut build = prepared.build.clone();
     // OCI image annotations (image-spec, annotations.md).
     let oci = [
@@ -387,6 +412,13 @@ async fn make(cx: &Context, prepared: &PreparedBuild, version: &str) -> Result<I
     build.labels.extend(
         oci.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (format!("org.opencontainers.image.{key}"), value)),
     );
+    build
+}
+
+async fn make(cx: &Context, prepared: &PreparedBuild, version: &str) -> Result<ImagePin, EngineError> {
+    let what = format!("build {}", prepared.build.service);
+    cx.note(ProgressState::Begun, &what, "", (0, 0));
+    let build = labelled(cx, prepared, version).await;
     let sink = |line: &str| cx.note(ProgressState::Note, &what, line, (0, 0));
     let built = cx.engine.build_image(&build, &sink).await;
     if let Err(error) = &built {

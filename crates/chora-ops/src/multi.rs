@@ -1,6 +1,9 @@
-//! The `build --multi` operation: images for several architectures, each built by the engine and pushed, under one name.
+//! The `build --multi` operation: images for several architectures under one name, built by buildx where there is one that helps, else by
+//! the engine, one after the other.
 
+mod buildx;
 pub(crate) mod emulation;
+mod program;
 
 use chora_core::compose::Service;
 use chora_core::model::ids::EnvironmentName;
@@ -8,9 +11,11 @@ use indexmap::IndexMap;
 
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
-use crate::project::{Project, Selection, load};
-use crate::registry::{built_only, registry, repository, send, tag};
-use crate::{images, version};
+use crate::images::{self, suffix};
+use crate::project::Project;
+use crate::registry::{Consignment, consign, repository, send};
+
+use buildx::Way;
 
 /// Platforms unless the stack or the request names some.
 const USUAL: [&str; 2] = ["linux/amd64", "linux/arm64"];
@@ -29,6 +34,8 @@ pub struct MultiRequest {
     pub version: Option<String>,
     /// Platforms such as `linux/arm64`; those of `build.platforms`, else amd64 and arm64.
     pub platforms: Vec<String>,
+    /// What builds: `engine`, `buildx` with its current builder, or a builder of buildx by its name; whatever helps unless given.
+    pub builder: Option<String>,
 }
 
 /// An image for several platforms.
@@ -42,50 +49,93 @@ pub struct MultiImage {
     pub platforms: IndexMap<String, String>,
 }
 
+/// By what images are built.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum BuiltBy {
+    /// The engine's own builder, platform by platform.
+    Engine {
+        /// Why not a builder of buildx, where nobody has asked for the engine.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        because: String,
+    },
+    /// A builder of buildx, all platforms at once.
+    Buildx {
+        /// Its name.
+        name: String,
+        /// Its driver, such as `docker-container`.
+        driver: String,
+    },
+}
+
+impl std::fmt::Display for BuiltBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Engine { because } if because.is_empty() => f.write_str("engine"),
+            Self::Engine { because } => write!(f, "engine ({because})"),
+            Self::Buildx { name, driver } => write!(f, "buildx {name} ({driver})"),
+        }
+    }
+}
+
 /// What was built and pushed.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct MultiOutcome {
     /// Environment.
     pub environment: EnvironmentName,
+    /// What builds.
+    pub builder: BuiltBy,
     /// Images by service.
     pub images: IndexMap<String, MultiImage>,
     /// The next command.
     pub next: String,
 }
 
+/// Where an image goes: the registry with its path, and the version.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    registry: &'a str,
+    version: &'a str,
+}
+
 /// Builds every image for every platform, pushes them, and puts one name over each.
 ///
 /// # Errors
-/// Invalid when a build fails, or would run programs that the machine cannot; denied when the registry wants a login; unavailable
-/// when it does not answer.
+/// Invalid when a build fails, would run programs that nobody here can, or the builder that was asked for cannot do it; not found when that
+/// one is not there; denied when the registry wants a login; unavailable when it does not answer.
 pub async fn build_multi(cx: &Context, request: &MultiRequest) -> Result<MultiOutcome, Failure> {
-    let registry = registry(&request.registry)?;
-    let mut project = load(cx, &Selection { environment: request.environment.clone() })?;
-    built_only(&mut project, &request.services)?;
-    let version = match &request.version {
-        Some(version) => version.clone(),
-        None => version::describe(&project.directory).await.ok_or_else(crate::push::nameless)?,
-    };
-    let version = tag(&version)?;
-    let services = project.stack.services.iter();
-    let wanted: Vec<(String, Vec<String>)> =
-        services.map(|(name, service)| (name.clone(), platforms(service, &request.platforms))).collect();
-    let machine = cx.engine.facts().await?;
-    for (name, platforms) in &wanted {
-        // Before anything is built: an hour later is too late to hear it.
-        emulation::check(&project, name, platforms, &machine)?;
+    let MultiRequest { registry, environment, services, version, .. } = request;
+    let Consignment { registry, project, version } = consign(cx, registry, environment.as_ref(), services, version.as_ref()).await?;
+    let place = Place { registry: &registry, version: &version };
+    let wanted: Wanted =
+        project.stack.services.iter().map(|(name, service)| (name.clone(), platforms(service, &request.platforms))).collect();
+    let way = buildx::choose(cx, &project, &wanted, request.builder.as_deref()).await?;
+    if let Way::Engine { because } = &way {
+        let machine = cx.engine.facts().await?;
+        let why: Vec<String> = Some(because).filter(|because| !because.is_empty()).cloned().into_iter().collect();
+        for (name, platforms) in &wanted {
+            // Before anything is built: an hour later is too late to hear it.
+            emulation::check(&project, name, platforms, &machine).map_err(|failure| failure.details(why.clone()))?;
+        }
     }
     let mut images = IndexMap::new();
     for (name, platforms) in &wanted {
-        let made = one(cx, &project, (&registry, version), (name, platforms)).await;
+        let made = match &way {
+            Way::Engine { .. } => one(cx, &project, place, (name, platforms)).await,
+            Way::Buildx(chosen) => Box::pin(buildx::build(cx, chosen, &project, place, (name, platforms))).await,
+        };
         let made = made.map_err(|failure| failure.or_state(&state(&images)))?;
         images.insert(name.clone(), made);
     }
-    Ok(MultiOutcome { environment: project.environment.name, images, next: format!("chora verify {registry}/NAME:{version}") })
+    let next = format!("chora verify {registry}/NAME:{version}");
+    Ok(MultiOutcome { environment: project.environment.name, builder: way.told(), images, next })
 }
 
+/// Platforms by service.
+type Wanted = IndexMap<String, Vec<String>>;
+
 /// The platforms that the image of a service is for: those asked for, else its own, else the usual ones.
-pub(crate) fn platforms(service: &Service, asked: &[String]) -> Vec<String> {
+fn platforms(service: &Service, asked: &[String]) -> Vec<String> {
     if !asked.is_empty() {
         return asked.to_vec();
     }
@@ -93,18 +143,12 @@ pub(crate) fn platforms(service: &Service, asked: &[String]) -> Vec<String> {
     if own.is_empty() { USUAL.map(str::to_owned).to_vec() } else { own }
 }
 
-async fn one(
-    cx: &Context,
-    project: &Project,
-    (registry, version): (&str, &str),
-    (name, platforms): (&str, &[String]),
-) -> Result<MultiImage, Failure> {
-    let interrupted = || Failure::new(FailureKind::Unavailable, "interrupted while images were built").hint("run the command again");
-    let missing = || Failure::new(FailureKind::NotFound, format!("no service `{name}`"));
-    let repository = repository(registry, project, name, project.stack.services.get(name).ok_or_else(missing)?);
+async fn one(cx: &Context, project: &Project, place: Place<'_>, (name, platforms): (&str, &[String])) -> Result<MultiImage, Failure> {
+    let repository = repository_of(project, place, name)?;
+    let version = place.version;
     let mut manifests = IndexMap::new();
     for platform in platforms {
-        let prepared = images::prepare_apart(cx, project, name, platform).await?;
+        let prepared = images::prepare_apart(cx, project, name, (platform, platforms)).await?;
         let pin = tokio::select! {
             pin = images::obtain_apart(cx, &prepared, version) => pin?,
             () = cx.cancel.cancelled() => return Err(interrupted()),
@@ -118,9 +162,14 @@ async fn one(
     Ok(MultiImage { reference, digest, platforms: manifests })
 }
 
-/// What distinguishes the tag of one platform, such as `arm64`, `arm-v7`.
-pub(crate) fn suffix(platform: &str) -> String {
-    platform.split('/').skip(1).collect::<Vec<_>>().join("-")
+/// What the image of a service is called in the registry, without its tag.
+fn repository_of(project: &Project, place: Place<'_>, name: &str) -> Result<String, Failure> {
+    let missing = || Failure::new(FailureKind::NotFound, format!("no service `{name}`"));
+    Ok(repository(place.registry, project, name, project.stack.services.get(name).ok_or_else(missing)?))
+}
+
+fn interrupted() -> Failure {
+    Failure::new(FailureKind::Unavailable, "interrupted while images were built").hint("run the command again")
 }
 
 fn state(images: &IndexMap<String, MultiImage>) -> String {

@@ -6,10 +6,9 @@ use indexmap::IndexMap;
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
 use crate::images::{Eagerness, ImagePlan, Source, survey};
-use crate::project::{Project, Selection, load};
+use crate::project::Project;
 use crate::publish::two_of_one_name;
-use crate::registry::{built_only, registry, repository, send, tag};
-use crate::version;
+use crate::registry::{Consignment, consign, repository, send};
 
 /// What to push, and where to.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -57,16 +56,10 @@ pub struct PushOutcome {
 /// # Errors
 /// Not found when an image is not built; denied when the registry wants a login; unavailable when it does not answer.
 pub async fn push(cx: &Context, request: &PushRequest) -> Result<PushOutcome, Failure> {
-    let registry = registry(&request.registry)?;
-    let mut project = load(cx, &Selection { environment: request.environment.clone() })?;
-    built_only(&mut project, &request.services)?;
-    let version = match &request.version {
-        Some(version) => version.clone(),
-        None => version::describe(&project.directory).await.ok_or_else(nameless)?,
-    };
-    let version = tag(&version)?;
+    let PushRequest { registry, environment, services, version, .. } = request;
+    let Consignment { registry, project, version } = consign(cx, registry, environment.as_ref(), services, version.as_ref()).await?;
     let plan = survey(cx, &project, Eagerness { as_built: true, ..Eagerness::default() }, None).await?;
-    let mut images = chosen(&project, &plan, (&registry, version))?;
+    let mut images = chosen(&project, &plan, (&registry, &version))?;
     if !request.dry_run {
         for service in images.keys().cloned().collect::<Vec<_>>() {
             let Some(image) = images.get(&service).filter(|image| image.digest.is_none()) else { continue };
@@ -81,12 +74,6 @@ pub async fn push(cx: &Context, request: &PushRequest) -> Result<PushOutcome, Fa
     }
     let next = if request.dry_run { format!("chora push {registry}") } else { format!("chora release VERSION {registry}") };
     Ok(PushOutcome { environment: project.environment.name, images, dry_run: request.dry_run, next })
-}
-
-pub(crate) fn nameless() -> Failure {
-    Failure::new(FailureKind::Invalid, "there is no version to push as: the project is no git repository")
-        .state("nothing was changed")
-        .hint("name one with --version")
 }
 
 /// The image of each service and its name in the registry; services that build the same under one name have one image.

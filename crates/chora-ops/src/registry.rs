@@ -9,7 +9,8 @@ use chora_core::ports::EngineError;
 
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
-use crate::project::Project;
+use crate::project::{Project, Selection, load};
+use crate::version;
 
 /// Tries of a push whose registry does not answer.
 const TRIES: u32 = 3;
@@ -17,6 +18,45 @@ const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 /// The longest tag (distribution-spec, pulling manifests).
 const LONGEST_TAG: usize = 128;
+
+/// Which images go to a registry, and as what.
+pub(crate) struct Consignment {
+    /// Host and path.
+    pub(crate) registry: String,
+    /// With the services whose images they are, and no others.
+    pub(crate) project: Project,
+    /// A tag that a registry takes.
+    pub(crate) version: String,
+}
+
+/// Finds out what goes where: the services that are built, or those of them that are named; as what git says, unless a version is given.
+///
+/// # Errors
+/// Invalid when the registry is none, the version no tag, or there is neither version nor git repository; not found when a service is not
+/// there or is not built.
+pub(crate) async fn consign(
+    cx: &Context,
+    text: &str,
+    environment: Option<&String>,
+    services: &[String],
+    version: Option<&String>,
+) -> Result<Consignment, Failure> {
+    let registry = registry(text)?;
+    let mut project = load(cx, &Selection { environment: environment.cloned() })?;
+    built_only(&mut project, services)?;
+    let version = match version {
+        Some(version) => version.clone(),
+        None => version::describe(&project.directory).await.ok_or_else(nameless)?,
+    };
+    tag(&version)?;
+    Ok(Consignment { registry, project, version })
+}
+
+fn nameless() -> Failure {
+    Failure::new(FailureKind::Invalid, "there is no version to push as: the project is no git repository")
+        .state("nothing was changed")
+        .hint("name one with --version")
+}
 
 /// Reads where images are to go: a host, perhaps with a port, perhaps with a path; or an account of Docker's own registry.
 ///

@@ -7,12 +7,18 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::free_port;
 
 /// Who may use a registry that wants a login.
 pub const LOGIN: (&str, &str) = ("me", "correct-horse");
 /// The same as the registry reads it: a password by bcrypt.
 const PASSWORDS: &str = "me:$2b$04$qqJXBNH0PR0h6YBCrj3rj.U79ECwJMQI5HRxmiZytImGSFJD9ZMMi\n";
+/// Manifests of one platform and of many, Docker's and OCI's.
+const ACCEPTED: &str = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, \
+                        application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.index.v1+json, \
+                        application/octet-stream";
 /// How long it may take to start.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -89,15 +95,29 @@ impl DockerRegistry {
     /// When it does not answer.
     #[must_use]
     pub fn manifest(&self, repository: &str, named: &str) -> (u16, Option<String>) {
-        let accept = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, \
-                      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.index.v1+json";
-        let mut stream = TcpStream::connect(self.address).expect("the registry listens");
-        write!(stream, "HEAD /v2/{repository}/manifests/{named} HTTP/1.0\r\nAccept: {accept}\r\n\r\n").expect("it is asked");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
+        let answer = self.ask("HEAD", &format!("{repository}/manifests/{named}"));
         let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         let digest = answer.lines().find_map(|line| line.strip_prefix("Docker-Content-Digest: ")).map(|digest| digest.trim().to_owned());
         (status, digest)
+    }
+
+    /// Reads a document that it has: `manifests/…` or `blobs/…` of a repository.
+    ///
+    /// # Panics
+    /// When it is not there.
+    #[must_use]
+    pub fn document(&self, repository: &str, named: &str) -> Value {
+        let answer = self.ask("GET", &format!("{repository}/{named}"));
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        serde_json::from_str(body).expect("the registry has the document")
+    }
+
+    fn ask(&self, method: &str, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).expect("the registry listens");
+        write!(stream, "{method} /v2/{path} HTTP/1.0\r\nAccept: {ACCEPTED}\r\n\r\n").expect("it is asked");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
     }
 }
 

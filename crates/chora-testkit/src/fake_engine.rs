@@ -20,7 +20,7 @@ use chora_core::model::container::{
     Container, ContainerFilter, ContainerSpec, ContainerSummary, ExecOutcome, ExecSpec, LogChunk, LogQuery,
 };
 use chora_core::model::ids::{ContainerId, ImageId};
-use chora_core::model::image::{Image, ImageBuild, PublishedImage};
+use chora_core::model::image::{Image, ImageBuild, PublishedImage, PublishedIndex};
 use chora_core::model::network::{Attachment, NetworkFacts, NetworkSpec, VolumeFacts, VolumeSpec};
 use chora_core::ports::Engine;
 use chora_core::ports::engine::{EngineError, EngineEvent, EngineFacts, Piped, ProgressSink};
@@ -131,6 +131,10 @@ impl Engine for FakeEngine {
 
     async fn publish_index(&self, reference: &str, manifests: &[(String, String)]) -> Result<String, EngineError> {
         self.call("publish_index", |state| images::publish_index(state, reference, manifests)).await
+    }
+
+    async fn published_index(&self, reference: &str) -> Result<Option<PublishedIndex>, EngineError> {
+        self.call("published_index", |state| Ok(images::published_index(state, reference))).await
     }
 
     async fn tag_image(&self, image: &ImageId, reference: &str) -> Result<(), EngineError> {

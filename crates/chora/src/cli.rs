@@ -204,6 +204,7 @@ fn dispatch(command: Command, flags: &Flags, output: Output) -> Result<Answer, F
         Command::Ps(args) => door()?.ask(async |door| ps::run(args, door).await),
         Command::Logs(args) => door()?.ask(async |door| logs::run(args, door).await),
         Command::Exec(args) => door()?.act(async |door| exec::run(args, door).await),
+        Command::Build(args) if args.is_multi() => door()?.change(async |door| build::run(args, door).await),
         Command::Build(args) => door()?.act(async |door| build::run(args, door).await),
         Command::Verify(args) => door()?.change(async |door| verify::run(args, door).await),
         Command::Push(args) => door()?.change(async |door| push::run(args, door).await),

@@ -58,6 +58,15 @@ pub struct PublishedImage {
     pub created: Option<Timestamp>,
 }
 
+/// An index, which a registry has under one name for several platforms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedIndex {
+    /// Its digest, `sha256:…`.
+    pub digest: String,
+    /// Everything in it, in its order; what is no image, such as an attestation, is for a platform `unknown/…`.
+    pub images: Vec<PublishedImage>,
+}
+
 /// The path of a Dockerfile in the archive of a build that is not a file of the context: it is built from, and is not copied. It
 /// cannot be a name of the user's.
 pub const OWN_DOCKERFILE: &str = ".chora.Dockerfile";

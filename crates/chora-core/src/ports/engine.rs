@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::model::container::{Container, ContainerFilter, ContainerSpec, ContainerSummary, ExecOutcome, ExecSpec, LogChunk, LogQuery};
 use crate::model::ids::{ContainerId, ImageId};
-use crate::model::image::{Image, ImageBuild, PublishedImage};
+use crate::model::image::{Image, ImageBuild, PublishedImage, PublishedIndex};
 use crate::model::network::{Attachment, NetworkFacts, NetworkSpec, VolumeFacts, VolumeSpec};
 
 /// Why the engine did not do what was asked.
@@ -226,6 +226,8 @@ pub trait Engine: Send + Sync {
     /// Puts an index of manifests that its registry has already, each a platform such as `linux/arm64` and a digest, under a
     /// `name:tag`; gives its digest.
     async fn publish_index(&self, reference: &str, manifests: &[(String, String)]) -> Result<String, EngineError>;
+    /// Asks the registry for the index that stands under a `name:tag` or `name@sha256:…`; `None` when nothing does, or no index.
+    async fn published_index(&self, reference: &str) -> Result<Option<PublishedIndex>, EngineError>;
     /// Adds a `name:tag` to an image.
     async fn tag_image(&self, image: &ImageId, reference: &str) -> Result<(), EngineError>;
     /// Removes an image or one of its tags; not there is fine.

@@ -1,8 +1,8 @@
-//! What a registry has under a name, an image for each platform: manifests and configurations, never layers (OCI image-spec,
-//! manifest.md and config.md).
+//! What a registry has under a name, an image for each platform: indexes, manifests and configurations, never layers (OCI
+//! image-spec, image-index.md, manifest.md and config.md).
 
 use chora_core::model::digest::Digest;
-use chora_core::model::image::PublishedImage;
+use chora_core::model::image::{PublishedImage, PublishedIndex};
 use chora_core::ports::EngineError;
 use hyper::header::LOCATION;
 use hyper::{Method, StatusCode};
@@ -71,17 +71,37 @@ impl Registry {
         let answer = self.taken(&self.manifest(Method::GET, &self.named)).await?;
         let document: Document = self.read(&answer)?;
         let Some(entries) = document.manifests else {
-            let digest = format!("sha256:{}", Digest::of(&answer.body));
-            return Ok(vec![self.image(digest, &document, None).await?]);
+            return Ok(vec![self.image(digest(&answer), &document, None).await?]);
         };
+        let mut images = self.entries(entries).await?;
+        images.retain(is_image);
+        Ok(images)
+    }
+
+    /// The index that stands under the name; `None` when nothing does, or no index.
+    pub(crate) async fn index(&self) -> Result<Option<PublishedIndex>, EngineError> {
+        let answer = self.ask(&self.manifest(Method::GET, &self.named)).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let answer = self.there(answer)?;
+        let document: Document = self.read(&answer)?;
+        let Some(entries) = document.manifests else { return Ok(None) };
+        Ok(Some(PublishedIndex { digest: digest(&answer), images: self.entries(entries).await? }))
+    }
+
+    /// What an index has, in its order. What is no image is not looked into.
+    async fn entries(&self, entries: Vec<Entry>) -> Result<Vec<PublishedImage>, EngineError> {
         let mut images = Vec::with_capacity(entries.len());
         for Entry { digest, platform } in entries {
             let platform = platform.as_ref().map(Platform::name).filter(|name| !name.is_empty());
-            if platform.as_ref().is_some_and(|name| name.starts_with(NO_PLATFORM)) {
+            let known = PublishedImage { platform: platform.clone().unwrap_or_default(), digest, ..PublishedImage::default() };
+            if !is_image(&known) {
+                images.push(known);
                 continue;
             }
-            let document: Document = self.read(&self.taken(&self.manifest(Method::GET, &digest)).await?)?;
-            images.push(self.image(digest, &document, platform).await?);
+            let document: Document = self.read(&self.taken(&self.manifest(Method::GET, &known.digest)).await?)?;
+            images.push(self.image(known.digest, &document, platform).await?);
         }
         Ok(images)
     }
@@ -109,7 +129,7 @@ impl Registry {
             answer = self.send(&question, None).await?;
         }
         let answer = self.there(answer)?;
-        if format!("sha256:{}", Digest::of(&answer.body)) == digest { Ok(answer) } else { Err(self.unreadable("it is damaged")) }
+        if self::digest(&answer) == digest { Ok(answer) } else { Err(self.unreadable("it is damaged")) }
     }
 
     async fn taken(&self, question: &Question) -> Result<Answer, EngineError> {
@@ -133,4 +153,13 @@ impl Registry {
         let reason = format!("what the registry has under this name cannot be read: {why}");
         EngineError::ImageUnavailable { image: self.reference.clone(), reason }
     }
+}
+
+fn is_image(published: &PublishedImage) -> bool {
+    !published.platform.starts_with(NO_PLATFORM)
+}
+
+/// The digest of what was answered.
+fn digest(answer: &Answer) -> String {
+    format!("sha256:{}", Digest::of(&answer.body))
 }

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 
 use base64::Engine as _;
+use chora_core::model::digest::Digest;
 use chora_core::ports::{Engine, EngineError};
 use chora_docker::{DockerEngine, EndpointRequest};
 use chora_testkit::docker_registry::{DockerRegistry, LOGIN};
@@ -146,7 +147,15 @@ async fn an_index_stands_for_manifests_that_are_there() {
         let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
         let manifests = [(format!("linux/{arch}"), digest.clone())];
         let index = bench.engine.publish_index(&format!("{name}:1"), &manifests).await.unwrap();
-        assert_eq!(bench.engine.published(&format!("{name}:1")).await.unwrap(), Some(index));
+        assert_eq!(bench.engine.published(&format!("{name}:1")).await.unwrap(), Some(index.clone()));
+        for reference in [format!("{name}:1"), format!("{name}@{index}")] {
+            let found = bench.engine.published_index(&reference).await.unwrap().unwrap();
+            assert_eq!((&found.digest, found.images.len(), &found.images[0].platform), (&index, 1, &manifests[0].0));
+            assert_eq!(found.images[0].labels, bench.labels());
+            // An engine may have pushed an index of its own, whose manifest it is then.
+            assert!(bench.engine.published(&format!("{name}@{}", found.images[0].digest)).await.unwrap().is_some());
+        }
+        assert_eq!(bench.engine.published_index(&format!("{name}:2")).await.unwrap(), None);
         bench.engine.pull_image(&format!("{name}:1"), None, &|_| {}).await.unwrap();
         // Its id is that of the index where the engine has containerd's image store.
         assert_eq!(bench.engine.image(&format!("{name}:1")).await.unwrap().unwrap().labels, bench.labels());
@@ -155,4 +164,56 @@ async fn an_index_stands_for_manifests_that_are_there() {
         assert!(matches!(refused, EngineError::PushRefused { .. }), "{refused:?}");
     })
     .await;
+}
+
+/// A registry that keeps its blobs elsewhere, where nobody is to be shown a login.
+fn sending_on() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let image = r#"{"config": {"Labels": {"a": "b"}}}"#;
+    let config = format!("sha256:{}", Digest::of(image.as_bytes()));
+    let manifest = format!(r#"{{"schemaVersion": 2, "config": {{"digest": "{config}"}}, "layers": []}}"#);
+    let entry = r#"{"digest": "sha256:m", "platform": {"os": "linux", "architecture": "arm", "variant": "v7"}}"#;
+    let attestation = r#"{"digest": "sha256:x", "platform": {"os": "unknown", "architecture": "unknown"}}"#;
+    let index = |entries: &[&str]| format!(r#"{{"schemaVersion": 2, "manifests": [{}]}}"#, entries.join(", "));
+    let (index, attested) = (index(&[entry]), index(&[entry, attestation]));
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut bytes = [0; 4096];
+            let read = stream.read(&mut bytes).unwrap_or(0);
+            let head = String::from_utf8_lossy(&bytes[..read]).to_lowercase();
+            let knows = head.contains("authorization:");
+            let (status, more, body) = match head.split(' ').nth(1).unwrap_or_default() {
+                "/elsewhere" if !knows => ("200 OK", String::new(), image),
+                "/elsewhere" => ("400 Bad Request", String::new(), ""),
+                _ if !knows => ("401 Unauthorized", "WWW-Authenticate: Basic realm=\"r\"\r\n".to_owned(), ""),
+                "/v2/a/b/manifests/1" => ("200 OK", String::new(), index.as_str()),
+                "/v2/a/b/manifests/2" | "/v2/a/b/manifests/sha256:m" => ("200 OK", String::new(), manifest.as_str()),
+                "/v2/a/b/manifests/4" => ("200 OK", String::new(), attested.as_str()),
+                path if path.strip_prefix("/v2/a/b/blobs/") == Some(config.as_str()) => {
+                    ("307 Temporary Redirect", format!("Location: http://{address}/elsewhere\r\n"), "")
+                }
+                _ => ("404 Not Found", String::new(), ""),
+            };
+            let _ = write!(stream, "HTTP/1.1 {status}\r\n{more}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn an_index_is_read_from_where_a_registry_keeps_it() {
+    let (directory, address) = (tempfile::tempdir().unwrap(), sending_on());
+    let engine = with_login(directory.path(), &address.to_string(), &encoded(("me", "secret")));
+    let named = |tag: u8| format!("{address}/a/b:{tag}");
+    let index = engine.published_index(&named(1)).await.unwrap().unwrap();
+    let image = &index.images[0];
+    assert_eq!((image.platform.as_str(), image.digest.as_str(), image.labels["a"].as_str()), ("linux/arm/v7", "sha256:m", "b"));
+    assert_eq!(engine.published_images(&named(1)).await.unwrap(), index.images);
+    assert_eq!(engine.published_index(&named(2)).await.unwrap(), None, "a manifest is no index");
+    assert_eq!(engine.published_index(&named(3)).await.unwrap(), None);
+    // What is no image is in the index all the same; nobody looks into it.
+    let attested = engine.published_index(&named(4)).await.unwrap().unwrap();
+    assert_eq!((attested.images.len(), attested.images[1].platform.as_str()), (2, "unknown/unknown"));
+    assert_eq!(engine.published_images(&named(4)).await.unwrap(), index.images);
 }

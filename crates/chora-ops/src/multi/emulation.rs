@@ -30,14 +30,16 @@ pub(crate) fn check(project: &Project, name: &str, platforms: &[String], machine
         if arch == machine.arch || is_emulated(arch, machine) {
             continue;
         }
-        if let Some(line) = runs_programs(project, name, &format!("{}/{}", machine.os, machine.arch)) {
+        let own = format!("{}/{}", machine.os, machine.arch);
+        if let Some(line) = runs_programs(project, name, &|platform| platform == own) {
             let said = format!(
                 "the build of `{name}` for {platform} would run programs of {arch} (line {line} of its Dockerfile), and the engine's machine is {}",
                 machine.arch
             );
             let hint = format!(
-                "build it on a machine with {arch}; or install an emulator there (`apt-get install qemu-user-static`); or run what has to be run in a stage \
-                 `FROM --platform=$BUILDPLATFORM` and copy the result"
+                "build it on a machine with {arch}, which may be a node of a builder of buildx; or install an emulator there \
+                 (`apt-get install qemu-user-static`); or run what has to be run in a stage `FROM --platform=$BUILDPLATFORM` and copy \
+                 the result"
             );
             return Err(Failure::new(FailureKind::Invalid, said).state("nothing was built").hint(hint));
         }
@@ -57,15 +59,15 @@ fn is_emulated(arch: &str, machine: &EngineFacts) -> bool {
     !machine.same_files || Path::new(EMULATORS).join(format!("qemu-{kernel}")).exists()
 }
 
-/// The first line by which a build runs a program of the platform that it is for; `own` is the machine's.
-fn runs_programs(project: &Project, name: &str, own: &str) -> Option<usize> {
+/// The first line by which a build runs a program of the platform that it is for; `is_own` tells a platform of the machine that builds.
+pub(super) fn runs_programs(project: &Project, name: &str, is_own: &dyn Fn(&str) -> bool) -> Option<usize> {
     let build = project.stack.services.get(name)?.build.as_ref()?;
     let path = Path::new(&build.context).join(build.dockerfile.as_deref().unwrap_or("Dockerfile"));
     let text = build.dockerfile_inline.clone().or_else(|| std::fs::read_to_string(&path).ok())?;
-    first_run(&dockerfile::parse(&text, &path.display().to_string()).ok()?, build.target.as_deref(), own)
+    first_run(&dockerfile::parse(&text, &path.display().to_string()).ok()?, build.target.as_deref(), is_own)
 }
 
-fn first_run(dockerfile: &Dockerfile, target: Option<&str>, own: &str) -> Option<usize> {
+fn first_run(dockerfile: &Dockerfile, target: Option<&str>, is_own: &dyn Fn(&str) -> bool) -> Option<usize> {
     let mut needed: Vec<&Stage> = Vec::new();
     let mut open: Vec<&Stage> = dockerfile.target(target).into_iter().collect();
     while let Some(stage) = open.pop() {
@@ -80,9 +82,9 @@ fn first_run(dockerfile: &Dockerfile, target: Option<&str>, own: &str) -> Option
                 .filter_map(|name| dockerfile.target(Some(name))),
         );
     }
-    let is_own_platform = |platform: &str| platform.contains(OWN_PLATFORM) || platform == own;
-    let is_own = |stage: &&Stage| dockerfile.chain(stage).any(|stage| stage.platform.as_deref().is_some_and(is_own_platform));
-    let foreign = needed.into_iter().filter(|stage| !is_own(stage));
+    let names_own = |platform: &str| platform.contains(OWN_PLATFORM) || is_own(platform);
+    let is_built_here = |stage: &&Stage| dockerfile.chain(stage).any(|stage| stage.platform.as_deref().is_some_and(names_own));
+    let foreign = needed.into_iter().filter(|stage| !is_built_here(stage));
     let runs = foreign.flat_map(|stage| &stage.instructions).filter(|instruction| matches!(instruction.kind, InstructionKind::Run { .. }));
     runs.map(|instruction| instruction.line).min()
 }
@@ -104,7 +106,7 @@ mod tests {
             ("FROM go AS build\nRUN make\nFROM scratch\nCOPY --from=build /a /a\n", Some(2)),
             ("FROM go AS test\nRUN test\nFROM scratch\nCOPY a /a\n", None),
         ] {
-            assert_eq!(first_run(&parse(text, "Dockerfile").unwrap(), None, "linux/amd64"), expected, "{text}");
+            assert_eq!(first_run(&parse(text, "Dockerfile").unwrap(), None, &|platform| platform == "linux/amd64"), expected, "{text}");
         }
     }
 }

@@ -6,17 +6,14 @@ use super::part::Part;
 use super::{Work, interrupted};
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
-use crate::images::{obtain_apart, prepare_apart};
-use crate::multi::suffix;
+use crate::images::{obtain_apart, prepare_apart, prepare_together, suffix};
 use crate::registry::send;
 
 /// Hashes of what the images of a service are built from, by platform.
 pub(super) async fn inputs(cx: &Context, work: &Work<'_>, name: &str) -> Result<IndexMap<String, String>, Failure> {
-    let mut inputs = IndexMap::new();
-    for platform in &work.request.platforms {
-        inputs.insert(platform.clone(), prepare_apart(cx, &work.project, name, platform).await?.inputs().to_owned());
-    }
-    Ok(inputs)
+    let platforms = &work.request.platforms;
+    let prepared = prepare_together(cx, &work.project, name, platforms).await?;
+    Ok(platforms.iter().map(|platform| (platform.clone(), prepared.inputs().to_owned())).collect())
 }
 
 /// The platform of the engine's machine.
@@ -30,7 +27,7 @@ pub(super) async fn build(cx: &Context, work: &mut Work<'_>) -> Result<(), Failu
     let own = own(cx).await?;
     for part in work.parts.iter_mut().filter(|part| part.image.is_none()) {
         for platform in part.inputs.keys() {
-            let prepared = prepare_apart(cx, &work.project, part.service(), platform).await?;
+            let prepared = prepare_apart(cx, &work.project, part.service(), (platform, &work.request.platforms)).await?;
             let pin = tokio::select! {
                 pin = obtain_apart(cx, &prepared, &work.request.version) => pin?,
                 () = cx.cancel.cancelled() => return Err(interrupted("images were built")),

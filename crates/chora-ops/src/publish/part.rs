@@ -7,13 +7,11 @@ use indexmap::IndexMap;
 use super::{Work, interrupted, many};
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
-use crate::images::ImagePlan;
+use crate::images::{ImagePlan, VERSION};
 use crate::push::Published;
 use crate::registry::repository;
 use crate::verify::VerifyOutcome;
 
-/// The label that names an image's version (OCI image-spec, annotations.md).
-pub(super) const VERSION: &str = "org.opencontainers.image.version";
 /// What to do where the registry has something else.
 const ANOTHER: &str = "release another version: what one stands for never changes";
 

@@ -3,11 +3,11 @@
 use chora_core::model::event::ProgressState;
 use jiff::Timestamp;
 
-use super::part::{Part, VERSION, is_same, parts};
+use super::part::{Part, is_same, parts};
 use super::{PublishOutcome, PublishRequest, Work, account, interrupted, many};
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
-use crate::images::{Eagerness, ImagePlan, Source, obtain, share, survey};
+use crate::images::{Eagerness, ImagePlan, Source, VERSION, obtain, share, survey};
 use crate::project::Project;
 use crate::registry::send;
 use crate::verify::{VerifyOutcome, VerifyRequest, verify_image};

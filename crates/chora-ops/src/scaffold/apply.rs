@@ -266,8 +266,8 @@ fn read(root: &Path, name: &str) -> Result<Option<Pending>, Failure> {
             .hint(format!("look into {PENDING}, then remove it"))
     })?;
     // It need not be this program that wrote the list.
-    let gone = list.changes.iter().filter(|staged| staged.goes()).map(Staged::path).collect();
-    list.changes.iter().try_for_each(|staged| files::check_ways(root, staged.path(), &gone))?;
+    let own = list.changes.iter().map(Staged::path).collect();
+    list.changes.iter().try_for_each(|staged| files::check_ways(root, staged.path(), &own))?;
     Ok(Some(list))
 }
 

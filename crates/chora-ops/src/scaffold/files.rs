@@ -51,6 +51,8 @@ fn goes_first(root: &Path, path: &str, gone: &BTreeSet<&str>) -> bool {
     if let Some(file) = file_on_the_way(root, path) {
         return is_gone(&file);
     }
+    // An empty folder is somebody's.
+    let mut goes = false;
     let mut folders = vec![PathBuf::from(path)];
     while let Some(folder) = folders.pop() {
         let Ok(entries) = fs::read_dir(root.join(&folder)) else { return false };
@@ -59,12 +61,14 @@ fn goes_first(root: &Path, path: &str, gone: &BTreeSet<&str>) -> bool {
             let inner = folder.join(entry.file_name());
             if is_folder(&root.join(&inner)) {
                 folders.push(inner);
-            } else if !is_gone(&inner) {
+            } else if is_gone(&inner) {
+                goes = true;
+            } else {
                 return false;
             }
         }
     }
-    true
+    goes
 }
 
 /// Every folder on the way to a file is one, or is not there yet. A link could lead out of the project, as could a path that is written
@@ -101,11 +105,11 @@ fn check_folders(root: &Path, path: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The same where what is `gone` before is in nobody's way.
-pub(super) fn check_ways(root: &Path, path: &str, gone: &BTreeSet<&str>) -> Result<(), Failure> {
+/// The same where files of one's `own` are in nobody's way: they go, or come when what is below has gone.
+pub(super) fn check_ways(root: &Path, path: &str, own: &BTreeSet<&str>) -> Result<(), Failure> {
     check_words(path)?;
-    let is_free = file_on_the_way(root, path).is_some_and(|file| file.to_str().is_some_and(|file| gone.contains(file)));
-    if is_free { Ok(()) } else { check_folders(root, path) }
+    let is_own = file_on_the_way(root, path).is_some_and(|file| file.to_str().is_some_and(|file| own.contains(file)));
+    if is_own { Ok(()) } else { check_folders(root, path) }
 }
 
 /// The same, and where it is to stand there is a file, or nothing yet; what is `gone` before is in nobody's way.

@@ -87,11 +87,6 @@ impl Staged {
         })
     }
 
-    /// Whether nothing is to stand there.
-    pub(super) const fn goes(&self) -> bool {
-        self.new.is_none()
-    }
-
     /// Where it is to stand.
     pub(super) fn path(&self) -> &str {
         &self.path

@@ -129,7 +129,7 @@ pub(super) fn abort(settings: &Settings, record: &Record) -> Result<UpgradeOutco
     let (mut changes, mut copies) = (Vec::new(), Vec::new());
     let folder = (1..).map(|number| format!("{COPIES}-{number}")).find(|folder| !root.join(folder).exists()).unwrap_or_default();
     for before in &unfinished.before {
-        let bytes = files::read(root, &kept(&before.path))?.map(|file| file.bytes);
+        let bytes = files::find(root, &kept(&before.path))?.map(|file| file.bytes);
         if before.was_there && bytes.is_none() {
             let failure = Failure::new(FailureKind::NotFound, format!("`{}` is not there", kept(&before.path))).state(UNTOUCHED);
             return Err(failure.hint("take the files back from version control"));

@@ -9,6 +9,7 @@ use chora_core::model::health::Verdict;
 use chora_core::plan::labels;
 use chora_core::ports::Engine as _;
 use chora_ops::failure::{Failure, FailureKind};
+use chora_ops::multi::{MultiRequest, build_multi};
 use chora_ops::publish::{PublishOutcome, PublishRequest, publish};
 use chora_ops::push::{PushRequest, push};
 use chora_ops::stack::{PruneRequest, prune};
@@ -393,8 +394,42 @@ async fn a_release_for_several_platforms_has_one_name() {
         assert_eq!(names, ["latest", "v1", "v1-amd64", "v1-arm64"]);
         assert_eq!(world.engine.world().published["r.example/shop-web:latest"], done.images["web"].digest.clone().unwrap());
     }
+    let fewer = PublishRequest { platforms: vec!["linux/amd64".into()], ..request.clone() };
+    let refused = Box::pin(publish(&world.context(), &fewer)).await.unwrap_err();
+    assert!(
+        refused.kind == FailureKind::Conflict && refused.message.ends_with("for linux/arm64, linux/amd64, not for linux/amd64"),
+        "{refused:?}"
+    );
     let other = PublishRequest { platforms: vec!["plan9/amd64".into()], ..request };
     assert_eq!(Box::pin(publish(&world.context(), &other)).await.unwrap_err().kind, FailureKind::Invalid);
+}
+
+#[tokio::test]
+async fn images_for_several_platforms_say_that_they_are_made_from_the_same() {
+    let world = site();
+    let request = MultiRequest {
+        registry: "r.example".into(),
+        services: vec!["web".into()],
+        version: Some("v1".into()),
+        builder: Some("engine".into()),
+        ..MultiRequest::default()
+    };
+    let hashes = || -> Vec<String> {
+        let state = world.engine.world();
+        let built = state.images.values().filter(|image| image.tags.iter().any(|tag| tag.contains(":inputs-")));
+        built.map(|image| image.labels[labels::BUILD_INPUTS].clone()).collect()
+    };
+    let built = Box::pin(build_multi(&world.context(), &request)).await.unwrap();
+    assert_eq!((built.builder.to_string().as_str(), built.images["web"].platforms.len()), ("engine", 2));
+    let (first, count) = (hashes()[0].clone(), hashes().len());
+    assert_eq!((count, hashes().iter().all(|hash| *hash == first)), (2, true));
+    let index = world.engine.published_index("r.example/shop-web:v1").await.unwrap().unwrap();
+    assert_eq!(index.digest, built.images["web"].digest);
+    assert!(index.images.iter().all(|image| image.labels[labels::BUILD_INPUTS] == first), "{index:?}");
+    // For other platforms it is something else.
+    let fewer = MultiRequest { platforms: vec!["linux/arm64".into()], ..request };
+    Box::pin(build_multi(&world.context(), &fewer)).await.unwrap();
+    assert_eq!((hashes().len(), hashes().iter().filter(|hash| **hash == first).count()), (3, 2));
 }
 
 #[tokio::test]

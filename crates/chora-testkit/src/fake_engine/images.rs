@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use chora_core::model::ids::ImageId;
-use chora_core::model::image::{Image, ImageBuild, PublishedImage};
+use chora_core::model::image::{Image, ImageBuild, PublishedImage, PublishedIndex};
 use chora_core::ports::engine::EngineError;
 use futures_core::stream::BoxStream;
 use indexmap::IndexMap;
@@ -160,10 +160,19 @@ pub(super) fn push(state: &mut FakeState, reference: &str) -> Result<String, Eng
     Ok(digest)
 }
 
+/// The digest that a name in a registry stands for.
+fn named<'a>(state: &'a FakeState, reference: &'a str) -> Option<&'a str> {
+    reference.split_once('@').map(|(_, digest)| digest).or_else(|| state.published.get(reference).map(String::as_str))
+}
+
 pub(super) fn published(state: &FakeState, reference: &str) -> Result<Vec<PublishedImage>, EngineError> {
-    let digest = reference.split_once('@').map(|(_, digest)| digest).or_else(|| state.published.get(reference).map(String::as_str));
-    let images = digest.and_then(|digest| state.manifests.get(digest)).cloned();
+    let images = named(state, reference).and_then(|digest| state.manifests.get(digest)).cloned();
     images.ok_or_else(|| EngineError::ImageUnavailable { image: reference.to_owned(), reason: "manifest unknown".into() })
+}
+
+pub(super) fn published_index(state: &FakeState, reference: &str) -> Option<PublishedIndex> {
+    let digest = named(state, reference).filter(|digest| state.indexes.contains(*digest))?;
+    Some(PublishedIndex { digest: digest.to_owned(), images: state.manifests.get(digest)?.clone() })
 }
 
 pub(super) fn tag_published(state: &mut FakeState, reference: &str, tag: &str) -> Result<(), EngineError> {
@@ -188,5 +197,6 @@ pub(super) fn publish_index(state: &mut FakeState, reference: &str, manifests: &
     let images = manifests.iter().filter_map(|(_, digest)| state.manifests.get(digest)).flatten().cloned().collect();
     state.manifests.insert(digest.clone(), images);
     state.published.insert(reference.to_owned(), digest.clone());
+    state.indexes.insert(digest.clone());
     Ok(digest)
 }

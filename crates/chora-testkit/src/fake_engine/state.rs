@@ -62,6 +62,8 @@ pub struct FakeState {
     pub published: BTreeMap<String, String>,
     /// What stands under a digest in registries.
     pub manifests: BTreeMap<String, Vec<PublishedImage>>,
+    /// Digests of those that are indexes.
+    pub indexes: BTreeSet<String>,
     /// Images as they were pushed, by digest.
     pub pushed: BTreeMap<String, Image>,
     /// Platforms of images by id, where they are not the engine's own.

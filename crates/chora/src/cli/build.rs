@@ -14,7 +14,8 @@ use super::table::{Cell, Table};
 /// Build the images of services that have a `build` section
 ///
 /// With --multi for several platforms (those of build.platforms, else linux/amd64 and linux/arm64): such an image lives in a
-/// registry, so it is pushed there as REGISTRY/NAME:VERSION. What the engine's machine cannot run is told before anything is built.
+/// registry, so it is pushed there as REGISTRY/NAME:VERSION. The current builder of buildx builds them where it has the platforms, else
+/// the engine. What the machine cannot run is told before anything is built.
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {
     /// Build only these services
@@ -37,12 +38,22 @@ pub(crate) struct BuildArgs {
     /// With --multi: build for this platform, such as linux/arm64; may be repeated
     #[arg(long = "platform", value_name = "PLATFORM", requires = "multi", value_delimiter = ',')]
     platforms: Vec<String>,
+    /// With --multi: build by `engine`, by `buildx`, or by its builder NAME; by what helps unless given
+    #[arg(long, value_name = "engine|buildx|NAME", requires = "multi")]
+    builder: Option<String>,
+}
+
+impl BuildArgs {
+    /// Whether what is built is pushed as well.
+    pub(crate) const fn is_multi(&self) -> bool {
+        self.multi
+    }
 }
 
 pub(crate) async fn run(args: BuildArgs, door: &Door) -> Result<Answer, Failure> {
     if let Some(registry) = args.registry {
-        let BuildArgs { services, environment, version, platforms, .. } = args;
-        let request = MultiRequest { registry, environment: environment.environment, services, version, platforms };
+        let BuildArgs { services, environment, version, platforms, builder, .. } = args;
+        let request = MultiRequest { registry, environment: environment.environment, services, version, platforms, builder };
         let outcome = build_multi(&door.context(request.environment.as_deref())?, &request).await?;
         let text = multi(&outcome);
         return Answer::new(&outcome, text);
@@ -72,5 +83,6 @@ fn multi(outcome: &MultiOutcome) -> String {
             table.row(vec!["".into(), "".into(), platform.clone().into(), Cell::styled(DIM, digest.clone())]);
         }
     }
-    format!("{}{} {}\n", table.render(), paint(DIM, "next:"), outcome.next)
+    let (built, next) = (paint(DIM, "builder:"), paint(DIM, "next:"));
+    format!("{}{built} {}\n{next} {}\n", table.render(), outcome.builder, outcome.next)
 }

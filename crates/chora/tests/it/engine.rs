@@ -4,6 +4,8 @@ mod acme;
 mod apart;
 mod bad_input;
 mod bridged;
+mod buildkitd;
+mod buildx;
 mod canary;
 mod daemon;
 mod deaths;

@@ -14,7 +14,7 @@ use super::site::Site;
 use crate::mcp::Pipe;
 use crate::support::{Chora, Ran};
 
-const GOOD: &str = "FROM scratch
+pub(super) const GOOD: &str = "FROM scratch
 COPY server /server
 LABEL org.opencontainers.image.source=https://shop.example
 EXPOSE 8080
@@ -30,7 +30,7 @@ services:
 ";
 
 /// A project that builds two images of the test server.
-fn site() -> Site {
+pub(super) fn site() -> Site {
     let site = Site::new(BUILT, "services: { web: { health: { endpoint: { http: /, port: 8080, body_contains: from-the-stack } } } }\n");
     for service in ["web", "api"] {
         dockerfile(&site, service, GOOD);
@@ -47,7 +47,7 @@ fn git(site: &Site, arguments: &[&str]) {
 }
 
 /// Each has something of its own, so that their layers differ.
-fn dockerfile(site: &Site, service: &str, text: &str) {
+pub(super) fn dockerfile(site: &Site, service: &str, text: &str) {
     site.chora.write(&format!("{service}/Dockerfile"), text);
     site.chora.write(&format!("{service}/name"), format!("{} {service}", site.name));
 }
@@ -364,13 +364,14 @@ fn a_registry_that_wants_a_login_gets_the_one_of_dockers_client() {
 fn an_image_for_two_architectures_has_one_name() {
     let (site, registry) = (site(), DockerRegistry::start());
     let at = registry.address.to_string();
-    let built = site.json(&["build", "web", "--multi", "--push", &at, "--version", "v1"]);
+    let built = site.json(&["build", "web", "--multi", "--builder", "engine", "--push", &at, "--version", "v1"]);
+    assert_eq!(built["builder"], json!({ "by": "engine" }));
     let (web, name) = (&built["images"]["web"], format!("{}-web", site.name));
     let platforms = web["platforms"].as_object().unwrap();
     assert_eq!(platforms.keys().collect::<Vec<_>>(), ["linux/amd64", "linux/arm64"]);
     assert_eq!(registry.manifest(&name, "v1"), (200, web["digest"].as_str().map(str::to_owned)));
     assert_eq!(registry.manifest(&name, "v1-arm64").1.as_deref(), platforms["linux/arm64"].as_str());
-    let again = site.json(&["build", "web", "--multi", "--push", &at, "--version", "v1"]);
+    let again = site.json(&["build", "web", "--multi", "--builder", "engine", "--push", &at, "--version", "v1"]);
     assert_eq!(again["images"], built["images"], "what is there is not made anew");
     // An engine takes its own out of it.
     let verified = site.json(&["verify", &format!("{at}/{name}:v1"), "--version", "v1"]);
@@ -404,8 +405,10 @@ fn an_image_for_two_architectures_has_one_name() {
     assert_eq!(site.json(&foreign)["resumed"], json!(["web"]));
 
     dockerfile(&site, "web", &GOOD.replace("USER", "RUN [\"/server\", \"echo\", \"built\"]\nUSER"));
-    let refused = site.chora.run(["build", "--quiet", "web", "--multi", "--push", &at, "--version", "v2", "--platform", "linux/sparc"]);
-    assert_snapshot!("multi_foreign", told(&site, refused));
-    let windows = site.chora.run(["build", "--quiet", "--multi", "--push", &at, "--version", "v2", "--platform", "windows/amd64"]);
-    assert_snapshot!("multi_no_platform", told(&site, windows));
+    let build = |more: &[&str]| {
+        let words = ["build", "--quiet", "--multi", "--builder", "engine", "--push", &at, "--version", "v2", "--platform"];
+        told(&site, site.chora.run(words.iter().chain(more)))
+    };
+    assert_snapshot!("multi_foreign", build(&["linux/sparc", "web"]));
+    assert_snapshot!("multi_no_platform", build(&["windows/amd64"]));
 }

@@ -1,0 +1,78 @@
+//! What a build of buildx reads: the archive that the engine gets, or the files in it.
+
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+use chora_core::model::image::{ImageBuild, OWN_DOCKERFILE};
+
+/// Where buildx finds what it builds from, and what it is given on standard input.
+pub(super) struct Given {
+    pub(super) dockerfile: String,
+    /// A directory, or `-`.
+    pub(super) context: String,
+    pub(super) input: Bytes,
+}
+
+impl Given {
+    /// Hands on the archive. A Dockerfile that is Chora's own is not to be copied, and of an archive everything can be: then the files
+    /// are in a directory, and it is beside them.
+    pub(super) fn of(build: &ImageBuild, folder: &Path) -> io::Result<Self> {
+        if build.dockerfile != OWN_DOCKERFILE {
+            return Ok(Self { dockerfile: build.dockerfile.clone(), context: "-".to_owned(), input: build.context.clone() });
+        }
+        let (context, dockerfile) = (folder.join("context"), folder.join("Dockerfile"));
+        std::fs::create_dir(&context)?;
+        let mut archive = tar::Archive::new(build.context.as_ref());
+        archive.set_preserve_permissions(true);
+        archive.unpack(&context)?;
+        std::fs::rename(context.join(OWN_DOCKERFILE), &dockerfile)?;
+        // What is to be left out is not there any more, whatever an ignore file of the context says.
+        std::fs::write(folder.join("Dockerfile.dockerignore"), "# nothing\n")?;
+        Ok(Self { dockerfile: dockerfile.display().to_string(), context: context.display().to_string(), input: Bytes::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use chora_core::compose::Build;
+    use chora_core::model::image::ImageBuild;
+    use indexmap::IndexMap;
+
+    use super::Given;
+
+    fn build(dockerfile: &str) -> ImageBuild {
+        let mut archive = tar::Builder::new(Vec::new());
+        for (path, text) in [("a/b", "1"), (".chora.Dockerfile", "FROM scratch\n"), (".dockerignore", "a\n")] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(text.len() as u64);
+            header.set_mode(0o640);
+            archive.append_data(&mut header, path, text.as_bytes()).unwrap();
+        }
+        ImageBuild {
+            service: "web".into(),
+            build: Build::default(),
+            args: IndexMap::new(),
+            dockerfile: dockerfile.into(),
+            tags: Vec::new(),
+            labels: IndexMap::new(),
+            platform: None,
+            secrets: IndexMap::new(),
+            context: archive.into_inner().unwrap().into(),
+        }
+    }
+
+    #[test]
+    fn a_dockerfile_of_choras_own_is_beside_the_context() {
+        let folder = tempfile::tempdir().unwrap();
+        let plain = Given::of(&build("a/b"), folder.path()).unwrap();
+        assert_eq!((plain.dockerfile.as_str(), plain.context.as_str(), plain.input.is_empty()), ("a/b", "-", false));
+        let own = Given::of(&build(".chora.Dockerfile"), folder.path()).unwrap();
+        assert_eq!((std::fs::read_to_string(&own.dockerfile).unwrap().as_str(), own.input.is_empty()), ("FROM scratch\n", true));
+        let names: BTreeSet<String> =
+            std::fs::read_dir(&own.context).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        assert_eq!(names.into_iter().collect::<Vec<_>>(), [".dockerignore", "a"]);
+    }
+}
