@@ -5,6 +5,8 @@ mod buildx;
 pub(crate) mod emulation;
 mod program;
 
+use std::collections::BTreeSet;
+
 use chora_core::compose::Service;
 use chora_core::model::ids::EnvironmentName;
 use indexmap::IndexMap;
@@ -15,7 +17,7 @@ use crate::images::{self, suffix};
 use crate::project::Project;
 use crate::registry::{Consignment, consign, repository, send};
 
-use buildx::Way;
+use buildx::{Way, plain};
 
 /// Platforms unless the stack or the request names some.
 const USUAL: [&str; 2] = ["linux/amd64", "linux/arm64"];
@@ -109,7 +111,7 @@ pub async fn build_multi(cx: &Context, request: &MultiRequest) -> Result<MultiOu
     let place = Place { registry: &registry, version: &version };
     let wanted: Wanted =
         project.stack.services.iter().map(|(name, service)| (name.clone(), platforms(service, &request.platforms))).collect();
-    let way = buildx::choose(cx, &project, &wanted, request.builder.as_deref()).await?;
+    let way = buildx::choose(cx, (&project, &registry), &wanted, request.builder.as_deref()).await?;
     if let Way::Engine { because } = &way {
         let machine = cx.engine.facts().await?;
         let why: Vec<String> = Some(because).filter(|because| !because.is_empty()).cloned().into_iter().collect();
@@ -137,10 +139,16 @@ type Wanted = IndexMap<String, Vec<String>>;
 /// The platforms that the image of a service is for: those asked for, else its own, else the usual ones.
 fn platforms(service: &Service, asked: &[String]) -> Vec<String> {
     if !asked.is_empty() {
-        return asked.to_vec();
+        return distinct(asked);
     }
     let own = service.build.as_ref().map(|build| build.platforms.clone()).unwrap_or_default();
-    if own.is_empty() { USUAL.map(str::to_owned).to_vec() } else { own }
+    if own.is_empty() { USUAL.map(str::to_owned).to_vec() } else { distinct(&own) }
+}
+
+/// Each platform once, whatever it is called.
+fn distinct(platforms: &[String]) -> Vec<String> {
+    let mut known = BTreeSet::new();
+    platforms.iter().filter(|platform| known.insert(plain(platform))).cloned().collect()
 }
 
 async fn one(cx: &Context, project: &Project, place: Place<'_>, (name, platforms): (&str, &[String])) -> Result<MultiImage, Failure> {

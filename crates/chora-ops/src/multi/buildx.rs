@@ -19,6 +19,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::project::Project;
 
 use builder::Builder;
+pub(super) use builder::plain;
 pub(super) use work::build;
 
 /// How long buildx may take to say which version it is.
@@ -77,7 +78,12 @@ struct Client {
 ///
 /// # Errors
 /// Of what was asked for: not found when it is not there, invalid when it cannot do it, unavailable when it does not answer.
-pub(super) async fn choose(cx: &Context, project: &Project, wanted: &Wanted, asked: Option<&str>) -> Result<Way, Failure> {
+pub(super) async fn choose(
+    cx: &Context,
+    (project, registry): (&Project, &str),
+    wanted: &Wanted,
+    asked: Option<&str>,
+) -> Result<Way, Failure> {
     if asked == Some(ENGINE) {
         return Ok(Way::Engine { because: String::new() });
     }
@@ -94,7 +100,7 @@ pub(super) async fn choose(cx: &Context, project: &Project, wanted: &Wanted, ask
                 .hint("install Docker's plugin buildx, or leave --builder away: the engine builds then")),
         };
     };
-    match client.fitting(cx, (project, wanted), asked).await {
+    match client.fitting(cx, (project, registry, wanted), asked).await {
         Ok(builder) => Ok(Way::Buildx(Chosen { client, builder })),
         Err(failure) if asked.is_none() && !cx.cancel.is_cancelled() => {
             cx.note(ProgressState::Note, "build", &format!("the engine builds: {}", failure.message), (0, 0));
@@ -126,11 +132,20 @@ impl Client {
     }
 
     /// The builder that was asked for, else the current one, if it can do what is wanted.
-    async fn fitting(&self, cx: &Context, (project, wanted): (&Project, &Wanted), asked: Option<&str>) -> Result<Builder, Failure> {
+    async fn fitting(
+        &self,
+        cx: &Context,
+        (project, registry, wanted): (&Project, &str, &Wanted),
+        asked: Option<&str>,
+    ) -> Result<Builder, Failure> {
         let builder = self.builder(cx, asked.filter(|asked| *asked != CURRENT)).await?;
         if let Some(lack) = builder.lacks(project, wanted) {
             let kind = if builder.is_whole() { FailureKind::Invalid } else { FailureKind::Unavailable };
             return Err(refused(kind, lack).hint(OTHERS));
+        }
+        if asked.is_none() && !builder.reaches(registry) {
+            let said = format!("builder `{}` has a network of its own, where {registry} is not this machine's", builder.name);
+            return Err(refused(FailureKind::Invalid, said).hint(OTHERS));
         }
         if asked.is_none() && builder.is_engine() && project.engine.is_some() {
             let said = format!("builder `{}` is an engine, and the environment names another one", builder.name);

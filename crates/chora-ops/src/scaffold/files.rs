@@ -9,6 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use chora_template::ProjectFile;
 
 use super::UNTOUCHED;
+use super::staged::is_folder;
 use crate::failure::{Failure, FailureKind};
 
 /// What to do about a path that this program has not written down.
@@ -35,10 +36,6 @@ pub(crate) fn find(root: &Path, path: &str) -> Result<Option<ProjectFile>, Failu
     if is_below_a_file || is_folder(&root.join(path)) { Ok(None) } else { read(root, path) }
 }
 
-fn is_folder(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
-}
-
 /// The file, relative to the project, that a path leads through.
 fn file_on_the_way(root: &Path, path: &str) -> Option<PathBuf> {
     let is_file = |folder: &&Path| fs::symlink_metadata(root.join(folder)).is_ok_and(|metadata| metadata.is_file());
@@ -51,8 +48,8 @@ fn goes_first(root: &Path, path: &str, gone: &BTreeSet<&str>) -> bool {
     if let Some(file) = file_on_the_way(root, path) {
         return is_gone(&file);
     }
-    // An empty folder is somebody's.
-    let mut goes = false;
+    // An empty folder is somebody's, but where this program keeps what it needs.
+    let mut goes = Path::new(path).starts_with(".chora");
     let mut folders = vec![PathBuf::from(path)];
     while let Some(folder) = folders.pop() {
         let Ok(entries) = fs::read_dir(root.join(&folder)) else { return false };

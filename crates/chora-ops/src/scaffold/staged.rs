@@ -94,13 +94,13 @@ impl Staged {
 
     fn place(&self, root: &Path, staging: &Path) -> io::Result<()> {
         let place = root.join(&self.path);
-        let is_folder = fs::symlink_metadata(&place).is_ok_and(|metadata| metadata.is_dir());
         let Some(index) = self.new else {
             // Where a folder is by now, the file has gone before.
-            return if is_folder { Ok(()) } else { gone(fs::remove_file(&place)) };
+            return if is_folder(&place) { Ok(()) } else { gone(fs::remove_file(&place)) };
         };
-        if is_folder {
-            remove_empty(&place)?;
+        if is_folder(&place) {
+            let folders = empty_folders(&place)?;
+            folders.iter().rev().try_for_each(fs::remove_dir)?;
         }
         let Some(folder) = place.parent() else { return Ok(()) };
         fs::create_dir_all(folder)?;
@@ -116,7 +116,8 @@ impl Staged {
                 place.parent().map_or(Ok(()), fs::create_dir_all)?;
                 gone(fs::rename(old(staging, index), &place))?;
             }
-            (None, Some(index)) if !new(staging, index).exists() => gone(fs::remove_file(&place))?,
+            // Where a folder is, what it had before is back already.
+            (None, Some(index)) if !new(staging, index).exists() && !is_folder(&place) => gone(fs::remove_file(&place))?,
             (None, _) => {}
         }
         let Some(first) = &self.folder else { return Ok(()) };
@@ -195,15 +196,25 @@ fn take_over(file: &File, like: &Path, executable: bool) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode & !0o111 | running))
 }
 
-/// Removes a folder in which there are only such; one that holds anything stays.
-fn remove_empty(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            remove_empty(&entry.path())?;
+pub(super) fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
+}
+
+/// A folder and those in it, where they hold nothing else, outer ones first.
+fn empty_folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let (mut found, mut next) = (vec![folder.to_owned()], 0);
+    while let Some(folder) = found.get(next).cloned() {
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if !is_folder(&path) {
+                let there = format!("{} is there", path.display());
+                return Err(io::Error::new(io::ErrorKind::DirectoryNotEmpty, there));
+            }
+            found.push(path);
         }
+        next += 1;
     }
-    fs::remove_dir(folder)
+    Ok(found)
 }
 
 /// The hash of a file, the empty text for what is none; nothing where nothing or a folder is.
@@ -407,7 +418,7 @@ mod tests {
     #[test]
     fn what_turns_into_the_other_may_die_anywhere() {
         for undone in [false, true] {
-            for moved in 0..=4 {
+            for (moved, back) in (0..=4).flat_map(|moved| (0..=if undone { 4 } else { 0 }).map(move |back| (moved, back))) {
                 let (project, changes) = turned();
                 let staging = project.path().join(".chora/pending");
                 fs::create_dir_all(&staging).unwrap();
@@ -416,8 +427,10 @@ mod tests {
                 let list = staging.join(if undone { "undo.json" } else { "changes.json" });
                 super::put(&list, serde_json::to_string(&pending).unwrap().as_bytes(), false).unwrap();
                 super::place_all(project.path(), &staging, &pending.changes[..moved], |_| ()).unwrap();
+                super::take_back_all(project.path(), &staging, &pending.changes[4 - back..]).unwrap();
                 resume(project.path()).unwrap();
-                assert_eq!(files(project.path()), pairs(if undone { BEFORE } else { AFTER }), "{moved} moved, undone: {undone}");
+                let expected = pairs(if undone { BEFORE } else { AFTER });
+                assert_eq!(files(project.path()), expected, "{moved} moved, {back} back, undone: {undone}");
             }
         }
     }

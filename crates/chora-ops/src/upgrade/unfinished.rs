@@ -105,13 +105,13 @@ pub(super) fn resolved(settings: &Settings, record: &Record) -> Result<UpgradeOu
     let unfinished = waiting(root)?;
     let mut marked = Vec::new();
     for path in &unfinished.conflicts {
-        let text = files::read(root, path)?.map(|file| String::from_utf8_lossy(&file.bytes).into_owned()).unwrap_or_default();
+        let text = files::find(root, path)?.map(|file| String::from_utf8_lossy(&file.bytes).into_owned()).unwrap_or_default();
         if text.lines().any(|line| line.starts_with(OURS) || line.starts_with(THEIRS)) {
             marked.push(path.clone());
         }
     }
     for path in &unfinished.rejects {
-        if files::read(root, path)?.is_some() {
+        if files::find(root, path)?.is_some() {
             marked.push(format!("{path}, remove it once its changes are in place"));
         }
     }

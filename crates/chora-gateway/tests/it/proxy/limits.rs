@@ -90,6 +90,8 @@ async fn an_answer_that_falls_silent_ends() {
     let address = listener.local_addr().expect("an address").to_string();
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("a connection");
+        // An answer to nothing would end the connection.
+        stream.readable().await.expect("a request");
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello").await.expect("a write");
         std::future::pending::<()>().await;
     });

@@ -28,6 +28,8 @@ struct Node {
     error: String,
     platforms: Vec<String>,
     holds_many: bool,
+    /// Whether it is on the network of its machine.
+    on_host: bool,
 }
 
 impl Builder {
@@ -73,6 +75,14 @@ impl Builder {
     /// Whether all of its nodes run.
     pub(super) fn is_whole(&self) -> bool {
         self.error.is_empty() && self.nodes.iter().all(Node::is_up)
+    }
+
+    /// Whether a registry of this machine is one for its nodes, too, as far as that can be told.
+    pub(super) fn reaches(&self, registry: &str) -> bool {
+        let host = registry.split('/').next().unwrap_or_default();
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let is_here = name == "localhost" || name == "[::1]" || name.starts_with("127.");
+        !is_here || !STARTED.contains(&self.driver.as_str()) || self.nodes.iter().all(|node| node.on_host)
     }
 
     /// Why it cannot build what is wanted, if so: all platforms of every service, pushed under one name.
@@ -132,6 +142,7 @@ impl Node {
         match key {
             "Status" => value.clone_into(&mut self.status),
             "Error" => value.clone_into(&mut self.error),
+            "Driver Options" => self.on_host = value.contains("network=\"host\""),
             // A star marks those that somebody has claimed for the node.
             "Platforms" => self.platforms = value.split(',').map(|platform| platform.trim().trim_end_matches('*').to_owned()).collect(),
             _ => {}
@@ -140,10 +151,10 @@ impl Node {
 }
 
 /// A platform without the variant that is understood (containerd/platforms, `Normalize`).
-pub(super) fn plain(platform: &str) -> String {
+pub(in super::super) fn plain(platform: &str) -> String {
     match platform {
-        "linux/amd64/v1" => "linux/amd64".to_owned(),
-        "linux/arm64/v8" => "linux/arm64".to_owned(),
+        "linux/amd64/v1" | "linux/x86_64" => "linux/amd64".to_owned(),
+        "linux/arm64/v8" | "linux/aarch64" => "linux/arm64".to_owned(),
         "linux/arm" => "linux/arm/v7".to_owned(),
         other => other.to_owned(),
     }
@@ -190,6 +201,10 @@ Platforms: linux/arm64*, linux/arm/v7
         let builder = Builder::parse(MANY).unwrap();
         assert_eq!((builder.name.as_str(), builder.driver.as_str(), builder.nodes.len()), ("many", "docker-container", 2));
         assert!(!builder.is_asleep() && !builder.is_engine() && builder.nodes[0].holds_many);
+        for (registry, one, all) in [("localhost:5000/a", false, true), ("127.0.0.1:5000", false, true), ("ghcr.io/a", true, true)] {
+            let whole = MANY.replace("Endpoint:  ssh", "Driver Options: network=\"host\"\nEndpoint:  ssh");
+            assert_eq!((builder.reaches(registry), Builder::parse(&whole).unwrap().reaches(registry)), (one, all), "{registry}");
+        }
         assert_eq!(lacks(MANY, &["linux/amd64", "linux/arm64/v8", "linux/arm"], Some(2)), None);
         let lack = lacks(MANY, &["linux/amd64", "linux/s390x"], Some(2)).unwrap();
         assert!(lack.contains("has linux/amd64, linux/amd64/v2, linux/386, linux/arm64, linux/arm/v7"), "{lack}");

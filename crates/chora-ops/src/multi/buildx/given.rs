@@ -1,10 +1,14 @@
 //! What a build of buildx reads: the archive that the engine gets, or the files in it.
 
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use bytes::Bytes;
+use chora_core::model::digest::Digest;
 use chora_core::model::image::{ImageBuild, OWN_DOCKERFILE};
+use tempfile::TempDir;
 
 /// Where buildx finds what it builds from, and what it is given on standard input.
 pub(super) struct Given {
@@ -15,13 +19,28 @@ pub(super) struct Given {
 }
 
 impl Given {
+    /// Lets go of what is in a folder although some of its folders may not be written to.
+    pub(super) fn forget(folder: TempDir) -> io::Result<()> {
+        let mut open = vec![folder.path().to_owned()];
+        while let Some(inner) = open.pop() {
+            std::fs::set_permissions(&inner, Permissions::from_mode(0o700))?;
+            for entry in std::fs::read_dir(inner)? {
+                let entry = entry?;
+                open.extend(entry.file_type()?.is_dir().then(|| entry.path()));
+            }
+        }
+        folder.close()
+    }
+
     /// Hands on the archive. A Dockerfile that is Chora's own is not to be copied, and of an archive everything can be: then the files
     /// are in a directory, and it is beside them.
     pub(super) fn of(build: &ImageBuild, folder: &Path) -> io::Result<Self> {
         if build.dockerfile != OWN_DOCKERFILE {
             return Ok(Self { dockerfile: build.dockerfile.clone(), context: "-".to_owned(), input: build.context.clone() });
         }
-        let (context, dockerfile) = (folder.join("context"), folder.join("Dockerfile"));
+        // buildx calls what it sends by the name of its folder, and a builder compares with what it has had under that name: by size and
+        // time, and the time is one for all.
+        let (context, dockerfile) = (folder.join(Digest::of(&build.context).to_string().replace(':', "-")), folder.join("Dockerfile"));
         std::fs::create_dir(&context)?;
         let mut archive = tar::Archive::new(build.context.as_ref());
         archive.set_preserve_permissions(true);

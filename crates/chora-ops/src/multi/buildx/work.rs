@@ -59,7 +59,7 @@ pub(in super::super) async fn build(
         && is_this(&index, &build)
     {
         cx.note(ProgressState::Done, &format!("build {name}"), "the registry has it, made from the same files", (0, 0));
-        return Ok(MultiImage { reference, digest: index.digest, platforms: found });
+        return named(cx, &repository, place.version, MultiImage { reference, digest: index.digest, platforms: found }).await;
     }
     let digest = carry_out(cx, chosen, &build, (&reference, platforms)).await?;
     let made = cx.engine.published_index(&format!("{repository}@{digest}")).await?;
@@ -68,11 +68,15 @@ pub(in super::super) async fn build(
         Failure::new(FailureKind::Conflict, said).hint("see `docker buildx imagetools inspect`; with `--builder engine` the engine builds")
     };
     let found = made.and_then(|index| by_platform(&index, platforms)).ok_or_else(unexpected)?;
-    for (platform, digest) in &found {
-        // The names that an image of one platform has when the engine builds.
-        cx.engine.tag_published(&format!("{repository}@{digest}"), &format!("{}-{}", place.version, suffix(platform))).await?;
+    named(cx, &repository, place.version, MultiImage { reference, digest, platforms: found }).await
+}
+
+/// Gives the image of each platform the name that it has when the engine builds.
+async fn named(cx: &Context, repository: &str, version: &str, image: MultiImage) -> Result<MultiImage, Failure> {
+    for (platform, digest) in &image.platforms {
+        cx.engine.tag_published(&format!("{repository}@{digest}"), &format!("{version}-{}", suffix(platform))).await?;
     }
-    Ok(MultiImage { reference, digest, platforms: found })
+    Ok(image)
 }
 
 /// Digests by the platforms that were asked for; `None` when the index has others, or more.
@@ -123,6 +127,9 @@ async fn carry_out(
     let tell = |line: &str| cx.note(ProgressState::Note, &what, line, (0, 0));
     let ended = program::run(command, given.input.clone(), Ends { cancel: &cx.cancel, limit: None }, &tell).await;
     let made = done(cx, ended, build, &metadata);
+    if let Err(error) = Given::forget(folder) {
+        cx.note(ProgressState::Note, &what, &format!("its files in the folder for temporary ones are still there: {error}"), (0, 0));
+    }
     match &made {
         Ok(digest) => cx.note(ProgressState::Done, &what, digest, (0, 0)),
         Err(failure) => cx.note(ProgressState::Failed, &what, &failure.message, (0, 0)),
@@ -163,7 +170,8 @@ fn failed(service: &str, lines: Vec<String>) -> Failure {
     let failure = if says(&DENIED) {
         failure(FailureKind::Denied).hint("log in with `docker login` as somebody who may, then run the command again")
     } else if says(&AWAY) {
-        failure(FailureKind::Unavailable).hint("run the command again when registry and builder answer")
+        failure(FailureKind::Unavailable)
+            .hint("run the command again when registry and builder answer; with `--builder engine` the engine builds")
     } else {
         Failure::from(EngineError::BuildFailed { service: service.to_owned(), reason: reason.to_owned(), log: Vec::new() })
     };
