@@ -24,6 +24,8 @@ impl Buildkitd {
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let mut command = Command::new(programs.join("buildkitd"));
         command.arg("--root").arg(folder.path().join("root")).args(["--addr", &address(folder.path())]);
+        // Unless told, all of a machine would listen for traces at one place.
+        command.arg("--otel-socket-path").arg(folder.path().join("traces"));
         // Nothing of the machine's: neither its configuration nor its containerd.
         command.args(["--config", "/nonexistent", "--oci-worker=true", "--containerd-worker=false", "--oci-worker-binary"]);
         command.arg(programs.join("runc")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(log));
