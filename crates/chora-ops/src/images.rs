@@ -11,7 +11,7 @@ use chora_core::compose::{Build, Service, Stack};
 use chora_core::model::digest::Digest;
 use chora_core::model::event::ProgressState;
 use chora_core::model::ids::ImageId;
-use chora_core::model::image::{Image, ImageBuild, ImagePin};
+use chora_core::model::image::{Image, ImageBuild, ImagePin, OWN_DOCKERFILE};
 use chora_core::plan::gateway::is_gateway;
 use chora_core::plan::labels;
 use chora_core::ports::EngineError;
@@ -250,7 +250,7 @@ async fn prepare_build(cx: &Context, project: &Project, name: &str, service: &Se
         secrets.insert(id, cx.secrets.value(&secret.source, &object).await?);
     }
     let options = Build { context: String::new(), args: IndexMap::new(), no_cache: false, pull: false, ..build.clone() };
-    let inputs = (Digest::of(&context.archive), &context.dockerfile, &args, options, &service.platform);
+    let inputs = (Digest::of(&context), OWN_DOCKERFILE, &args, options, &service.platform);
     let inputs = Digest::of_json(&inputs).map_err(|error| Failure::new(FailureKind::Internal, error.to_string()))?;
     let repository = format!("{}-{name}", project.environment.project);
     let tag = format!("{repository}:inputs-{}", inputs.short());
@@ -263,12 +263,12 @@ async fn prepare_build(cx: &Context, project: &Project, name: &str, service: &Se
         service: name.to_owned(),
         build: build.clone(),
         args,
-        dockerfile: context.dockerfile,
+        dockerfile: OWN_DOCKERFILE.to_owned(),
         tags,
         labels: own.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
         platform: service.platform.clone(),
         secrets,
-        context: context.archive.into(),
+        context: context.into(),
     };
     Ok(PreparedBuild { build, tag, reference })
 }

@@ -1,5 +1,4 @@
-//! A build context as `BuildKit` asks for it: a list of files, and the contents of those that it
-//! does not have yet.
+//! A build context as `BuildKit` asks for it: a list of files, and the contents of those that it does not have yet.
 //!
 //! The protocol is that of fsutil, "the sender": <https://github.com/tonistiigi/fsutil/blob/master/send.go>.
 

@@ -54,7 +54,7 @@ impl FileSync for Files {
     }
 
     async fn tar_stream(&self, _: Request<Streaming<Packet>>) -> Result<Response<Self::TarStreamStream>, Status> {
-        Err(Status::unimplemented("a context is sent by its differences"))
+        Err(Status::unimplemented("a context is sent file by file"))
     }
 }
 

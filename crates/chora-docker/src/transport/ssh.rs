@@ -1,10 +1,13 @@
 //! `ssh://` engines: HTTP over the standard streams of `docker system dial-stdio` on the other machine.
 
 use std::io;
+use std::pin::Pin;
 use std::process::Stdio;
+use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncReadExt, Join, join};
-use tokio::process::{ChildStdin, ChildStdout, Command};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::oneshot;
 
 /// Where `ssh` goes; an argument vector is made of it, never a shell line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,28 +47,11 @@ impl SshTarget {
         arguments
     }
 
-    /// Starts `ssh`; its complaints come out as the error of the first read.
-    pub(super) fn open(&self) -> io::Result<Join<SshOutput, ChildStdin>> {
-        let mut child = Command::new("ssh")
-            .args(self.arguments())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| io::Error::new(error.kind(), format!("ssh cannot be started: {error}")))?;
-        let missing = || io::Error::other("ssh was started without its streams");
-        let output = child.stdout.take().ok_or_else(missing)?;
-        let input = child.stdin.take().ok_or_else(missing)?;
-        let mut complaints = child.stderr.take().ok_or_else(missing)?;
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        tokio::spawn(async move {
-            let mut text = Vec::new();
-            let _ = (&mut complaints).take(4096).read_to_end(&mut text).await;
-            let _ = sender.send(String::from_utf8_lossy(&text).trim().to_owned());
-            let _ = tokio::io::copy(&mut complaints, &mut tokio::io::sink()).await;
-        });
-        Ok(join(SshOutput { output, complaints: Some(receiver), seen: false, _child: child }, input))
+    /// Starts `ssh`.
+    pub(super) fn open(&self) -> io::Result<SshStream> {
+        let mut command = Command::new("ssh");
+        command.args(self.arguments());
+        SshStream::of(command)
     }
 }
 
@@ -81,41 +67,103 @@ fn split_port(place: &str) -> Option<(String, Option<u16>)> {
     }
 }
 
-/// Standard output of `ssh`, which ends in its own words when nothing ever came.
-pub(super) struct SshOutput {
+/// The standard streams of `ssh`. As long as nothing ever came, they fail in its own words.
+pub(super) struct SshStream {
     output: ChildStdout,
-    complaints: Option<tokio::sync::oneshot::Receiver<String>>,
+    input: ChildStdin,
+    complaints: oneshot::Receiver<String>,
     seen: bool,
-    _child: tokio::process::Child,
+    _child: Child,
 }
 
-impl tokio::io::AsyncRead for SshOutput {
-    fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        buffer: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        use std::future::Future;
-        use std::task::{Poll, ready};
-        let before = buffer.filled().len();
-        ready!(std::pin::Pin::new(&mut self.output).poll_read(cx, buffer))?;
-        if buffer.filled().len() > before {
-            self.seen = true;
-        }
-        if self.seen || buffer.filled().len() > before {
-            return Poll::Ready(Ok(()));
-        }
-        let Some(receiver) = self.complaints.as_mut() else { return Poll::Ready(Ok(())) };
-        let words = ready!(std::pin::Pin::new(receiver).poll(cx)).unwrap_or_default();
-        self.complaints = None;
+impl SshStream {
+    fn of(mut command: Command) -> io::Result<Self> {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| io::Error::new(error.kind(), format!("ssh cannot be started: {error}")))?;
+        let missing = || io::Error::other("ssh was started without its streams");
+        let output = child.stdout.take().ok_or_else(missing)?;
+        let input = child.stdin.take().ok_or_else(missing)?;
+        let mut complaints = child.stderr.take().ok_or_else(missing)?;
+        let (sender, receiver) = oneshot::channel();
+        tokio::spawn(async move {
+            let mut text = Vec::new();
+            let _ = (&mut complaints).take(4096).read_to_end(&mut text).await;
+            let _ = sender.send(String::from_utf8_lossy(&text).trim().to_owned());
+            let _ = tokio::io::copy(&mut complaints, &mut tokio::io::sink()).await;
+        });
+        Ok(Self { output, input, complaints: receiver, seen: false, _child: child })
+    }
+
+    /// Why it ended before anything came. It is asked once: a stream that failed is not used again.
+    fn poll_words(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let words = ready!(Pin::new(&mut self.complaints).poll(cx)).unwrap_or_default();
+        self.seen = true;
         let words = if words.is_empty() { "the connection ended at once".to_owned() } else { words };
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionRefused, format!("ssh: {words}"))))
+        Poll::Ready(io::Error::new(io::ErrorKind::ConnectionRefused, format!("ssh: {words}")))
+    }
+
+    /// A write meets the end of `ssh` as soon as a read does, but it meets a broken pipe.
+    fn poll_written<T>(&mut self, written: io::Result<T>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe && !self.seen => self.poll_words(cx).map(Err),
+            other => Poll::Ready(other),
+        }
+    }
+}
+
+impl AsyncRead for SshStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.output).poll_read(cx, buffer))?;
+        self.seen |= buffer.filled().len() > before;
+        if self.seen { Poll::Ready(Ok(())) } else { self.poll_words(cx).map(Err) }
+    }
+}
+
+impl AsyncWrite for SshStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.input).poll_write(cx, bytes));
+        self.poll_written(written, cx)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = ready!(Pin::new(&mut self.input).poll_flush(cx));
+        self.poll_written(flushed, cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.input).poll_shutdown(cx)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::SshTarget;
+    use std::io::ErrorKind;
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::process::Command;
+
+    use super::{SshStream, SshTarget};
+
+    #[tokio::test]
+    async fn a_write_that_meets_the_end_of_ssh_fails_in_its_words() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "exec <&- >&-; sleep 0.2; echo 'connect to host: Connection refused' >&2; exit 255"]);
+        let mut stream = SshStream::of(command).unwrap();
+        let error = loop {
+            match stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await {
+                Ok(()) => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::ConnectionRefused, "ssh: connect to host: Connection refused"));
+    }
 
     #[test]
     fn targets_become_argument_vectors() {

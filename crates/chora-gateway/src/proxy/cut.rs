@@ -188,3 +188,60 @@ impl Drop for Carried {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::{Instant, timeout};
+
+    use super::Cut;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_no_request_is_forgotten_and_who_waits_for_an_answer_is_not() {
+        let cut = Cut::new();
+        let begun = Instant::now();
+        cut.forgotten(LIMIT).await;
+        assert_eq!(begun.elapsed(), LIMIT);
+        cut.asked();
+        timeout(LIMIT * 5, cut.forgotten(LIMIT)).await.expect_err("it is under way");
+        cut.answered();
+        let begun = Instant::now();
+        cut.forgotten(LIMIT).await;
+        assert_eq!(begun.elapsed(), LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_on_after_an_early_answer_is_not_forgotten() {
+        let cut = Cut::new();
+        cut.asked();
+        cut.answered();
+        let sending = async {
+            for _ in 0..10 {
+                tokio::time::sleep(LIMIT / 2).await;
+                cut.heard();
+            }
+        };
+        let begun = Instant::now();
+        tokio::join!(sending, cut.forgotten(LIMIT));
+        assert_eq!(begun.elapsed(), LIMIT * 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_in_a_buffer_has_not_been_taken() {
+        let cut = Cut::new();
+        cut.asked();
+        cut.answered();
+        cut.flushed(false);
+        timeout(LIMIT * 5, cut.forgotten(LIMIT)).await.expect_err("it has not taken all");
+        cut.flushed(true);
+        tokio::time::sleep(LIMIT / 2).await;
+        // Nothing was waiting: a head that comes bit by bit is none the later for it.
+        cut.flushed(true);
+        let begun = Instant::now();
+        cut.forgotten(LIMIT).await;
+        assert_eq!(begun.elapsed(), LIMIT / 2);
+    }
+}

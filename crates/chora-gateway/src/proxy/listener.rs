@@ -181,14 +181,17 @@ impl Listener {
 
     /// Greets a client of TLS. One that is not done in the time of a head is cut.
     async fn shake(&self, tls: &Tls, stream: TcpStream, limit: Duration) -> Option<TlsStream<TcpStream>> {
+        let shaking = tls.acceptor.accept(stream).into_fallible();
+        tokio::pin!(shaking);
         let shaken = tokio::select! {
-            shaken = tokio::time::timeout(limit, tls.acceptor.accept(stream)) => shaken,
+            shaken = tokio::time::timeout(limit, shaking.as_mut()) => shaken,
             () = self.stop.cancelled() => return None,
         };
-        let error = match shaken {
+        // The connection closes when it has been counted, so that who sees it closed sees the count.
+        let (error, _stream) = match shaken {
             Ok(Ok(stream)) => return Some(stream),
-            Ok(Err(error)) => error,
-            Err(_) => io::ErrorKind::TimedOut.into(),
+            Ok(Err((error, stream))) => (error, Some(stream)),
+            Err(_) => (io::ErrorKind::TimedOut.into(), None),
         };
         // What anybody on the network can cause does not fill a log.
         tracing::debug!(listener = %self.local, "a TLS handshake failed: {error}");

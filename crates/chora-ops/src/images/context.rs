@@ -10,15 +10,8 @@ use chora_syntax::dockerignore::Dockerignore;
 
 use crate::failure::{Failure, FailureKind};
 
-/// A context ready for the engine.
-pub(super) struct BuildContext {
-    pub(super) archive: Vec<u8>,
-    /// Path of the Dockerfile inside the archive.
-    pub(super) dockerfile: String,
-}
-
-/// Reads a context directory, leaving out what its ignore file names.
-pub(super) fn read(root: &Path, build: &Build) -> Result<BuildContext, Failure> {
+/// Reads a context directory as an archive, leaving out what its ignore file names, with the Dockerfile as [`OWN_DOCKERFILE`].
+pub(super) fn read(root: &Path, build: &Build) -> Result<Vec<u8>, Failure> {
     if build.context.contains("://") || build.context.starts_with("git@") {
         let failure = Failure::new(FailureKind::Invalid, format!("build context `{}` is not a directory", build.context));
         return Err(failure.hint("check the repository out and name its directory"));
@@ -37,21 +30,15 @@ pub(super) fn read(root: &Path, build: &Build) -> Result<BuildContext, Failure> 
     for relative in &files {
         append(&mut archive, root, relative).map_err(|error| unreadable(&root.join(relative), &error))?;
     }
-    let dockerfile = if let Some(text) = &build.dockerfile_inline {
-        append_text(&mut archive, text).map_err(|error| unreadable(root, &error))?;
-        OWN_DOCKERFILE.to_owned()
-    } else {
-        let text = fs::read_to_string(&dockerfile_path).map_err(|error| {
-            let kind = if error.kind() == std::io::ErrorKind::NotFound { FailureKind::NotFound } else { FailureKind::Invalid };
-            Failure::new(kind, format!("Dockerfile {} cannot be read: {error}", dockerfile_path.display()))
-                .hint("mend build.dockerfile in the Compose file")
-        })?;
-        // It may be ignored, or lie outside the context; the engine needs it all the same.
-        append_text(&mut archive, &text).map_err(|error| unreadable(&dockerfile_path, &error))?;
-        OWN_DOCKERFILE.to_owned()
-    };
-    let archive = archive.into_inner().map_err(|error| unreadable(root, &error))?;
-    Ok(BuildContext { archive, dockerfile })
+    // It may be ignored, or lie outside the context; the engine needs it all the same.
+    let text = build.dockerfile_inline.clone().map_or_else(|| fs::read_to_string(&dockerfile_path), Ok);
+    let text = text.map_err(|error| {
+        let kind = if error.kind() == std::io::ErrorKind::NotFound { FailureKind::NotFound } else { FailureKind::Invalid };
+        Failure::new(kind, format!("Dockerfile {} cannot be read: {error}", dockerfile_path.display()))
+            .hint("mend build.dockerfile in the Compose file")
+    })?;
+    append_text(&mut archive, &text).map_err(|error| unreadable(&dockerfile_path, &error))?;
+    archive.into_inner().map_err(|error| unreadable(root, &error))
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {

@@ -8,7 +8,6 @@ mod work;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bytes::Bytes;
 use chora_core::model::event::ProgressState;
 use tokio::process::Command;
 
@@ -183,7 +182,7 @@ impl Client {
     async fn run(&self, cx: &Context, arguments: &[&str], (limit, tell): (Duration, program::Tell<'_>)) -> Result<Ended, ProgramError> {
         let mut command = self.command();
         command.args(arguments);
-        program::run(command, Bytes::new(), Ends { cancel: &cx.cancel, limit: Some(limit) }, tell).await
+        program::run(command, Ends { cancel: &cx.cancel, limit: Some(limit) }, tell).await
     }
 
     fn command(&self) -> Command {

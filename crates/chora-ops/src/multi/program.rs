@@ -6,9 +6,8 @@ use std::io::ErrorKind;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use bytes::Bytes;
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
@@ -52,16 +51,16 @@ pub(super) struct Ends<'a> {
 }
 
 /// Runs a program to its end. When it has to end before, it is asked to, then killed, with its whole group.
-pub(super) async fn run(mut command: Command, input: Bytes, ends: Ends<'_>, tell: Tell<'_>) -> Result<Ended, ProgramError> {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
+pub(super) async fn run(mut command: Command, ends: Ends<'_>, tell: Tell<'_>) -> Result<Ended, ProgramError> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::PermissionDenied => ProgramError::Missing,
         _ => ProgramError::Io(error),
     })?;
     let mut group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let work = async {
-        let (_, stdout, last) = tokio::join!(feed(stdin, input), read(stdout), follow(stderr, tell));
+        let (stdout, last) = tokio::join!(read(stdout), follow(stderr, tell));
         Ok::<Ended, ProgramError>(Ended { status: child.wait().await.map_err(ProgramError::Io)?, stdout, last })
     };
     let mut work = Box::pin(work);
@@ -116,14 +115,6 @@ impl Drop for Group {
     }
 }
 
-async fn feed(stdin: Option<tokio::process::ChildStdin>, input: Bytes) {
-    let Some(mut stdin) = stdin else { return };
-    // A program that ends before it has read everything says itself why.
-    if let Err(error) = stdin.write_all(&input).await {
-        tracing::debug!(%error, "a program did not read to the end");
-    }
-}
-
 async fn read(stdout: Option<impl AsyncRead + Unpin>) -> String {
     let mut bytes = Vec::new();
     if let Some(mut stdout) = stdout
@@ -158,7 +149,6 @@ mod tests {
     use std::sync::Mutex;
     use std::time::Duration;
 
-    use bytes::Bytes;
     use tokio::process::Command;
     use tokio_util::sync::CancellationToken;
 
@@ -171,17 +161,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_it_reads_and_says_is_ours() {
+    async fn what_it_says_is_ours() {
         let (cancel, told) = (CancellationToken::new(), Mutex::new(Vec::new()));
         let ends = Ends { cancel: &cancel, limit: None };
         let tell = |line: &str| told.lock().unwrap().push(line.to_owned());
-        let ended = run(shell("cat; seq 30 >&2; exit 3"), Bytes::from_static(b"in"), ends, &tell).await.unwrap();
-        assert_eq!((ended.status.code(), ended.stdout.as_str(), ended.last.len()), (Some(3), "in", 20));
+        let ended = run(shell("cat; echo out; seq 30 >&2; exit 3"), ends, &tell).await.unwrap();
+        assert_eq!((ended.status.code(), ended.stdout.as_str(), ended.last.len()), (Some(3), "out\n", 20));
         assert_eq!((told.lock().unwrap().len(), ended.last.last().map(String::as_str)), (30, Some("30")));
-        // More than a pipe holds, to one that does not read.
-        let unread = run(shell("exit 0"), Bytes::from(vec![0; 1 << 20]), ends, &|_| {}).await.unwrap();
-        assert!(unread.status.success());
-        let missing = run(Command::new("chora-has-no-such-program"), Bytes::new(), ends, &|_| {}).await.unwrap_err();
+        let missing = run(Command::new("chora-has-no-such-program"), ends, &|_| {}).await.unwrap_err();
         assert!(matches!(missing, ProgramError::Missing));
     }
 
@@ -196,7 +183,7 @@ mod tests {
             *pid.lock().unwrap() = line.to_owned();
             cancel.cancel();
         };
-        let error = run(shell(script), Bytes::new(), ends, &tell).await.unwrap_err();
+        let error = run(shell(script), ends, &tell).await.unwrap_err();
         assert!(matches!(error, ProgramError::Interrupted), "{error}");
         let pid = pid.into_inner().unwrap();
         // A killed process that nobody has collected yet has no command line any more.

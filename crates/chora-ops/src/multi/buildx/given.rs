@@ -1,21 +1,19 @@
-//! What a build of buildx reads: the archive that the engine gets, or the files in it.
+//! What a build of buildx reads: the files of the archive that the engine gets, and the Dockerfile beside them.
 
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use bytes::Bytes;
 use chora_core::model::digest::Digest;
 use chora_core::model::image::{ImageBuild, OWN_DOCKERFILE};
 use tempfile::TempDir;
 
-/// Where buildx finds what it builds from, and what it is given on standard input.
+/// Where buildx finds what it builds from.
 pub(super) struct Given {
     pub(super) dockerfile: String,
-    /// A directory, or `-`.
+    /// A directory.
     pub(super) context: String,
-    pub(super) input: Bytes,
 }
 
 impl Given {
@@ -32,12 +30,8 @@ impl Given {
         folder.close()
     }
 
-    /// Hands on the archive. A Dockerfile that is Chora's own is not to be copied, and of an archive everything can be: then the files
-    /// are in a directory, and it is beside them.
+    /// Lays the files out: the Dockerfile is Chora's own and is not to be copied, and of an archive everything can be.
     pub(super) fn of(build: &ImageBuild, folder: &Path) -> io::Result<Self> {
-        if build.dockerfile != OWN_DOCKERFILE {
-            return Ok(Self { dockerfile: build.dockerfile.clone(), context: "-".to_owned(), input: build.context.clone() });
-        }
         // buildx calls what it sends by the name of its folder, and a builder compares with what it has had under that name: by size and
         // time, and the time is one for all.
         let (context, dockerfile) = (folder.join(Digest::of(&build.context).to_string().replace(':', "-")), folder.join("Dockerfile"));
@@ -48,7 +42,7 @@ impl Given {
         std::fs::rename(context.join(OWN_DOCKERFILE), &dockerfile)?;
         // What is to be left out is not there any more, whatever an ignore file of the context says.
         std::fs::write(folder.join("Dockerfile.dockerignore"), "# nothing\n")?;
-        Ok(Self { dockerfile: dockerfile.display().to_string(), context: context.display().to_string(), input: Bytes::new() })
+        Ok(Self { dockerfile: dockerfile.display().to_string(), context: context.display().to_string() })
     }
 }
 
@@ -57,14 +51,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     use chora_core::compose::Build;
-    use chora_core::model::image::ImageBuild;
+    use chora_core::model::image::{ImageBuild, OWN_DOCKERFILE};
     use indexmap::IndexMap;
 
     use super::Given;
 
-    fn build(dockerfile: &str) -> ImageBuild {
+    fn build() -> ImageBuild {
         let mut archive = tar::Builder::new(Vec::new());
-        for (path, text) in [("a/b", "1"), (".chora.Dockerfile", "FROM scratch\n"), (".dockerignore", "a\n")] {
+        for (path, text) in [("a/b", "1"), (OWN_DOCKERFILE, "FROM scratch\n"), (".dockerignore", "a\n")] {
             let mut header = tar::Header::new_gnu();
             header.set_size(text.len() as u64);
             header.set_mode(0o640);
@@ -74,7 +68,7 @@ mod tests {
             service: "web".into(),
             build: Build::default(),
             args: IndexMap::new(),
-            dockerfile: dockerfile.into(),
+            dockerfile: OWN_DOCKERFILE.into(),
             tags: Vec::new(),
             labels: IndexMap::new(),
             platform: None,
@@ -86,10 +80,8 @@ mod tests {
     #[test]
     fn a_dockerfile_of_choras_own_is_beside_the_context() {
         let folder = tempfile::tempdir().unwrap();
-        let plain = Given::of(&build("a/b"), folder.path()).unwrap();
-        assert_eq!((plain.dockerfile.as_str(), plain.context.as_str(), plain.input.is_empty()), ("a/b", "-", false));
-        let own = Given::of(&build(".chora.Dockerfile"), folder.path()).unwrap();
-        assert_eq!((std::fs::read_to_string(&own.dockerfile).unwrap().as_str(), own.input.is_empty()), ("FROM scratch\n", true));
+        let own = Given::of(&build(), folder.path()).unwrap();
+        assert_eq!(std::fs::read_to_string(&own.dockerfile).unwrap(), "FROM scratch\n");
         let names: BTreeSet<String> =
             std::fs::read_dir(&own.context).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         assert_eq!(names.into_iter().collect::<Vec<_>>(), [".dockerignore", "a"]);

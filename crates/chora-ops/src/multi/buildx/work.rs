@@ -125,7 +125,7 @@ async fn carry_out(
     let what = format!("build {}", build.service);
     cx.note(ProgressState::Begun, &what, "", (0, 0));
     let tell = |line: &str| cx.note(ProgressState::Note, &what, line, (0, 0));
-    let ended = program::run(command, given.input.clone(), Ends { cancel: &cx.cancel, limit: None }, &tell).await;
+    let ended = program::run(command, Ends { cancel: &cx.cancel, limit: None }, &tell).await;
     let made = done(cx, ended, build, &metadata);
     if let Err(error) = Given::forget(folder) {
         cx.note(ProgressState::Note, &what, &format!("its files in the folder for temporary ones are still there: {error}"), (0, 0));

@@ -113,7 +113,7 @@ fn a_project_is_built_without_buildkit() {
     assert_eq!(site.get("/"), (200, "v1".to_owned()));
 }
 
-/// The context is sent by its differences: one of the same size is one, too.
+/// The engine keeps what it has had of a context, and compares by size and time: a change of the same size is one, too.
 #[test]
 fn what_is_copied_is_the_context_as_it_is_now() {
     let site = Site::new(BUILT, "");

@@ -50,6 +50,14 @@ struct Registry {
 }
 
 impl Registry {
+    /// Started, with all images that a project needs, where these tests have their turn: on the newest engine.
+    fn where_needed() -> Option<Self> {
+        share::is_of_the_newest().then(|| {
+            make_images(&["python", "postgres", "ollama", "models"]);
+            Self::start(&this_machine())
+        })
+    }
+
     /// Its certificate names the machine.
     fn start(host: &str) -> Self {
         let (registry, files) = (free_port(), free_port());
@@ -117,12 +125,8 @@ fn site(registry: &Registry, more: &[&str]) -> Site {
 
 #[test]
 fn a_folder_is_indexed_and_searched_whatever_becomes_of_the_stores() {
-    if !share::is_of_the_newest() {
-        return;
-    }
-    make_images(&["python", "postgres", "ollama", "models"]);
+    let Some(registry) = Registry::where_needed() else { return };
     let host = this_machine();
-    let registry = Registry::start(&host);
     let site = site(&registry, &[]);
     let begun = Instant::now();
     let deployed = site.deploy("v1");
@@ -199,11 +203,7 @@ fn serves_from_stores_elsewhere(site: &Site, host: &str) {
 
 #[test]
 fn several_instances_share_the_stores() {
-    if !share::is_of_the_newest() {
-        return;
-    }
-    make_images(&["python", "postgres", "ollama", "models"]);
-    let registry = Registry::start(&this_machine());
+    let Some(registry) = Registry::where_needed() else { return };
     let site = site(&registry, &["replicas=3"]);
     let deployed = site.deploy("v1");
     assert_eq!(deployed.code, 0, "{deployed}");
@@ -264,11 +264,7 @@ impl Drop for Follower {
 
 #[test]
 fn development_follows_changes_of_the_files() {
-    if !share::is_of_the_newest() {
-        return;
-    }
-    make_images(&["python", "postgres", "ollama", "models"]);
-    let registry = Registry::start(&this_machine());
+    let Some(registry) = Registry::where_needed() else { return };
     let site = site(&registry, &["reload=yes"]);
     let up = site.chora.run(["up"]);
     assert_eq!(up.code, 0, "{up}");
