@@ -174,8 +174,7 @@ pub(crate) struct Prepared {
 async fn prepare(cx: &Context, project: &Project, request: &DeployRequest) -> Result<Prepared, Failure> {
     let environment = &project.environment.name;
     let live = release::live(cx, environment).await?;
-    let mut retained: Vec<Release> = release::good(cx, environment).await?.into_iter().map(|(release, _)| release).collect();
-    retained.truncate((project.environment.releases_kept as usize).saturating_sub(1));
+    let retained = release::good(cx, environment, (project.environment.releases_kept as usize).saturating_sub(1)).await?;
     let eager = Eagerness { pull: request.pull, build: request.build, as_built: false };
     let gateway = live.as_ref().and_then(|live| live.images.get(GATEWAY)).filter(|_| !request.recreate);
     let checked = preflight::preflight(cx, project);
@@ -219,7 +218,7 @@ async fn choose_version(cx: &Context, project: &Project, request: &DeployRequest
     }
     match version::describe(&project.directory).await {
         Some(version) => Ok(version),
-        None => Ok(format!("r{}", cx.store.deployments(&project.environment.name, 10_000).await?.len() + 1)),
+        None => Ok(format!("r{}", cx.store.deployment_count(&project.environment.name).await? + 1)),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chora_core::compose::{FileObject, Stack};
-use chora_core::model::deployment::{Deployment, DeploymentAction, OutcomeKind};
+use chora_core::model::deployment::DeploymentAction;
 use chora_core::model::digest::Digest;
 use chora_core::model::ids::{EnvironmentName, ReleaseId};
 use chora_core::model::image::ImagePin;
@@ -16,9 +16,6 @@ use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
 use crate::project::Project;
 use crate::redactor::is_public;
-
-/// How many deployments back releases are looked for.
-const HISTORY: u32 = 500;
 
 /// Hashes configs and secrets in use; configs' contents are kept, secrets' are not.
 pub(crate) async fn digest_files(cx: &Context, stack: &Stack) -> Result<IndexMap<String, Digest>, Failure> {
@@ -80,30 +77,41 @@ pub(crate) async fn live(cx: &Context, environment: &EnvironmentName) -> Result<
     }
 }
 
-/// Releases that were live and healthy, newest first, each once, with the deployment that last made them live.
-pub(crate) async fn good(cx: &Context, environment: &EnvironmentName) -> Result<Vec<(Release, Deployment)>, Failure> {
+/// The newest releases that were live and healthy, each once, at most so many.
+pub(crate) async fn good(cx: &Context, environment: &EnvironmentName, most: usize) -> Result<Vec<Release>, Failure> {
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
-    for deployment in cx.store.deployments(environment, HISTORY).await? {
-        let good = deployment.outcome.as_ref().is_some_and(|outcome| outcome.kind == OutcomeKind::Deployed);
-        if good
-            && seen.insert(deployment.release.clone())
-            && let Some(release) = cx.store.release(&deployment.release).await?
+    for made_live in cx.store.made_live(environment).await? {
+        if found.len() == most {
+            break;
+        }
+        if seen.insert(made_live.release.clone())
+            && let Some(release) = cx.store.release(&made_live.release).await?
         {
-            found.push((release, deployment));
+            found.push(release);
         }
     }
     Ok(found)
 }
 
+/// The newest release of this id or version that was live and healthy.
+pub(crate) async fn named(cx: &Context, environment: &EnvironmentName, name: &str) -> Result<Option<Release>, Failure> {
+    let good = cx.store.made_live(environment).await?;
+    for made_live in good.iter().filter(|made_live| made_live.release.as_str() == name || made_live.version == name) {
+        if let Some(release) = cx.store.release(&made_live.release).await? {
+            return Ok(Some(release));
+        }
+    }
+    Ok(None)
+}
+
 /// The release to go back to when none is named: the one that was live before the live one was first deployed.
 pub(crate) async fn last_good(cx: &Context, environment: &EnvironmentName, live: &ReleaseId) -> Result<Option<Release>, Failure> {
-    let deployments = cx.store.deployments(environment, HISTORY).await?;
-    let good = |deployment: &&Deployment| deployment.outcome.as_ref().is_some_and(|outcome| outcome.kind == OutcomeKind::Deployed);
+    let good = cx.store.made_live(environment).await?;
     // Newest first: the first deployment of the live release is the last one in the list.
-    let brought = deployments.iter().rev().filter(good).filter(|deployment| &deployment.release == live);
-    let first = brought.into_iter().find(|deployment| deployment.action == DeploymentAction::Deploy);
-    match first.and_then(|deployment| deployment.previous.clone()) {
+    let mut brought = good.iter().rev().filter(|made_live| &made_live.release == live);
+    let Some(first) = brought.find(|made_live| made_live.action == DeploymentAction::Deploy) else { return Ok(None) };
+    match cx.store.deployment(&first.deployment).await?.and_then(|deployment| deployment.previous) {
         Some(id) => Ok(cx.store.release(&id).await?),
         None => Ok(None),
     }

@@ -8,7 +8,7 @@ use chora_core::model::ids::{DeploymentId, EnvironmentName, ImageId, ReleaseId};
 use chora_core::model::release::Release;
 use chora_core::plan::gateway::{GATEWAY, keep_certificates};
 use chora_core::plan::{Observed, Plan, Reuse};
-use futures_util::future::{join, try_join_all};
+use futures_util::future::try_join_all;
 
 use crate::context::Context;
 use crate::deploy::{
@@ -48,6 +48,7 @@ pub async fn roll_back(cx: &Context, request: &RollbackRequest) -> Result<Deploy
     if request.dry_run {
         return dry_run(cx, &project, request).await;
     }
+    watch::prepare(cx, &project).await;
     holding(cx, &project, "rollback", Box::pin(roll_back_held(cx, &project, request))).await
 }
 
@@ -61,7 +62,7 @@ async fn dry_run(cx: &Context, project: &Project, request: &RollbackRequest) -> 
         let took = cx.clock.elapsed().saturating_sub(began);
         back_already(project, foreseen.live.as_ref(), Vec::new(), took)
     } else {
-        let (target, mut prepared) = prepare(cx, project, request, foreseen.live, &BTreeSet::new()).await?;
+        let (target, mut prepared) = prepare(cx, project, request, foreseen.live).await?;
         let observed = std::mem::take(&mut prepared.observed);
         prepared.observed = foresee(cx, environment, observed, None, Settlement::Safe).await?.observed;
         let plan = plan(project, &prepared, &target)?;
@@ -107,8 +108,7 @@ async fn roll_back_held(cx: &Context, project: &Project, request: &RollbackReque
     let environment = &project.environment.name;
     let settled = settle(cx, project, environment, Settlement::Safe).await?;
     let mut warnings = told(&settled);
-    let (collected, here) = join(watch::collect(cx, project), look_ahead(cx, environment, request)).await;
-    let collected = collected?;
+    let collected = watch::collect(cx, project).await?;
     warnings.extend(collected.words);
     if let Some(outcome) = collected.went_back.filter(|_| request.release.is_none()) {
         return Ok(DeployOutcome { warnings, ..outcome });
@@ -121,7 +121,7 @@ async fn roll_back_held(cx: &Context, project: &Project, request: &RollbackReque
         }
         return Ok(back_already(project, live.as_ref(), warnings, cx.clock.elapsed().saturating_sub(began)));
     }
-    let prepared = prepare(cx, project, request, live, &here).await;
+    let prepared = prepare(cx, project, request, live).await;
     let (target, prepared) = prepared.map_err(|failure| failure.or_state("nothing was changed"))?;
     let planned = plan(project, &prepared, &target)?;
     if planned.is_empty() {
@@ -136,7 +136,7 @@ pub(crate) async fn because(cx: &Context, project: &Project, deployment: &Deploy
     let began = cx.clock.elapsed();
     let request = RollbackRequest { release: deployment.previous.as_ref().map(ToString::to_string), ..RollbackRequest::default() };
     let live = release::live(cx, &project.environment.name).await?;
-    let (target, prepared) = prepare(cx, project, &request, live, &BTreeSet::new()).await?;
+    let (target, prepared) = prepare(cx, project, &request, live).await?;
     let planned = plan(project, &prepared, &target)?;
     go_back(cx, project, (&target, &prepared, planned), Told { warnings: Vec::new(), why, began }).await
 }
@@ -178,26 +178,11 @@ async fn target(
     environment: &EnvironmentName,
     request: &RollbackRequest,
     live: &ReleaseId,
-    good: &[Release],
 ) -> Result<Option<Release>, Failure> {
     match &request.release {
-        Some(name) => Ok(good.iter().find(|release| release.id.as_str() == name || &release.version == name).cloned()),
+        Some(name) => release::named(cx, environment, name).await,
         None => release::last_good(cx, environment, live).await,
     }
-}
-
-/// Those images of the release to go back to that are there: asked for while a gateway is, since both take their time. What
-/// cannot be told is asked for again.
-async fn look_ahead(cx: &Context, environment: &EnvironmentName, request: &RollbackRequest) -> BTreeSet<ImageId> {
-    let images = async {
-        let Some(live) = release::live(cx, environment).await? else { return Ok(BTreeSet::new()) };
-        let good: Vec<Release> = release::good(cx, environment).await?.into_iter().map(|(release, _)| release).collect();
-        match target(cx, environment, request, &live.id, &good).await? {
-            Some(target) => present(cx, target.images.values().map(|pin| &pin.id)).await,
-            None => Ok(BTreeSet::new()),
-        }
-    };
-    images.await.unwrap_or_default()
 }
 
 /// Those of the images that the engine has.
@@ -212,33 +197,33 @@ async fn prepare(
     project: &Project,
     request: &RollbackRequest,
     live: Option<Release>,
-    here: &BTreeSet<ImageId>,
 ) -> Result<(Release, Prepared), Failure> {
     let environment = &project.environment.name;
     let nothing = |message: String| {
         Failure::new(FailureKind::NotFound, message).state("nothing was changed").hint("`chora history` lists the releases")
     };
-    let good: Vec<Release> = release::good(cx, environment).await?.into_iter().map(|(release, _)| release).collect();
     if request.release.is_none() && live.is_none() {
         return Err(nothing(format!("nothing is live in {environment}"))
             .hint("`chora rollback VERSION` makes a release live again; `chora history` lists them"));
     }
     let live_id = live.as_ref().map_or_else(|| ReleaseId::new(""), |live| live.id.clone());
-    let Some(target) = target(cx, environment, request, &live_id, &good).await? else {
+    let Some(target) = target(cx, environment, request, &live_id).await? else {
         let message = request.release.as_ref().map_or_else(
             || format!("no release was live in {environment} before {}", live.as_ref().map_or("this", |live| live.version.as_str())),
             |name| format!("no good release `{name}` in {environment}"),
         );
         return Err(nothing(message));
     };
-    let mut target = with_gateway_image(cx, target, here).await?;
+    let observed = observe(cx, &project.environment.project, &target.stack).await?;
+    // An engine keeps the image of a container that is up.
+    let up = observed.containers.iter().filter(|container| container.is_up());
+    let in_use: BTreeSet<&ImageId> = up.map(|container| &container.image).collect();
+    let mut target = with_gateway_image(cx, target, &in_use).await?;
     if let Some(live) = &live {
         keep_certificates(&mut target, live);
     }
-    let (available, observed) = join(check_available(cx, &target, here), observe(cx, &project.environment.project, &target.stack)).await;
-    available?;
-    let kept = project.environment.releases_kept as usize;
-    let retained = good.into_iter().take(kept).collect();
+    check_available(cx, &target, &in_use).await?;
+    let retained = release::good(cx, environment, project.environment.releases_kept as usize).await?;
     let prepared = Prepared {
         deployment: DeploymentId::new(cx.host.fresh_id()),
         version: target.version.clone(),
@@ -246,16 +231,16 @@ async fn prepare(
         live,
         retained,
         images: ImagePlan::default(),
-        observed: observed?,
+        observed,
         warnings: Vec::new(),
     };
     Ok((target, prepared))
 }
 
 /// The gateway's image can be had again when it is gone.
-async fn with_gateway_image(cx: &Context, mut target: Release, here: &BTreeSet<ImageId>) -> Result<Release, Failure> {
+async fn with_gateway_image(cx: &Context, mut target: Release, in_use: &BTreeSet<&ImageId>) -> Result<Release, Failure> {
     if let Some(pin) = target.images.get_mut(GATEWAY)
-        && !here.contains(&pin.id)
+        && !in_use.contains(&pin.id)
         && cx.engine.image(pin.id.as_str()).await?.is_none()
     {
         *pin = images::provide_own(cx).await?;
@@ -264,11 +249,11 @@ async fn with_gateway_image(cx: &Context, mut target: Release, here: &BTreeSet<I
 }
 
 /// Every image must still be there: nothing is pulled in a rollback, a tag could have moved.
-async fn check_available(cx: &Context, target: &Release, here: &BTreeSet<ImageId>) -> Result<(), Failure> {
-    let open = target.images.values().map(|pin| &pin.id).filter(|id| !here.contains(*id));
+async fn check_available(cx: &Context, target: &Release, in_use: &BTreeSet<&ImageId>) -> Result<(), Failure> {
+    let open = target.images.values().map(|pin| &pin.id).filter(|id| !in_use.contains(id));
     let found = present(cx, open).await?;
     for (service, pin) in &target.images {
-        if !here.contains(&pin.id) && !found.contains(&pin.id) {
+        if !in_use.contains(&pin.id) && !found.contains(&pin.id) {
             let failure = Failure::new(
                 FailureKind::NotFound,
                 format!("the image of `{service}` in release {} is gone from the engine", target.version),

@@ -207,8 +207,7 @@ async fn remove_image(cx: &Context, names: impl Iterator<Item = &str>) -> Result
 
 async fn prune_held(cx: &Context, project: &Project, dry_run: bool) -> Result<RemovedOutcome, Failure> {
     let environment = &project.environment.name;
-    let mut releases: Vec<_> = release::good(cx, environment).await?.into_iter().map(|(release, _)| release).collect();
-    releases.truncate(project.environment.releases_kept as usize);
+    let mut releases = release::good(cx, environment, project.environment.releases_kept as usize).await?;
     releases.extend(release::live(cx, environment).await?);
     let retained: Vec<_> = releases.iter().collect();
     let observed = observe(cx, &project.environment.project, &project.stack).await?;

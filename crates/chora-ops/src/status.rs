@@ -96,9 +96,7 @@ pub async fn status(cx: &Context, request: &StatusRequest) -> Result<StatusOutco
     for deployment in open.iter().filter(|deployment| is_left(deployment)) {
         unfinished.push(left(cx, deployment).await?);
     }
-    let good = release::good(cx, &environment).await?;
-    let kept = project.environment.releases_kept as usize;
-    let retained: Vec<_> = good.into_iter().map(|(release, _)| release).take(kept).collect();
+    let retained = release::good(cx, &environment, project.environment.releases_kept as usize).await?;
     let gone = preflight::gone(cx, &retained).await?;
     let rollback_to = retained
         .iter()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chora_core::model::deployment::{Deployment, DeploymentAction, OutcomeKind};
+use chora_core::model::deployment::{Deployment, DeploymentAction};
 use chora_core::model::event::ProgressState;
 use chora_core::model::ids::DeploymentId;
 use chora_core::plan::gateway::GATEWAY;
@@ -23,8 +23,6 @@ use crate::rollout::settle::{Settlement, settle};
 
 /// How often the gateway is asked while somebody waits for the end.
 const LOOK: Duration = Duration::from_millis(500);
-/// How many deployments back the one under watch is looked for.
-const LOOKS_BACK: u32 = 20;
 
 /// A release under watch.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
@@ -76,8 +74,8 @@ async fn find(cx: &Context, project: &Project) -> Result<Option<Found>, Failure>
 async fn deployment_of(cx: &Context, project: &Project, name: &str) -> Result<Option<Deployment>, Failure> {
     let environment = &project.environment.name;
     let live = cx.store.live_release(environment).await?;
-    let deployments = cx.store.deployments(environment, LOOKS_BACK).await?;
-    Ok(deployments.into_iter().find(|deployment| deployment.id.as_str() == name && live.as_ref() == Some(&deployment.release)))
+    let deployment = cx.store.deployment(&DeploymentId::new(name)).await?;
+    Ok(deployment.filter(|deployment| live.as_ref() == Some(&deployment.release)))
 }
 
 /// Takes in how a watch ended, under a lease: what went back is recorded, what is not needed any more is stopped. A gateway that does not
@@ -157,7 +155,7 @@ async fn retire(cx: &Context, project: &Project, found: &Found) -> Result<Vec<St
 /// As `rollback`, where the release before cannot be made live in the records.
 pub async fn catch_up(cx: &Context, environment: Option<&str>) -> Result<Vec<String>, Failure> {
     let project = load_or_recall(cx, &Selection { environment: environment.map(str::to_owned) }).await?;
-    if !may_be_watched(cx, &project).await? || find(cx, &project).await?.is_none() {
+    if watched_by(cx, &project).await?.is_none() || find(cx, &project).await?.is_none() {
         return Ok(Vec::new());
     }
     let collected = holding(cx, &project, "collecting what the gateway watched", async {
@@ -170,23 +168,26 @@ pub async fn catch_up(cx: &Context, environment: Option<&str>) -> Result<Vec<Str
     }
 }
 
-/// Whether the last deployment that made a release live had it watched: then there may be something to ask an engine for.
-async fn may_be_watched(cx: &Context, project: &Project) -> Result<bool, Failure> {
-    let deployments = cx.store.deployments(&project.environment.name, LOOKS_BACK).await?;
-    let mut good = deployments.iter().filter(|deployment| deployment.outcome.as_ref().is_some_and(|end| end.kind == OutcomeKind::Deployed));
-    Ok(good.next().is_some_and(|deployment| deployment.action == DeploymentAction::Deploy && watches(deployment)))
+/// The gateway that watched for the last deployment that made a release live: only then there may be something to ask an engine for.
+async fn watched_by(cx: &Context, project: &Project) -> Result<Option<String>, Failure> {
+    let good = cx.store.made_live(&project.environment.name).await?;
+    let Some(last) = good.first().filter(|last| last.action == DeploymentAction::Deploy) else { return Ok(None) };
+    let plan = cx.store.deployment(&last.deployment).await?.and_then(|deployment| deployment.plan);
+    let steps = plan.map(|plan| plan.steps).unwrap_or_default();
+    Ok(steps.into_iter().find_map(|step| if let Action::Watch { gateway, .. } = step.action { Some(gateway) } else { None }))
 }
 
-/// Whether a deployment has its release watched.
-fn watches(deployment: &Deployment) -> bool {
-    deployment.plan.iter().flat_map(|plan| &plan.steps).any(|step| matches!(step.action, Action::Watch { .. }))
+/// Begins to speak with the gateway that may be watching, before it is known whether it does: that takes its time. One that is not there
+/// is found out by whoever asks it something.
+pub(crate) async fn prepare(cx: &Context, project: &Project) {
+    if let Ok(Some(gateway)) = watched_by(cx, project).await {
+        cx.gateways.prepare(&gateway);
+    }
 }
 
 /// How the release under watch fares; `None` where nothing is kept warm.
 pub(crate) async fn line(cx: &Context, project: &Project) -> Option<WatchLine> {
-    if !may_be_watched(cx, project).await.ok()? {
-        return None;
-    }
+    watched_by(cx, project).await.ok()??;
     let watched = find(cx, project).await.ok()??.watched?;
     let deployment = deployment_of(cx, project, &watched.name).await.ok()??;
     let (until, switched_back) = match watched.state() {

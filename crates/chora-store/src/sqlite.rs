@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chora_core::model::deployment::{Deployment, JournalEntry, Lease, Outcome, Owner};
+use chora_core::model::deployment::{Deployment, JournalEntry, Lease, MadeLive, Outcome, Owner};
 use chora_core::model::ids::{DeploymentId, EnvironmentName, ReleaseId};
 use chora_core::model::release::Release;
 use chora_core::ports::store::{Store, StoreError};
@@ -177,6 +177,16 @@ impl Store for SqliteStore {
     async fn deployments(&self, environment: &EnvironmentName, limit: u32) -> Result<Vec<Deployment>, StoreError> {
         let environment = environment.clone();
         self.read(move |connection| deployments::newest(connection, &environment, limit)).await
+    }
+
+    async fn deployment_count(&self, environment: &EnvironmentName) -> Result<u32, StoreError> {
+        let environment = environment.clone();
+        self.read(move |connection| deployments::count(connection, &environment)).await
+    }
+
+    async fn made_live(&self, environment: &EnvironmentName) -> Result<Vec<MadeLive>, StoreError> {
+        let environment = environment.clone();
+        self.read(move |connection| deployments::made_live(connection, &environment)).await
     }
 
     async fn finish_deployment(

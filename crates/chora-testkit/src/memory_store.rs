@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chora_core::model::deployment::{Deployment, JournalEntry, Lease, Outcome, Owner};
+use chora_core::model::deployment::{Deployment, JournalEntry, Lease, MadeLive, Outcome, OutcomeKind, Owner};
 use chora_core::model::ids::{DeploymentId, EnvironmentName, ReleaseId};
 use chora_core::model::release::Release;
 use chora_core::ports::store::{Store, StoreError};
@@ -186,6 +186,31 @@ impl Store for MemoryStore {
         self.run("store.deployments", |state| {
             let of_it = state.deployments.iter().rev().filter(|deployment| deployment.environment.name == *environment);
             Ok(of_it.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect())
+        })
+        .await
+    }
+
+    async fn deployment_count(&self, environment: &EnvironmentName) -> Result<u32, StoreError> {
+        self.run("store.deployment_count", |state| {
+            let of_it = state.deployments.iter().filter(|deployment| deployment.environment.name == *environment);
+            Ok(of_it.map(|_| 1).sum())
+        })
+        .await
+    }
+
+    async fn made_live(&self, environment: &EnvironmentName) -> Result<Vec<MadeLive>, StoreError> {
+        let is_good = |deployment: &Deployment| deployment.outcome.as_ref().is_some_and(|outcome| outcome.kind == OutcomeKind::Deployed);
+        self.run("store.made_live", |state| {
+            let of_it =
+                state.deployments.iter().rev().filter(|deployment| deployment.environment.name == *environment && is_good(deployment));
+            Ok(of_it
+                .map(|deployment| MadeLive {
+                    deployment: deployment.id.clone(),
+                    action: deployment.action,
+                    release: deployment.release.clone(),
+                    version: deployment.version.clone(),
+                })
+                .collect())
         })
         .await
     }

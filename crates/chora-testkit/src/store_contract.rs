@@ -26,9 +26,9 @@ macro_rules! store_contract {
         $crate::store_contract!(@cases $fixture; releases: a_release_comes_back_whole, the_same_release_again_is_fine,
             another_release_under_the_same_id_is_refused, live_follows_what_is_set, live_must_be_recorded);
         $crate::store_contract!(@cases $fixture; deployments: a_deployment_comes_back_whole, a_plan_completes_it,
-            newest_first_whatever_the_clock_says, the_end_comes_once, the_end_and_live_change_together, unknown_is_not_found,
-            the_journal_keeps_its_order, the_journal_and_live_change_together, a_deployment_begins_with_its_release,
-            a_journal_needs_its_deployment);
+            newest_first_whatever_the_clock_says, what_made_releases_live_is_told, the_end_comes_once, the_end_and_live_change_together,
+            unknown_is_not_found, the_journal_keeps_its_order, the_journal_and_live_change_together,
+            a_deployment_begins_with_its_release, a_journal_needs_its_deployment);
     };
     (@cases $fixture:expr; $group:ident: $($case:ident),* $(,)?) => {
         $(#[tokio::test]

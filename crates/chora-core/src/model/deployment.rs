@@ -243,6 +243,19 @@ pub struct Deployment {
     pub outcome: Option<Outcome>,
 }
 
+/// A deployment that made a release live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeLive {
+    /// The deployment.
+    pub deployment: DeploymentId,
+    /// What it did.
+    pub action: DeploymentAction,
+    /// The release.
+    pub release: ReleaseId,
+    /// Its version.
+    pub version: String,
+}
+
 /// What happened to a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]

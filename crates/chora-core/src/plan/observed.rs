@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 
 use crate::model::container::{ContainerState, ContainerSummary};
 use crate::model::digest::Digest;
+use crate::model::ids::ImageId;
 use crate::model::network::{NetworkFacts, VolumeFacts};
 use crate::plan::labels;
 
@@ -20,6 +21,8 @@ pub struct ObservedContainer {
     pub service: String,
     /// Replica number label; 1 when unreadable.
     pub number: u32,
+    /// Image id.
+    pub image: ImageId,
     /// State.
     pub state: ContainerState,
     /// Fingerprint label; absent on containers that Chora did not create.
@@ -45,6 +48,7 @@ impl ObservedContainer {
             name: summary.name.clone(),
             service: label(labels::SERVICE)?,
             number: label(labels::NUMBER).and_then(|text| text.parse().ok()).unwrap_or(1),
+            image: summary.image.clone(),
             state: summary.state,
             fingerprint: label(labels::FINGERPRINT).and_then(|text| Digest::parse(&text)),
             release: label(labels::RELEASE),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::model::deployment::{Deployment, JournalEntry, Lease, Outcome, Owner};
+use crate::model::deployment::{Deployment, JournalEntry, Lease, MadeLive, Outcome, Owner};
 use crate::model::ids::{DeploymentId, EnvironmentName, ReleaseId};
 use crate::model::release::Release;
 
@@ -85,6 +85,10 @@ pub trait Store: Send + Sync {
     async fn deployment(&self, id: &DeploymentId) -> Result<Option<Deployment>, StoreError>;
     /// Lists deployments of an environment, newest first.
     async fn deployments(&self, environment: &EnvironmentName, limit: u32) -> Result<Vec<Deployment>, StoreError>;
+    /// Counts the deployments of an environment.
+    async fn deployment_count(&self, environment: &EnvironmentName) -> Result<u32, StoreError>;
+    /// Lists the deployments of an environment that made a release live, newest first: quick, however many there have been.
+    async fn made_live(&self, environment: &EnvironmentName) -> Result<Vec<MadeLive>, StoreError>;
     /// Ends a deployment; with `live`, the environment's live release changes in the same transaction.
     async fn finish_deployment(
         &self,

@@ -85,6 +85,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use chora_core::model::container::ContainerState;
+    use chora_core::model::ids::ImageId;
     use chora_core::plan::ObservedContainer;
 
     use super::Roles;
@@ -94,6 +95,7 @@ mod tests {
             name: name.to_owned(),
             service: "web".to_owned(),
             number: 1,
+            image: ImageId::new("sha256:1"),
             state,
             fingerprint: None,
             release: None,

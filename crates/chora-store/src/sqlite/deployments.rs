@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use chora_core::model::deployment::{Deployment, Outcome};
-use chora_core::model::ids::{DeploymentId, EnvironmentName};
+use chora_core::model::deployment::{Deployment, MadeLive, Outcome, OutcomeKind};
+use chora_core::model::ids::{DeploymentId, EnvironmentName, ReleaseId};
 use chora_core::ports::store::StoreError;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::codec::{from_json, to_json, to_word};
+use super::codec::{from_json, from_word, to_json, to_word};
 use super::error::store_error;
 
 /// How and when a deployment ended.
@@ -81,4 +81,27 @@ pub(super) fn newest(connection: &Connection, environment: &EnvironmentName, lim
         .and_then(|mut statement| statement.query_map(params![environment.as_str(), limit], |row| row.get(0))?.collect())
         .map_err(|e| store_error(&e))?;
     bodies.iter().map(|body| from_json("a deployment", body)).collect()
+}
+
+pub(super) fn count(connection: &Connection, environment: &EnvironmentName) -> Result<u32, StoreError> {
+    connection
+        .prepare_cached("SELECT count(*) FROM deployments WHERE environment = ?1")
+        .and_then(|mut statement| statement.query_row([environment.as_str()], |row| row.get(0)))
+        .map_err(|e| store_error(&e))
+}
+
+/// What the columns tell; bodies hold plans and are long.
+pub(super) fn made_live(connection: &Connection, environment: &EnvironmentName) -> Result<Vec<MadeLive>, StoreError> {
+    let outcome = to_word(&OutcomeKind::Deployed)?;
+    let rows: Vec<[String; 4]> = connection
+        .prepare_cached("SELECT id, action, release, version FROM deployments WHERE environment = ?1 AND outcome = ?2 ORDER BY seq DESC")
+        .and_then(|mut statement| {
+            let row = |row: &rusqlite::Row<'_>| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]);
+            statement.query_map(params![environment.as_str(), outcome], row)?.collect()
+        })
+        .map_err(|e| store_error(&e))?;
+    let made_live = |[id, action, release, version]: [String; 4]| {
+        Ok(MadeLive { deployment: DeploymentId::new(id), action: from_word(action)?, release: ReleaseId::new(release), version })
+    };
+    rows.into_iter().map(made_live).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chora_core::model::deployment::{Deployment, JournalMark, OutcomeKind};
+use chora_core::model::deployment::{Deployment, DeploymentAction, JournalMark, MadeLive, OutcomeKind};
 use chora_core::model::ids::{DeploymentId, EnvironmentName, ReleaseId};
 use chora_core::model::release::Release;
 use chora_core::plan::Plan;
@@ -45,6 +45,32 @@ pub async fn newest_first_whatever_the_clock_says(fixture: &dyn StoreFixture) {
     assert_eq!(ids(store.deployments(&shop, 2).await.expect("list")), ["b", "c"]);
     assert!(store.deployments(&shop, 0).await.expect("list").is_empty());
     assert!(store.deployments(&EnvironmentName::new("none"), 10).await.expect("list").is_empty());
+}
+
+/// Those that made a release live are told, newest first, whatever else was tried; all are counted.
+pub async fn what_made_releases_live_is_told(fixture: &dyn StoreFixture) {
+    let store = fixture.open().await;
+    let shop = EnvironmentName::new("shop");
+    assert_eq!((store.made_live(&shop).await, store.deployment_count(&shop).await), (Ok(Vec::new()), Ok(0)));
+    let (deploy, back) = (DeploymentAction::Deploy, DeploymentAction::Rollback);
+    let (deployed, kept) = (Some(OutcomeKind::Deployed), Some(OutcomeKind::Kept));
+    for (id, action, end) in [("a", deploy, deployed), ("b", deploy, kept), ("c", back, deployed), ("d", deploy, None)] {
+        let (release, version) = (ReleaseId::new(format!("r-{id}")), format!("v-{id}"));
+        store.put_deployment(&Deployment { action, release, version, ..deployment(id, "shop") }).await.expect("put");
+        store.put_deployment(&deployment(&format!("other-{id}"), "forum")).await.expect("put");
+        for (id, end) in end.into_iter().flat_map(|end| [(id.to_owned(), end), (format!("other-{id}"), end)]) {
+            store.finish_deployment(&DeploymentId::new(id), &outcome(end), moment(40), Duration::ZERO, None).await.expect("ends");
+        }
+    }
+    let made_live = |id: &str, action| MadeLive {
+        deployment: DeploymentId::new(id),
+        action,
+        release: ReleaseId::new(format!("r-{id}")),
+        version: format!("v-{id}"),
+    };
+    let again = fixture.open().await;
+    assert_eq!(again.made_live(&shop).await, Ok(vec![made_live("c", back), made_live("a", deploy)]));
+    assert_eq!(again.deployment_count(&shop).await, Ok(4));
 }
 
 /// The first end stays; the same again is fine, another is refused, and so is a late beginning.

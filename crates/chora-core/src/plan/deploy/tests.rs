@@ -58,6 +58,7 @@ pub(super) fn container(service: &str, image: &str, deployment: &str, state: Con
         name: format!("shop-{service}-{deployment}-1"),
         service: service.into(),
         number: 1,
+        image: ImageId::new(image),
         state,
         fingerprint: Some(Digest::of(image.as_bytes())),
         release: Some(deployment.into()),

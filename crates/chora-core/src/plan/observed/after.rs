@@ -75,6 +75,7 @@ fn created(instance: &Instance) -> ObservedContainer {
         name: instance.name.clone(),
         service: instance.service.clone(),
         number: instance.number,
+        image: instance.image.clone(),
         state: ContainerState::Created,
         fingerprint: Some(instance.fingerprint.clone()),
         release: instance.labels.get(labels::RELEASE).cloned(),
