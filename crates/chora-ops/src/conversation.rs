@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::probe::answer::excerpt;
 
 /// More than this of a program's output is not an answer.
-const OUTPUT_LIMIT: usize = 8 << 20;
+pub(crate) const OUTPUT_LIMIT: usize = 8 << 20;
 /// How long a program may take to end.
 const FAREWELL: Duration = Duration::from_secs(2);
 

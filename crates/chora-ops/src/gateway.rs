@@ -1,7 +1,8 @@
-//! The door to a gateway: its control API, spoken with a program that is run in its container and stays for further calls.
+//! The door to a gateway: its control API, over a way that stays open for further calls.
 
 mod canary;
 mod certificates;
+mod channel;
 mod document;
 mod files;
 mod rehearse;
@@ -12,13 +13,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chora_core::model::container::ExecSpec;
-use chora_core::plan::gateway::{CONTROL, PROGRAM, Route};
+use chora_core::plan::gateway::Route;
 use chora_core::ports::{Engine, EngineError};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::conversation::{Conversation, ConversationError};
+use crate::conversation::ConversationError;
+
+use channel::{Call, Channel};
 
 pub(crate) use canary::{Side, Sides};
 pub(crate) use rehearse::rehearse;
@@ -47,15 +49,15 @@ impl GatewayError {
     }
 }
 
-/// Gateways by container, each with the program that speaks to it. Clones share them.
+/// Gateways by container, each with the way to it. Clones share them.
 #[derive(Clone)]
 pub struct Gateways {
     engine: Arc<dyn Engine>,
     open: Arc<Mutex<HashMap<String, Slot>>>,
 }
 
-/// The program that speaks to a gateway, where one runs.
-type Slot = Arc<Mutex<Option<Conversation>>>;
+/// The way to a gateway, once one is open.
+type Slot = Arc<Mutex<Option<Channel>>>;
 
 /// What became of requests that had to wait.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
@@ -75,13 +77,6 @@ pub(crate) struct Drained {
     pub(crate) cut_sessions: u64,
 }
 
-#[derive(serde::Deserialize)]
-struct Answer {
-    status: u16,
-    #[serde(default)]
-    body: Value,
-}
-
 impl Gateways {
     /// Gateways in containers of this engine.
     #[must_use]
@@ -89,7 +84,7 @@ impl Gateways {
         Self { engine, open: Arc::default() }
     }
 
-    /// Begins to speak with a gateway that will be told something soon: starting the program takes longer than a call.
+    /// Begins to speak with a gateway that will be told something soon: where a program is started for it, that takes longer than a call.
     pub(crate) fn prepare(&self, gateway: &str) {
         let (own, gateway) = (self.clone(), gateway.to_owned());
         tokio::spawn(async move {
@@ -190,15 +185,15 @@ impl Gateways {
         self.call(gateway, call, body, Duration::ZERO).await
     }
 
-    /// Every call may be repeated, so one that met a program that had ended is made once more.
+    /// Every call may be repeated, so one that met a way that had ended is made once more.
     async fn call(&self, gateway: &str, call: (&str, &str), body: Option<Value>, wait: Duration) -> Result<Value, GatewayError> {
         let slot = Arc::clone(self.open.lock().await.entry(gateway.to_owned()).or_default());
         let mut slot = slot.lock().await;
         let (method, path) = call;
-        let question = json!({ "method": method, "path": path, "body": body });
+        let question = Call { method, path, body: body.as_ref() };
         let silent = |error: &ConversationError| GatewayError::Silent { container: gateway.to_owned(), reason: error.to_string() };
         let said = match slot.as_mut() {
-            Some(conversation) => Some(conversation.ask::<Answer>(&question, wait + CALL).await),
+            Some(channel) => Some(channel.ask(&question, wait + CALL).await),
             None => None,
         };
         let answer = match said {
@@ -210,12 +205,12 @@ impl Gateways {
             // Not opened yet, or ended since.
             Some(Err(_)) | None => {
                 *slot = None;
-                let mut conversation = self.open(gateway).await?;
-                let answer = conversation.ask::<Answer>(&question, wait + CALL).await.map_err(|error| match error {
+                let mut channel = Channel::open(&*self.engine, gateway).await?;
+                let answer = channel.ask(&question, wait + CALL).await.map_err(|error| match error {
                     ConversationError::Engine(error) => error.into(),
                     error => silent(&error),
                 })?;
-                *slot = Some(conversation);
+                *slot = Some(channel);
                 answer
             }
         };
@@ -228,12 +223,6 @@ impl Gateways {
             503 => GatewayError::Silent { container: gateway.to_owned(), reason },
             status => GatewayError::Refused { container: gateway.to_owned(), status, reason },
         })
-    }
-
-    async fn open(&self, gateway: &str) -> Result<Conversation, EngineError> {
-        let command = [PROGRAM, "gateway", "attend", "--control", CONTROL].map(str::to_owned).to_vec();
-        let exec = ExecSpec { command, ..ExecSpec::default() };
-        Ok(Conversation::new(self.engine.exec_piped(gateway, &exec).await?))
     }
 }
 

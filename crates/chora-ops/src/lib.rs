@@ -19,6 +19,7 @@ mod images;
 pub mod init;
 mod instances;
 pub mod logs;
+mod main_process;
 pub mod maintenance;
 pub mod multi;
 pub mod own_image;

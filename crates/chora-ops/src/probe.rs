@@ -6,7 +6,7 @@
 mod address;
 pub(crate) mod answer;
 mod attend;
-mod http;
+pub(crate) mod http;
 pub(crate) mod local;
 mod marked;
 mod mcp;

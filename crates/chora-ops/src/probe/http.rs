@@ -76,10 +76,7 @@ impl Peer {
         let request =
             request.body(Full::new(call.body)).map_err(|error| Trouble::Refused(format!("the path cannot be asked for: {error}"), None))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
-        let connection = Connection(tokio::spawn(async move {
-            // How it ends shows in the answer or its body.
-            drop(connection.await);
-        }));
+        let connection = Connection::drive(connection);
         let answer = sender.send_request(request).await.map_err(|error| broken(&error))?;
         let (head, incoming) = answer.into_parts();
         Ok(Answer { status: head.status, headers: head.headers, body: Body::new(incoming, connection) })
@@ -97,6 +94,15 @@ impl Answer {
 /// The task that drives a connection; it ends with its answer.
 #[derive(Debug)]
 pub(crate) struct Connection(tokio::task::JoinHandle<()>);
+
+impl Connection {
+    pub(crate) fn drive(connection: impl Future<Output: Send> + Send + 'static) -> Self {
+        Self(tokio::spawn(async move {
+            // How it ends shows in the answer or its body.
+            drop(connection.await);
+        }))
+    }
+}
 
 impl Drop for Connection {
     fn drop(&mut self) {

@@ -1,7 +1,6 @@
 //! Which way a container is asked: by its address, through a published port, or from a sidecar in its network namespace.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use tokio::sync::OnceCell;
 use super::route;
 use super::sidecar::SidecarProber;
 use super::stdio::StdioProber;
+use crate::main_process::MainProcess;
 use crate::own_image::OwnImage;
 
 /// Asks containers the nearest way that tells the truth.
@@ -58,23 +58,6 @@ impl Place {
     }
 }
 
-/// The kernel's view of a container's main process; `None` where it is not one of this machine's, or not ours to see.
-struct Process(PathBuf);
-
-impl Process {
-    fn of(container: &Container) -> Option<Self> {
-        let process = PathBuf::from(format!("/proc/{}", container.pid));
-        let groups = (container.pid > 0).then(|| std::fs::read_to_string(process.join("cgroup")).ok()).flatten()?;
-        groups.contains(container.id.as_str()).then_some(Self(process))
-    }
-
-    /// Whether it is in the same namespace of a kind (`net`, `user`) as this process.
-    fn shares(&self, namespace: &str) -> bool {
-        let own = std::fs::read_link(PathBuf::from("/proc/self/ns").join(namespace)).ok();
-        own.is_some() && own == std::fs::read_link(self.0.join("ns").join(namespace)).ok()
-    }
-}
-
 impl NetworkProber {
     /// `image` is the image that sidecars are containers of.
     #[must_use]
@@ -87,7 +70,7 @@ impl NetworkProber {
     async fn way(&self, container: &Container, port: u16, is_tcp: bool) -> Result<Way, EngineError> {
         let place = Place::of(container);
         // A neighbour whose process this kernel runs, and not for a rootless engine, is reached for certain.
-        let is_here = place == Place::Neighbour && Process::of(container).is_some_and(|process| process.shares("user"));
+        let is_here = place == Place::Neighbour && MainProcess::of(container).is_some_and(|process| process.shares("user"));
         if let (true, Some(address)) = (is_here, container.addresses.values().next()) {
             return Ok(Way::Direct(SocketAddr::new(*address, port)));
         }
@@ -156,7 +139,7 @@ fn published(facts: &EngineFacts, container: &Container, port: u16) -> Option<So
 /// Tells whether a container without addresses shares this machine's network: its process is one of ours to see, and in
 /// the same network namespace.
 fn on_host_network(container: &Container) -> bool {
-    container.addresses.is_empty() && Process::of(container).is_some_and(|process| process.shares("net"))
+    container.addresses.is_empty() && MainProcess::of(container).is_some_and(|process| process.shares("net"))
 }
 
 #[cfg(test)]

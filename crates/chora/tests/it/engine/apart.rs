@@ -42,6 +42,25 @@ fn apart(site: &Site, arguments: &[&str]) -> Output {
     command(site, arguments).output().unwrap()
 }
 
+/// The program with processes of its own in sight only.
+fn blind(site: &Site, arguments: &[&str]) -> Output {
+    let is_free = Command::new("unshare").args(["--pid", "true"]).status().expect("util-linux is installed").success();
+    let flags: &[&str] = &["--pid", "--fork", "--mount-proc", "--map-root-user"];
+    let mut command = site.chora.command(Path::new("unshare"));
+    command.args(flags.get(..flags.len() - usize::from(is_free)).unwrap()).arg("--").arg(env!("CARGO_BIN_EXE_chora")).args(arguments);
+    command.output().unwrap()
+}
+
+/// How many programs were started in the site's gateway to speak to it.
+fn attended(site: &Site) -> usize {
+    let gateway = site.running("chora-gateway")["Id"].as_str().unwrap().to_owned();
+    let until = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 1;
+    let filters = format!("%7B%22container%22%3A%5B%22{gateway}%22%5D%7D");
+    let (status, events) = site.daemon.ask("GET", &format!("/events?since=0&until={until}&filters={filters}"), &[]);
+    assert_eq!(status, 200, "{events}");
+    events.lines().filter(|line| line.contains("exec_create: ") && line.contains(" gateway attend ")).count()
+}
+
 fn text(output: &Output) -> String {
     format!("{:?}\n{}{}", output.status, String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
@@ -98,6 +117,25 @@ fn a_release_is_gated_refused_and_rolled_back_from_inside() {
     assert_eq!(site.get("/"), (200, "v1".to_owned()));
     until_no_sidecars(&site);
     site.assert_settled("v1");
+}
+
+#[test]
+fn a_gateway_is_told_on_its_socket_where_that_is_in_sight_else_by_a_program_in_its_container() {
+    let site = Site::new(PAIR, "environments:\n  production: { watch: 10m }\n");
+    site.release("v1");
+    site.set(&[("RELEASE", "v2")]);
+    site.release("v2");
+    let process = site.running("chora-gateway")["State"]["Pid"].clone();
+    let in_sight = Path::new(&format!("/proc/{process}/root/state/control.sock")).exists();
+    assert_eq!(attended(&site) == 0, in_sight);
+    let before = attended(&site);
+    for version in ["v1", "v2"] {
+        let back = blind(&site, &["rollback", version]);
+        assert_eq!(back.status.code(), Some(0), "{}", text(&back));
+        assert_eq!(site.get("/"), (200, version.to_owned()));
+    }
+    assert!(attended(&site) >= before + 2);
+    site.assert_settled("v2");
 }
 
 #[test]
