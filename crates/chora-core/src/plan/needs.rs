@@ -92,11 +92,11 @@ impl<'a> Order<'a> {
     /// leave them only when they get nothing any more: what is under way would be cut.
     fn moves_traffic(&self, earlier: &Step, later: &Step) -> bool {
         match &later.action {
-            Action::Route { gateway, .. } | Action::Verify { gateway, .. } => {
+            Action::Route { gateway, .. } => {
                 let joins = earlier.phase == StepPhase::Switch && matches!(earlier.action, Action::Connect { .. });
                 !joins || self.candidates.contains(gateway.as_str())
             }
-            Action::Rehearse { .. } | Action::Canary { .. } => true,
+            Action::Verify { .. } | Action::Rehearse { .. } | Action::Canary { .. } => true,
             Action::StopContainer { service, .. } => {
                 matches!(&earlier.action, Action::Hold { service: held, .. } | Action::Drain { service: held, .. } if held == service)
             }
