@@ -20,9 +20,8 @@ use tokio::sync::Mutex;
 
 use crate::conversation::ConversationError;
 
-use channel::{Call, Channel};
-
 pub(crate) use canary::{Side, Sides};
+use channel::{Call, Channel};
 pub(crate) use rehearse::rehearse;
 use rehearse::{Candidate, REHEARSAL, Rehearsed};
 pub(crate) use verify::{VerifyError, verify};

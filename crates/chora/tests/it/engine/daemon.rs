@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use chora_testkit::test_image::{TestImage, digest, server_program};
 use serde_json::{Value, json};
@@ -73,6 +74,21 @@ impl Daemon {
 
     pub(super) fn ask(&self, method: &str, path: &str, body: &[u8]) -> (u16, String) {
         self.try_ask(method, path, body).unwrap_or_else(|error| panic!("no engine at {}: {error}", self.host))
+    }
+
+    /// What the engine tells of a container while something is done; it remembers little of what it told before.
+    pub(super) fn events_during(&self, container: &str, work: impl FnOnce()) -> String {
+        let socket = self.host.strip_prefix("unix://").expect("these tests need an engine at a socket");
+        let mut stream = UnixStream::connect(socket).unwrap();
+        write!(stream, "GET /events?filters=%7B%22container%22%3A%5B%22{container}%22%5D%7D HTTP/1.0\r\nHost: engine\r\n\r\n").unwrap();
+        // It listens once it has begun to answer.
+        let mut told = vec![0];
+        stream.read_exact(&mut told).unwrap();
+        work();
+        stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        let ended = stream.read_to_end(&mut told);
+        assert!(ended.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock), "the engine ended its events");
+        String::from_utf8_lossy(&told).into_owned()
     }
 
     /// One request of its own; HTTP/1.0 ends answers by closing.
