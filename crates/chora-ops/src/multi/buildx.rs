@@ -18,7 +18,6 @@ use crate::failure::{Failure, FailureKind};
 use crate::project::Project;
 
 use builder::Builder;
-pub(super) use builder::plain;
 pub(super) use work::build;
 
 /// How long buildx may take to say which version it is.
@@ -60,6 +59,13 @@ impl Way {
     }
 }
 
+/// Whether a builder that does not run is started, so that it says what it can.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Boot {
+    WhereAsleep,
+    Never,
+}
+
 /// A builder that can do what is wanted.
 pub(super) struct Chosen {
     client: Client,
@@ -80,8 +86,8 @@ struct Client {
 pub(super) async fn choose(
     cx: &Context,
     (project, registry): (&Project, &str),
-    wanted: &Wanted,
-    asked: Option<&str>,
+    wanted: &[Wanted],
+    (asked, boot): (Option<&str>, Boot),
 ) -> Result<Way, Failure> {
     if asked == Some(ENGINE) {
         return Ok(Way::Engine { because: String::new() });
@@ -99,7 +105,7 @@ pub(super) async fn choose(
                 .hint("install Docker's plugin buildx, or leave --builder away: the engine builds then")),
         };
     };
-    match client.fitting(cx, (project, registry, wanted), asked).await {
+    match client.fitting(cx, (project, registry, wanted), (asked, boot)).await {
         Ok(builder) => Ok(Way::Buildx(Chosen { client, builder })),
         Err(failure) if asked.is_none() && !cx.cancel.is_cancelled() => {
             cx.note(ProgressState::Note, "build", &format!("the engine builds: {}", failure.message), (0, 0));
@@ -134,11 +140,12 @@ impl Client {
     async fn fitting(
         &self,
         cx: &Context,
-        (project, registry, wanted): (&Project, &str, &Wanted),
-        asked: Option<&str>,
+        (project, registry, wanted): (&Project, &str, &[Wanted]),
+        (asked, boot): (Option<&str>, Boot),
     ) -> Result<Builder, Failure> {
-        let builder = self.builder(cx, asked.filter(|asked| *asked != CURRENT)).await?;
-        if let Some(lack) = builder.lacks(project, wanted) {
+        let builder = self.builder(cx, asked.filter(|asked| *asked != CURRENT), boot).await?;
+        let knows = boot == Boot::WhereAsleep || !builder.is_asleep();
+        if let Some(lack) = builder.lacks(project, wanted).filter(|_| knows) {
             let kind = if builder.is_whole() { FailureKind::Invalid } else { FailureKind::Unavailable };
             return Err(refused(kind, lack).hint(OTHERS));
         }
@@ -154,11 +161,11 @@ impl Client {
     }
 
     /// Asks for a builder, the current one unless named. One that does not run is started: before, it says little of its platforms.
-    async fn builder(&self, cx: &Context, name: Option<&str>) -> Result<Builder, Failure> {
+    async fn builder(&self, cx: &Context, name: Option<&str>, boot: Boot) -> Result<Builder, Failure> {
         let mut arguments = vec!["inspect"];
         arguments.extend(name);
         let builder = self.inspect(cx, &arguments, INSPECT_LIMIT).await.map_err(|said| unasked(said, "buildx does not say what builds"))?;
-        if !builder.is_asleep() {
+        if boot == Boot::Never || !builder.is_asleep() {
             return Ok(builder);
         }
         arguments.push("--bootstrap");

@@ -6,7 +6,8 @@ use super::part::Part;
 use super::{Work, interrupted};
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
-use crate::images::{obtain_apart, prepare_apart, prepare_together, suffix};
+use crate::images::{obtain_apart, prepare_apart, prepare_together};
+use crate::platform::{own, suffix};
 use crate::registry::send;
 
 /// Hashes of what the images of a service are built from, by platform.
@@ -14,12 +15,6 @@ pub(super) async fn inputs(cx: &Context, work: &Work<'_>, name: &str) -> Result<
     let platforms = &work.request.platforms;
     let prepared = prepare_together(cx, &work.project, name, platforms).await?;
     Ok(platforms.iter().map(|platform| (platform.clone(), prepared.inputs().to_owned())).collect())
-}
-
-/// The platform of the engine's machine.
-pub(super) async fn own(cx: &Context) -> Result<String, Failure> {
-    let machine = cx.engine.facts().await?;
-    Ok(format!("{}/{}", machine.os, machine.arch))
 }
 
 /// Builds what the registry does not have.

@@ -8,6 +8,7 @@ use super::{Work, interrupted, many};
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
 use crate::images::{ImagePlan, VERSION};
+use crate::platform::{is_same, own};
 use crate::push::Published;
 use crate::registry::repository;
 use crate::verify::VerifyOutcome;
@@ -42,7 +43,7 @@ pub(super) struct Part {
 /// # Errors
 /// Invalid when two services give one name to images that are built from different files.
 pub(super) async fn parts(cx: &Context, work: &Work<'_>, plan: &ImagePlan) -> Result<Vec<Part>, Failure> {
-    let own = many::own(cx).await?;
+    let own = own(cx).await?;
     let mut parts: Vec<Part> = Vec::new();
     for (name, service) in &work.project.stack.services {
         let Some(source) = plan.sources.get(name) else { continue };
@@ -109,7 +110,7 @@ impl Part {
     pub(super) async fn take_published(&mut self, cx: &Context, digest: String, request: &super::PublishRequest) -> Result<(), Failure> {
         let there = cx.engine.published_images(&format!("{}@{digest}", self.repository)).await?;
         self.compare(&there, &digest, &request.version)?;
-        let own = many::own(cx).await?;
+        let own = own(cx).await?;
         if request.platforms.is_empty() {
             let platform = self.platform(&own).to_owned();
             self.image = Some(self.fetched(cx, &digest, (&platform, &own)).await?);
@@ -170,32 +171,5 @@ impl Part {
         };
         let gone = || Failure::new(FailureKind::NotFound, format!("image `{reference}` is gone again")).hint("run the command again");
         cx.engine.image(pin.id.as_str()).await?.ok_or_else(gone)
-    }
-}
-
-/// Whether a platform is the one that is meant: without a variant all of them are, and arm64 has but one.
-pub(super) fn is_same(platform: &str, meant: &str) -> bool {
-    let usual = |name: &str| name.strip_suffix("/v8").filter(|name| name.ends_with("/arm64")).unwrap_or(name).to_owned();
-    let (platform, meant) = (usual(platform), usual(meant));
-    platform.strip_prefix(&meant).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_same;
-
-    #[test]
-    fn platforms_are_compared_with_their_variants() {
-        for (platform, meant, expected) in [
-            ("linux/amd64", "linux/amd64", true),
-            ("linux/arm64/v8", "linux/arm64", true),
-            ("linux/arm64", "linux/arm64/v8", true),
-            ("linux/arm/v7", "linux/arm", true),
-            ("linux/arm/v6", "linux/arm/v7", false),
-            ("linux/arm64", "linux/arm", false),
-            ("linux/arm64", "linux/amd64", false),
-        ] {
-            assert_eq!(is_same(platform, meant), expected, "{platform} {meant}");
-        }
     }
 }

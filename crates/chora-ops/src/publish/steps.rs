@@ -3,11 +3,12 @@
 use chora_core::model::event::ProgressState;
 use jiff::Timestamp;
 
-use super::part::{Part, is_same, parts};
+use super::part::{Part, parts};
 use super::{PublishOutcome, PublishRequest, Work, account, interrupted, many};
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
 use crate::images::{Eagerness, ImagePlan, Source, VERSION, obtain, share, survey};
+use crate::platform::{is_same, own};
 use crate::project::Project;
 use crate::registry::send;
 use crate::verify::{VerifyOutcome, VerifyRequest, verify_image};
@@ -86,7 +87,7 @@ async fn build(cx: &Context, work: &mut Work<'_>, plan: &ImagePlan) -> Result<()
 
 /// Verifies every image, as each of the services that are made of it.
 async fn verify(cx: &Context, work: &mut Work<'_>) -> Result<(), Failure> {
-    let own = many::own(cx).await?;
+    let own = own(cx).await?;
     for part in &mut work.parts {
         let platform = part.platform(&own).to_owned();
         let is_foreign = !is_same(&platform, &own);

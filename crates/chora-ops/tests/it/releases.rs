@@ -2,6 +2,7 @@
 
 use chora_core::model::health::Verdict;
 use chora_ops::failure::{Failure, FailureKind};
+use chora_ops::multi::{MultiRequest, build_multi};
 use chora_ops::publish::{PublishOutcome, PublishRequest, publish};
 use chora_ops::push::{PushRequest, push};
 use chora_ops::stack::{BuildRequest, build};
@@ -97,6 +98,42 @@ async fn two_images_under_one_name_are_refused_before_anything_is_built() {
     let pushing = PushRequest { registry: "r.example".into(), version: Some("v1".into()), ..PushRequest::default() };
     let pushed = Box::pin(push(&world.context(), &pushing)).await.unwrap_err();
     assert_eq!((pushed.kind, calls(&world, PUSHED)), (FailureKind::Invalid, 0), "{pushed:?}");
+}
+
+fn several(version: &str) -> MultiRequest {
+    MultiRequest { registry: "r.example".into(), version: Some(version.into()), builder: Some("engine".into()), ..MultiRequest::default() }
+}
+
+#[tokio::test]
+async fn services_that_are_made_of_one_image_are_built_once_for_each_platform() {
+    let world = shared();
+    let dry = MultiRequest { dry_run: true, ..several("v1") };
+    let foreseen = Box::pin(build_multi(&world.context(), &dry)).await.unwrap();
+    let expected = ["build app, migrate for linux/amd64, linux/arm64, where it is not built yet", "push it as r.example/shop:v1"];
+    assert_eq!((foreseen.plan, foreseen.images.len()), (expected.map(str::to_owned).into(), 0));
+    assert_eq!((calls(&world, "engine.build_image"), calls(&world, PUSHED)), (0, 0));
+    let built = Box::pin(build_multi(&world.context(), &several("v1"))).await.unwrap();
+    assert_eq!(built.images.keys().collect::<Vec<_>>(), ["app", "migrate"]);
+    assert_eq!((&built.images["app"], built.images["app"].platforms.len()), (&built.images["migrate"], 2));
+    assert_eq!((calls(&world, "engine.build_image"), calls(&world, PUSHED)), (2, 2));
+
+    let other = SHARED.replace("migrate: { build: .,", "migrate: { build: { context: ., platforms: [linux/arm64] },");
+    std::fs::write(world.project.path().join("compose.yaml"), other).unwrap();
+    let refused = Box::pin(build_multi(&world.context(), &several("v2"))).await.unwrap_err();
+    assert!(refused.kind == FailureKind::Invalid && refused.message.contains("`app` and `migrate` are both called"), "{refused:?}");
+    assert_eq!((calls(&world, "engine.build_image"), calls(&world, PUSHED)), (2, 2), "nothing is built before it is told");
+}
+
+#[tokio::test]
+async fn a_release_for_the_platform_of_the_engine_is_one_that_names_none() {
+    for (first, second) in [(vec![], vec!["linux/amd64".to_owned()]), (vec!["linux/amd64".to_owned()], vec![])] {
+        let world = shared();
+        let done = on(&world, &PublishRequest { platforms: first, ..request("v1") }).await.unwrap();
+        assert!(done.ok && done.resumed.is_empty(), "{done:#?}");
+        let again = on(&world, &PublishRequest { platforms: second, ..request("v1") }).await.unwrap();
+        let digest = |outcome: &PublishOutcome| outcome.images["app"].digest.clone();
+        assert_eq!((again.ok, again.resumed.len(), digest(&again), calls(&world, PUSHED)), (true, 2, digest(&done), 1), "{again:#?}");
+    }
 }
 
 #[tokio::test]

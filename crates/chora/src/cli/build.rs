@@ -41,6 +41,9 @@ pub(crate) struct BuildArgs {
     /// With --multi: build by `engine`, by `buildx`, or by its builder NAME; by what helps unless given
     #[arg(long, value_name = "engine|buildx|NAME", requires = "multi")]
     builder: Option<String>,
+    /// With --multi: show what would be built and pushed, and touch nothing
+    #[arg(short = 'n', long, requires = "multi")]
+    dry_run: bool,
 }
 
 impl BuildArgs {
@@ -52,8 +55,8 @@ impl BuildArgs {
 
 pub(crate) async fn run(args: BuildArgs, door: &Door) -> Result<Answer, Failure> {
     if let Some(registry) = args.registry {
-        let BuildArgs { services, environment, version, platforms, builder, .. } = args;
-        let request = MultiRequest { registry, environment: environment.environment, services, version, platforms, builder };
+        let BuildArgs { services, environment, version, platforms, builder, dry_run, .. } = args;
+        let request = MultiRequest { registry, environment: environment.environment, services, version, platforms, builder, dry_run };
         let outcome = build_multi(&door.context(request.environment.as_deref())?, &request).await?;
         let text = multi(&outcome);
         return Answer::new(&outcome, text);
@@ -76,6 +79,11 @@ pub(crate) async fn run(args: BuildArgs, door: &Door) -> Result<Answer, Failure>
 }
 
 fn multi(outcome: &MultiOutcome) -> String {
+    let (built, next) = (paint(DIM, "builder:"), paint(DIM, "next:"));
+    let end = format!("{built} {}\n{next} {}\n", outcome.builder, outcome.next);
+    if !outcome.plan.is_empty() {
+        return format!("{}\n{end}", outcome.plan.join("\n"));
+    }
     let mut table = Table::new(&["SERVICE", "IMAGE", "PLATFORM", "DIGEST"]);
     for (service, image) in &outcome.images {
         table.row(vec![service.clone().into(), image.reference.clone().into(), "all".into(), Cell::styled(DIM, image.digest.clone())]);
@@ -83,6 +91,5 @@ fn multi(outcome: &MultiOutcome) -> String {
             table.row(vec!["".into(), "".into(), platform.clone().into(), Cell::styled(DIM, digest.clone())]);
         }
     }
-    let (built, next) = (paint(DIM, "builder:"), paint(DIM, "next:"));
-    format!("{}{built} {}\n{next} {}\n", table.render(), outcome.builder, outcome.next)
+    format!("{}{end}", table.render())
 }

@@ -1,7 +1,8 @@
-//! Tools of images on their way out: verify, push, release.
+//! Tools of images on their way out: verify, push, release, and those for several platforms.
 
 use chora_core::inspection::{LayerReport, size};
 use chora_core::model::health::Verdict;
+use chora_ops::multi::{MultiOutcome, MultiRequest, build_multi};
 use chora_ops::publish::{PublishOutcome, PublishRequest, publish};
 use chora_ops::push::{PushOutcome, PushRequest, push};
 use chora_ops::verify::{VerifyOutcome, VerifyRequest, verify};
@@ -12,7 +13,7 @@ use indexmap::IndexMap;
 use super::operation::{Effect, Operation, Shown, Words};
 
 pub(super) fn operations() -> Vec<Operation> {
-    vec![verify_tool(), push_tool(), release_tool()]
+    vec![verify_tool(), build_multi_tool(), push_tool(), release_tool()]
 }
 
 fn verify_tool() -> Operation {
@@ -25,6 +26,18 @@ fn verify_tool() -> Operation {
     Operation::short(words, Effect::Tries, |cx, request: &VerifyRequest| Box::pin(verify(cx, request)), shown)
         .idempotent()
         .without_property("limit_ms")
+}
+
+fn build_multi_tool() -> Operation {
+    let words = Words {
+        name: "build_multi",
+        title: "Build images for several platforms",
+        description: "Builds the project's images for several platforms and pushes them, each under one name. Asks first.",
+    };
+    let shown = Shown { tell: multi_words, view: MultiAnswer::of };
+    Operation::short(words, Effect::Replaces, |cx, request: &MultiRequest| Box::pin(build_multi(cx, request)), shown)
+        .idempotent()
+        .asking(|request: &MultiRequest| request.dry_run, would_build)
 }
 
 fn push_tool() -> Operation {
@@ -88,6 +101,41 @@ fn verify_words(outcome: &VerifyOutcome) -> String {
     lines.extend(told(outcome, Verdict::Fail));
     lines.push(format!("next: {}", outcome.next));
     lines.join("\n")
+}
+
+/// Images for several platforms in short.
+#[derive(serde::Serialize, schemars::JsonSchema)]
+struct MultiAnswer {
+    builder: String,
+    /// `name:tag@digest` by service.
+    images: IndexMap<String, String>,
+    plan: Vec<String>,
+}
+
+impl MultiAnswer {
+    fn of(outcome: MultiOutcome) -> Self {
+        let MultiOutcome { builder, images, plan, .. } = outcome;
+        let images = images.into_iter().map(|(service, image)| (service, format!("{}@{}", image.reference, image.digest))).collect();
+        Self { builder: builder.to_string(), images, plan }
+    }
+}
+
+fn multi_words(outcome: &MultiOutcome) -> String {
+    let mut lines = vec![format!("builder: {}", outcome.builder)];
+    lines.extend(outcome.plan.iter().cloned());
+    for (service, image) in &outcome.images {
+        let platforms: Vec<&str> = image.platforms.keys().map(String::as_str).collect();
+        lines.push(format!("{service}: {} {} for {}", image.reference, image.digest, platforms.join(", ")));
+    }
+    lines.push(format!("next: {}", outcome.next));
+    lines.join("\n")
+}
+
+fn would_build<'a>(cx: &'a Context, request: &'a MultiRequest) -> BoxFuture<'a, Result<Vec<String>, Failure>> {
+    Box::pin(async move {
+        let outcome = build_multi(cx, &MultiRequest { dry_run: true, ..request.clone() }).await?;
+        Ok(std::iter::once(format!("build with {}", outcome.builder)).chain(outcome.plan).collect())
+    })
 }
 
 /// A push in short.

@@ -22,6 +22,7 @@ const DOORS: &[(&str, Door, Door, Door)] = &[
     ("list containers", Open("ps"), Open("ps"), Closed(NO_PAGES)),
     ("show output", Open("logs"), Open("logs"), Closed(NO_PAGES)),
     ("build", Open("build"), Open("build"), Closed(NO_PAGES)),
+    ("build for several platforms", Open("build"), Open("build_multi"), Closed(NO_PAGES)),
     ("verify an image", Open("verify"), Open("verify"), Closed(NO_PAGES)),
     ("push", Open("push"), Open("push"), Closed(NO_PAGES)),
     ("release images", Open("release"), Open("release"), Closed(NO_PAGES)),

@@ -1,6 +1,7 @@
 //! A builder as `docker buildx inspect` shows it: its driver, its nodes, their platforms, and what it lacks for a build.
 
 use super::super::{Wanted, emulation};
+use crate::platform::plain;
 use crate::project::Project;
 
 /// The driver by which an engine's own BuildKit is a builder.
@@ -86,12 +87,12 @@ impl Builder {
     }
 
     /// Why it cannot build what is wanted, if so: all platforms of every service, pushed under one name.
-    pub(super) fn lacks(&self, project: &Project, wanted: &Wanted) -> Option<String> {
+    pub(super) fn lacks(&self, project: &Project, wanted: &[Wanted]) -> Option<String> {
         if self.is_engine() && !self.nodes.iter().any(|node| node.holds_many) {
             return Some(format!("builder `{}` is an engine whose image store holds one platform of a name", self.name));
         }
         let first_run = |service: &str| emulation::runs_programs(project, service, &|platform| self.has_everywhere(platform));
-        wanted.iter().find_map(|(service, platforms)| self.lacks_for(service, platforms, first_run(service)))
+        wanted.iter().find_map(|wanted| self.lacks_for(wanted.service(), &wanted.platforms, first_run(wanted.service())))
     }
 
     /// A platform that no node has is no obstacle where nothing of it is run.
@@ -147,16 +148,6 @@ impl Node {
             "Platforms" => self.platforms = value.split(',').map(|platform| platform.trim().trim_end_matches('*').to_owned()).collect(),
             _ => {}
         }
-    }
-}
-
-/// A platform without the variant that is understood (containerd/platforms, `Normalize`).
-pub(in super::super) fn plain(platform: &str) -> String {
-    match platform {
-        "linux/amd64/v1" | "linux/x86_64" => "linux/amd64".to_owned(),
-        "linux/arm64/v8" | "linux/aarch64" => "linux/arm64".to_owned(),
-        "linux/arm" => "linux/arm/v7".to_owned(),
-        other => other.to_owned(),
     }
 }
 

@@ -11,14 +11,14 @@ use chora_core::ports::EngineError;
 use indexmap::IndexMap;
 
 use super::super::program::{self, Ended, Ends, ProgramError};
-use super::super::{MultiImage, Place, interrupted, repository_of};
+use super::super::{MultiImage, Wanted, interrupted};
 use super::arguments::{Beside, arguments};
-use super::builder::plain;
 use super::given::Given;
 use super::{Chosen, refused};
 use crate::context::Context;
 use crate::failure::{Failure, FailureKind};
-use crate::images::{self, VERSION, suffix};
+use crate::images::{self, VERSION};
+use crate::platform::{plain, suffix};
 use crate::project::Project;
 
 /// What buildx says before it says what went wrong.
@@ -42,13 +42,12 @@ pub(in super::super) async fn build(
     cx: &Context,
     chosen: &Chosen,
     project: &Project,
-    place: Place<'_>,
-    (name, platforms): (&str, &[String]),
+    (wanted, version): (&Wanted, &str),
 ) -> Result<MultiImage, Failure> {
-    let repository = repository_of(project, place, name)?;
-    let reference = format!("{repository}:{}", place.version);
+    let (name, Wanted { repository, platforms, .. }) = (wanted.service(), wanted);
+    let reference = format!("{repository}:{version}");
     let prepared = images::prepare_together(cx, project, name, platforms).await?;
-    let build = images::labelled(cx, &prepared, place.version).await;
+    let build = images::labelled(cx, &prepared, version).await;
     let there = match cx.engine.published_index(&reference).await {
         // Of what is not there yet, some registries say that one may not see it. Whether one may push is told by the push.
         Err(EngineError::LoginNeeded { .. }) => None,
@@ -59,7 +58,7 @@ pub(in super::super) async fn build(
         && is_this(&index, &build)
     {
         cx.note(ProgressState::Done, &format!("build {name}"), "the registry has it, made from the same files", (0, 0));
-        return named(cx, &repository, place.version, MultiImage { reference, digest: index.digest, platforms: found }).await;
+        return named(cx, repository, version, MultiImage { reference, digest: index.digest, platforms: found }).await;
     }
     let digest = carry_out(cx, chosen, &build, (&reference, platforms)).await?;
     let made = cx.engine.published_index(&format!("{repository}@{digest}")).await?;
@@ -68,7 +67,7 @@ pub(in super::super) async fn build(
         Failure::new(FailureKind::Conflict, said).hint("see `docker buildx imagetools inspect`; with `--builder engine` the engine builds")
     };
     let found = made.and_then(|index| by_platform(&index, platforms)).ok_or_else(unexpected)?;
-    named(cx, &repository, place.version, MultiImage { reference, digest, platforms: found }).await
+    named(cx, repository, version, MultiImage { reference, digest, platforms: found }).await
 }
 
 /// Gives the image of each platform the name that it has when the engine builds.

@@ -224,7 +224,7 @@ fn a_release_goes_on_where_it_was_cut_off_and_moves_latest_last() {
     assert_snapshot!("release_done", told(&site, released.replace(&at, "r.example")));
     assert_eq!(digest(&names[1], "v2"), digest(&names[1], "latest"));
 
-    an_agent_asks(&site, &at);
+    an_agent_asks(&site, &registry);
 
     let report = site.json(&["events", "verify"])["report"].clone();
     assert_eq!((&report["without_end"], &report["damaged"]), (&json!([]), &json!([])));
@@ -241,7 +241,8 @@ fn a_release_goes_on_where_it_was_cut_off_and_moves_latest_last() {
 }
 
 /// What is released as v2 already, over MCP.
-fn an_agent_asks(site: &Site, at: &str) {
+fn an_agent_asks(site: &Site, registry: &DockerRegistry) {
+    let at = registry.address.to_string();
     let mut server = site.chora.command(Path::new(env!("CARGO_BIN_EXE_chora")));
     let mut pipe = Pipe::open(server.args(["serve", "--stdio", "--project"]).arg(site.chora.path()));
     pipe.shake_hands("2025-11-25");
@@ -254,6 +255,18 @@ fn an_agent_asks(site: &Site, at: &str) {
     assert_eq!((&verified["ok"], &verified["failing"]), (&json!(true), &json!([])), "{verified:#}");
     let would = call("push", json!({ "registry": at, "version": "v2" }));
     assert_eq!(would["kind"], "denied", "{would:#}");
+    let several = |confirm: bool| json!({ "registry": at, "services": ["web"], "version": "v3", "builder": "engine", "confirm": confirm });
+    let asked = call("build_multi", several(false));
+    let would = json!(["build with engine", "build web for linux/amd64, linux/arm64, where it is not built yet"]);
+    assert!(
+        asked["kind"] == "denied" && asked["details"].as_array().is_some_and(|told| told[..2] == *would.as_array().unwrap()),
+        "{asked:#}"
+    );
+    let name = format!("{}-web", site.name);
+    assert_eq!(registry.manifest(&name, "v3").0, 404);
+    let done = call("build_multi", several(true));
+    let digest = done["images"]["web"].as_str().and_then(|image| Some(image.split_once('@')?.1.to_owned()));
+    assert_eq!((registry.manifest(&name, "v3"), &done["builder"]), ((200, digest), &json!("engine")), "{done:#}");
 }
 
 #[test]

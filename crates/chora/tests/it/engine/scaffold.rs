@@ -1,12 +1,13 @@
 //! What `chora init` writes, built and deployed for real, until everything has passed five levels.
 
 mod codebase;
+mod n8n;
 mod patterns;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -15,6 +16,14 @@ use super::third_party;
 
 /// Longer than the first build and deployment of a project may take on a busy machine.
 const BUILDS: Duration = Duration::from_secs(600);
+
+/// Longer than anything takes to be well again on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Where projects are that patterns are written into.
+fn projects() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/projects")
+}
 
 /// Makes images that projects are built in or stand beside.
 fn make_images(names: &[&str]) {
@@ -27,7 +36,7 @@ fn make_images(names: &[&str]) {
 fn project(folder: &str, pattern: &str, answers: &[&str]) -> Site {
     let mut site = Site::new("services: {}\n", "");
     site.chora.set_limit(BUILDS);
-    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/projects").join(folder), &site.chora.path());
+    copy(&projects().join(folder), &site.chora.path());
     site.chora.write(".env", format!("PORT={0}\nPRODUCTION_PORT={0}\n", site.port));
     site.chora.write("secrets/postgres_password.txt", "correct-horse-battery");
     let name = format!("name={}", site.name);
@@ -54,6 +63,22 @@ fn assert_fit(site: &Site, service: &str, more: &[&str]) {
     let image = format!("{}:dev", site.name);
     let verified = site.chora.run(["verify", "--service", service].iter().chain(more).chain([&image.as_str()]));
     assert_eq!(verified.code, 0, "{verified}");
+}
+
+fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "{what} is not there");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Waits until all is well again.
+fn recovers(site: &Site) {
+    wait("health", || {
+        let health = site.chora.run(["health"]);
+        health.code == 0 && !health.to_string().contains("warning")
+    });
 }
 
 /// Levels of a service that have passed.

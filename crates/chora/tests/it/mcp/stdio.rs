@@ -75,6 +75,7 @@ fn tools_say_what_they_do_to_the_world() {
     upgrade         - destroys -               asks
     audit           reads - repeats            -
     verify          - - repeats                -
+    build_multi     - destroys repeats         asks
     push            - destroys repeats         asks
     release         - destroys repeats         asks
     ");
@@ -92,7 +93,7 @@ fn the_tools_fit_into_what_a_model_can_spare() {
         .iter()
         .map(|tool| (tool["name"].as_str().expect("a name"), tool.to_string().len()))
         .collect();
-    assert!(answer.to_string().len() < 43_000, "{} bytes: {sizes:?}", answer.to_string().len());
+    assert!(answer.to_string().len() < 45_000, "{} bytes: {sizes:?}", answer.to_string().len());
 }
 
 #[test]

@@ -5,17 +5,14 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chora_testkit::free_port;
 use serde_json::{Value, json};
 
-use super::{Site, assert_fit, assert_five_levels, assert_store, make_images, project};
+use super::{Site, assert_fit, assert_five_levels, assert_store, make_images, project, recovers, wait};
 use crate::mcp::sdk::drive_at;
 use crate::share;
-
-/// Longer than anything here takes to be well again on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 const SOURCES: [(&str, &str); 3] = [
     ("retry.py", "def retry(call, attempts):\n    \"\"\"Calls again after a failure, and waits twice as long each time.\"\"\"\n"),
@@ -85,22 +82,6 @@ fn call(site: &Site, mode: &str, tool: &str, arguments: &Value) -> Value {
 fn finds(site: &Site, mode: &str, query: &str) -> String {
     let found = call(site, mode, "search_code", &json!({ "query": query, "limit": 1 }));
     found["structured"]["result"][0]["file"].as_str().unwrap_or_else(|| panic!("{found:#}")).to_owned()
-}
-
-fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < PATIENCE, "{what} is not there");
-        std::thread::sleep(Duration::from_millis(200));
-    }
-}
-
-/// Waits until all is well again.
-fn recovers(site: &Site) {
-    wait("health", || {
-        let health = site.chora.run(["health"]);
-        health.code == 0 && !health.to_string().contains("warning")
-    });
 }
 
 /// A project with its sources, whose images are there.
