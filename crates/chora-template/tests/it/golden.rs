@@ -57,6 +57,7 @@ const VARIANTS: &[Variant<'_>] = &[
     ("library", &[("ci", "gitlab")], &[1]),
     ("mcp-server", &[("transport", "stdio"), ("reload", "yes")], &[1]),
     ("codebase-mcp", &[("replicas", "3"), ("reload", "yes")], &FOUR),
+    ("minimal", &[("dependencies", "pyproject.toml"), ("ci", "github"), ("tests", "yes")], &[0]),
 ];
 
 struct Combination {

@@ -14,7 +14,7 @@ pub(super) struct Clue {
 }
 
 impl Clue {
-    fn new(question: &'static str, answer: impl Into<Value>, file: impl Into<String>) -> Self {
+    pub(super) fn new(question: &'static str, answer: impl Into<Value>, file: impl Into<String>) -> Self {
         Self { question, answer: answer.into(), file: file.into() }
     }
 }

@@ -34,9 +34,16 @@ fn make_images(names: &[&str]) {
 
 /// A project of `tests/projects`, with the files of a pattern.
 fn project(folder: &str, pattern: &str, answers: &[&str]) -> Site {
+    project_of(&[folder], pattern, answers)
+}
+
+/// The same of the files of several folders.
+fn project_of(folders: &[&str], pattern: &str, answers: &[&str]) -> Site {
     let mut site = Site::new("services: {}\n", "");
     site.chora.set_limit(BUILDS);
-    copy(&projects().join(folder), &site.chora.path());
+    for folder in folders {
+        copy(&projects().join(folder), &site.chora.path());
+    }
     site.chora.write(".env", format!("PORT={0}\nPRODUCTION_PORT={0}\n", site.port));
     site.chora.write("secrets/postgres_password.txt", "correct-horse-battery");
     let name = format!("name={}", site.name);

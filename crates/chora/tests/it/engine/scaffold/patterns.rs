@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Site, assert_fit, assert_five_levels, assert_store, make_images, project};
+use super::{Site, assert_fit, assert_five_levels, assert_store, make_images, project, project_of};
 use crate::mcp::sdk::drive_at;
 use crate::share;
 
@@ -34,6 +34,45 @@ fn minimal_with_node() {
     }
     make_images(&["node"]);
     let site = project("web-node", "minimal", &["build_image=chora-test/node:1"]);
+    deploy(&site, &["app"]);
+    assert_eq!((visit(&site), visit(&site)), (json!({ "visits": 1 }), json!({ "visits": 2 })));
+}
+
+/// A package of Python, which is found out, installed and started by its script.
+fn package(manager: &str, images: &[&str]) {
+    if !share::is_of_the_newest() {
+        return;
+    }
+    make_images(&[&["python"], images].concat());
+    let site = project_of(&["package", &format!("package-{manager}")], "minimal", &[PYTHON, "uv_image=chora-test/uv:1"][..=images.len()]);
+    let answers = site.chora.read(".chora/answers.yaml");
+    assert!(answers.contains(&format!(r#""package_manager": "{manager}""#)) && answers.contains(r#""command": ["desk"]"#), "{answers}");
+    deploy(&site, &["app"]);
+    assert_eq!((visit(&site), visit(&site)), (json!({ "visits": 1 }), json!({ "visits": 2 })));
+}
+
+#[test]
+fn minimal_with_python_and_uv() {
+    package("uv", &["uv"]);
+}
+
+#[test]
+fn minimal_with_python_and_poetry() {
+    package("poetry", &[]);
+}
+
+#[test]
+fn minimal_with_python_and_no_list_of_requirements() {
+    package("pip", &[]);
+}
+
+#[test]
+fn minimal_with_rust() {
+    if !share::is_of_the_newest() {
+        return;
+    }
+    make_images(&["rust"]);
+    let site = project("web-rust", "minimal", &["build_image=chora-test/rust:1", "base_image=chora-test/debian:12"]);
     deploy(&site, &["app"]);
     assert_eq!((visit(&site), visit(&site)), (json!({ "visits": 1 }), json!({ "visits": 2 })));
 }
