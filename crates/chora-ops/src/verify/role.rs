@@ -182,6 +182,8 @@ impl Role {
             Some("it is asked through the bridge")
         } else if self.health.endpoint.is_some() || self.health.function.is_some() {
             Some("chora.yaml says how it is asked")
+        } else if self.health.stable_for.is_some() {
+            Some("chora.yaml says how long it has to stay up")
         } else {
             None
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Site, assert_fit, assert_five_levels, assert_store, make_images, project, project_of};
+use super::{Site, assert_fit, assert_five_levels, assert_store, make_images, passed, project, project_of};
 use crate::mcp::sdk::drive_at;
 use crate::share;
 
@@ -136,6 +136,54 @@ fn full_stack_with_python_postgresql_and_redis() {
 #[test]
 fn project_scoped_with_python_postgresql_and_redis() {
     keeps_its_visitors("project-scoped", &["block=20100"]);
+}
+
+/// Nobody asks it anything: it is well as long as it stays up.
+#[test]
+fn a_worker_with_python() {
+    if !share::is_of_the_newest() {
+        return;
+    }
+    make_images(&["python"]);
+    let site = project("worker-python", "worker", &[PYTHON]);
+    let deployed = site.deploy("v1");
+    assert_eq!(deployed.code, 0, "{deployed}");
+    assert_eq!(passed(&site.json(&["health"]), "app"), ["configuration", "container", "process"].map(str::to_owned).into());
+    assert_fit(&site, "app", &[]);
+}
+
+/// A project that joins later gets a database of its own, whose password is its own, too.
+#[test]
+fn shared_services_with_postgresql_and_redis() {
+    if !share::is_of_the_newest() {
+        return;
+    }
+    make_images(&["postgres", "redis"]);
+    let site = Site::new("services: {}\n", "");
+    for name in ["postgres", "shop", "crm"] {
+        site.chora.write(&format!("secrets/{name}_password.txt"), format!("correct-horse-of-{name}"));
+    }
+    let (name, network) = (format!("name={}", site.name), format!("network={}-shared", site.name));
+    let images = ["postgres_image=chora-test/postgres-vector:1", "redis_image=chora-test/redis:1"];
+    let answers = [name.as_str(), &network, "databases=shop"].into_iter().chain(images).flat_map(|answer| ["--set", answer]);
+    let written = site.chora.run(["init", "--replace", "--pattern", "shared-services"].into_iter().chain(answers));
+    assert_eq!(written.code, 0, "{written}");
+    let run = |arguments: &[&str]| {
+        let ran = site.chora.run(arguments);
+        assert_eq!(ran.code, 0, "{ran}");
+        ran.stdout
+    };
+    run(&["deploy", "--quiet", "--version", "v1"]);
+    assert_five_levels(&site, &["postgres"]);
+    assert_store(&site, "redis");
+    run(&["upgrade", "--dirty", "--set", "databases=shop crm"]);
+    run(&["deploy", "--quiet", "--version", "v2"]);
+    run(&["exec", "postgres", "sh", "/docker-entrypoint-initdb.d/10-databases.sh"]);
+    for own in ["shop", "crm"] {
+        let address = format!("host=127.0.0.1 dbname={own} user={own} password=correct-horse-of-{own}");
+        let told = run(&["exec", "postgres", "psql", &address, "--tuples-only", "--command", "select current_database()"]);
+        assert_eq!(told.trim(), own);
+    }
 }
 
 /// A server of a third party's library, over streamable HTTP.
