@@ -24,7 +24,7 @@ pub(crate) fn python() -> &'static str {
 }
 
 /// How many tools the server offers.
-pub(crate) const TOOLS: usize = 25;
+pub(crate) const TOOLS: usize = 26;
 
 /// How the client reaches the server.
 #[derive(Clone, Copy)]
