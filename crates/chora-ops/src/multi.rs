@@ -138,7 +138,7 @@ pub async fn build_multi(cx: &Context, request: &MultiRequest) -> Result<MultiOu
     let environment = project.environment.name.clone();
     if request.dry_run {
         let plan = wanted.iter().flat_map(|wanted| foreseen(wanted, &version)).collect();
-        let next = format!("chora build --multi --push {registry} --version {version}");
+        let next = again(request, &registry, &version);
         return Ok(MultiOutcome { environment, builder: way.told(), images: IndexMap::new(), plan, next });
     }
     let mut made = IndexMap::new();
@@ -191,6 +191,18 @@ fn platforms(service: &Service, asked: &[String]) -> Vec<String> {
 fn distinct(platforms: &[String]) -> Vec<String> {
     let mut known = BTreeSet::new();
     platforms.iter().filter(|platform| known.insert(plain(platform))).cloned().collect()
+}
+
+/// The same command, but for real.
+fn again(request: &MultiRequest, registry: &str, version: &str) -> String {
+    let mut words = vec!["chora build".to_owned()];
+    words.extend(request.services.iter().cloned());
+    words.push(format!("--multi --push {registry} --version {version}"));
+    if !request.platforms.is_empty() {
+        words.push(format!("--platform {}", request.platforms.join(",")));
+    }
+    words.extend(request.builder.iter().map(|builder| format!("--builder {builder}")));
+    words.join(" ")
 }
 
 /// What would be done for an image.

@@ -111,6 +111,10 @@ async fn services_that_are_made_of_one_image_are_built_once_for_each_platform() 
     let foreseen = Box::pin(build_multi(&world.context(), &dry)).await.unwrap();
     let expected = ["build app, migrate for linux/amd64, linux/arm64, where it is not built yet", "push it as r.example/shop:v1"];
     assert_eq!((foreseen.plan, foreseen.images.len()), (expected.map(str::to_owned).into(), 0));
+    assert_eq!(foreseen.next, "chora build --multi --push r.example --version v1 --builder engine");
+    let fewer = MultiRequest { services: vec!["app".into()], platforms: vec!["linux/arm64".into()], ..dry.clone() };
+    let foreseen = Box::pin(build_multi(&world.context(), &fewer)).await.unwrap();
+    assert_eq!(foreseen.next, "chora build app --multi --push r.example --version v1 --platform linux/arm64 --builder engine");
     assert_eq!((calls(&world, "engine.build_image"), calls(&world, PUSHED)), (0, 0));
     let built = Box::pin(build_multi(&world.context(), &several("v1"))).await.unwrap();
     assert_eq!(built.images.keys().collect::<Vec<_>>(), ["app", "migrate"]);

@@ -6,7 +6,7 @@ use chora_ops::stack::{BuildRequest, build};
 use clap::Args;
 
 use super::EnvironmentArgs;
-use super::door::Door;
+use super::door::{Door, next};
 use super::output::Answer;
 use super::style::{DIM, paint};
 use super::table::{Cell, Table};
@@ -79,8 +79,8 @@ pub(crate) async fn run(args: BuildArgs, door: &Door) -> Result<Answer, Failure>
 }
 
 fn multi(outcome: &MultiOutcome) -> String {
-    let (built, next) = (paint(DIM, "builder:"), paint(DIM, "next:"));
-    let end = format!("{built} {}\n{next} {}\n", outcome.builder, outcome.next);
+    let command = next(&outcome.next, outcome.environment.as_str());
+    let end = format!("{} {}\n{} {command}\n", paint(DIM, "builder:"), outcome.builder, paint(DIM, "next:"));
     if !outcome.plan.is_empty() {
         return format!("{}\n{end}", outcome.plan.join("\n"));
     }

@@ -17,7 +17,9 @@ const RUST: Version = (1, 89);
 /// From `.python-version`, else from what `pyproject.toml` says of the versions that it runs with.
 pub(super) fn python(root: &Path, pyproject: &str) -> Option<Clue> {
     let image = |(major, minor): Version, file: &str| {
-        ((major, minor) != PYTHON).then(|| Clue::new("build_image", format!("python:{major}.{minor}-slim-bookworm"), file))
+        // Names of environments hold digits, too, and `3` is no image of its own.
+        let is_one = major == PYTHON.0 && minor > 0;
+        (is_one && (major, minor) != PYTHON).then(|| Clue::new("build_image", format!("python:{major}.{minor}-slim-bookworm"), file))
     };
     if let Some(pinned) = first_line(root, ".python-version").and_then(|line| version(&line)).filter(|pinned| pinned.0 == 3) {
         return image(pinned, ".python-version");
@@ -54,7 +56,8 @@ pub(super) fn rust(root: &Path, manifest: &str) -> Option<Clue> {
     for file in ["rust-toolchain.toml", "rust-toolchain"] {
         let text = fs::read_to_string(root.join(file)).unwrap_or_default();
         let channel = super::toml_value(&text, &["[toolchain]"], "channel").unwrap_or(text);
-        if let Some(pinned) = version(&channel) {
+        // A nightly channel is named by its date.
+        if let Some(pinned) = version(&channel).filter(|pinned| pinned.0 == RUST.0) {
             return (pinned != RUST).then(|| image(pinned, file));
         }
     }
@@ -140,6 +143,10 @@ mod tests {
         );
         std::fs::write(root.join(".python-version"), "3.11\n").unwrap();
         assert_eq!(image(python(root, newer)), told("python:3.11-slim-bookworm", ".python-version"));
+        for other in ["shop-3-env\n", "3\n", "shop\n"] {
+            std::fs::write(root.join(".python-version"), other).unwrap();
+            assert_eq!(image(python(root, "")), None, "{other}");
+        }
         assert_eq!(image(node(root, Some(">=20 || >=24"))), told("node:24-bookworm-slim", "package.json"));
         assert_eq!((image(node(root, Some(">=20"))), image(node(root, None))), (None, None));
         std::fs::write(root.join(".nvmrc"), "v20.11.1\n").unwrap();
@@ -150,6 +157,10 @@ mod tests {
         assert_eq!(image(rust(root, "[package]\nrust-version = \"1.80\"\n")), None);
         std::fs::write(root.join("rust-toolchain.toml"), "[toolchain]\nchannel = \"1.85.0\"\n").unwrap();
         assert_eq!(image(rust(root, "")), told("rust:1.85-slim-bookworm", "rust-toolchain.toml"));
+        for other in ["channel = \"nightly-2026-01-01\"", "channel = \"stable\"", "targets = [\"x86_64-unknown-linux-musl\"]"] {
+            std::fs::write(root.join("rust-toolchain.toml"), format!("[toolchain]\n{other}\n")).unwrap();
+            assert_eq!(image(rust(root, "")), None, "{other}");
+        }
     }
 
     /// What is said here of the patterns' images is true.
